@@ -1,0 +1,325 @@
+"""The one table of file names: product and key -> path below the archive root, and back.
+
+Paths follow the public archive wherever it has a product; `ops/` holds what the archive does not show.
+The table is data: a pattern names the parts of its key, and the same pattern writes and reads the path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ztfpipe.errors import BadKey, BadName
+from ztfpipe.model.keys import (
+    BIAS_FILTER_CAL,
+    PROGRAMS,
+    SKY_FILTERS,
+    CalibrationKey,
+    ExposureKey,
+    IncomingKey,
+    Key,
+    NightKey,
+    ProgramKey,
+    QuadrantKey,
+    RawKey,
+    ReferenceKey,
+    ReleaseKey,
+)
+
+Parts = dict[str, str]
+
+# What each part of a pattern may be, and nothing else: the same expressions constrain Snakemake's wildcards.
+PART_PATTERNS = {
+    "year": "[0-9]{4}",
+    "monthday": "[0-9]{4}",
+    "night": "[0-9]{8}",
+    "fracday": "[0-9]{6}",
+    "field": "[0-9]{6}",
+    "field3": "[0-9]{3}",
+    "field4": "[0-9]{4}",
+    "block": "[0-9]{6}-[0-9]{6}",
+    "thousand": "[0-9]",
+    "filter": "zg|zr|zi|bi|00",
+    "ccd": "0[1-9]|1[0-6]",
+    "imgtype": "[ofbd]",
+    "qid": "[1-4]",
+    "rcid": "[0-5][0-9]|6[0-3]",
+    "release": "[1-9][0-9]*",
+    "program": "engineering|public|partnership|caltech",
+    "name": "[A-Za-z0-9][A-Za-z0-9._+-]*",
+}
+
+_RAW = "raw/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}"
+_SCI = (
+    "sci/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
+)
+_SPLIT = "ops/split/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
+_BIAS = "cal/{year}/{monthday}/bias/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_bias"
+_FLAT = "cal/{year}/{monthday}/hifreqflat/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_hifreqflat"
+_REF = "ref/{field3}/field{field}/{filter}/ccd{ccd}/q{qid}/ztf_{field}_{filter}_c{ccd}_q{qid}_"
+_MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_match.pytable"
+_CURVE = "lc_dr{release}/{thousand}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}.parquet"
+_NIGHT = "ops/night/{year}/{monthday}/ztf_{year}{monthday}_"
+
+
+def _night_parts(night: str) -> Parts:
+    return {"year": night[:4], "monthday": night[4:]}
+
+
+def _exposure_parts(key: ExposureKey) -> Parts:
+    return {
+        **_night_parts(key.night),
+        "fracday": key.fracday,
+        "field": f"{key.field:06d}",
+        "filter": key.filter,
+        "imgtype": key.imgtype,
+    }
+
+
+def _exposure(parts: Parts) -> ExposureKey:
+    filefracday = parts["year"] + parts["monthday"] + parts["fracday"]
+    return ExposureKey(filefracday, int(parts["field"]), parts["filter"], parts["imgtype"])
+
+
+def _reference(parts: Parts) -> ReferenceKey:
+    return ReferenceKey(int(parts["field"]), parts["filter"], int(parts["ccd"]), int(parts["qid"]))
+
+
+def _reference_parts(key: ReferenceKey) -> Parts:
+    first = 50 * ((key.field - 1) // 50) + 1
+    return {
+        "field": f"{key.field:06d}",
+        "field3": f"{key.field:06d}"[:3],
+        "field4": f"{key.field:04d}",
+        "thousand": f"{key.field // 1000}",
+        "block": f"{first:06d}-{first + 49:06d}",
+        "filter": key.filter,
+        "ccd": f"{key.ccdid:02d}",
+        "qid": str(key.qid),
+        "rcid": f"{key.rcid:02d}",
+    }
+
+
+# Key type -> (its parts, and the key from its parts).
+_CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
+    NightKey: (lambda k: _night_parts(k.night), lambda p: NightKey(p["year"] + p["monthday"])),
+    IncomingKey: (
+        lambda k: {**_night_parts(k.night), "name": k.name},
+        lambda p: IncomingKey(p["year"] + p["monthday"], p["name"]),
+    ),
+    RawKey: (
+        lambda k: {**_exposure_parts(k.exposure), "ccd": f"{k.ccdid:02d}"},
+        lambda p: RawKey(_exposure(p), int(p["ccd"])),
+    ),
+    QuadrantKey: (
+        lambda k: {**_exposure_parts(k.exposure), "ccd": f"{k.ccdid:02d}", "qid": str(k.qid)},
+        lambda p: QuadrantKey(_exposure(p), int(p["ccd"]), int(p["qid"])),
+    ),
+    CalibrationKey: (
+        lambda k: {
+            **_night_parts(k.night),
+            "filter": k.filter,
+            "ccd": f"{k.ccdid:02d}",
+            "qid": str(k.qid),
+        },
+        lambda p: CalibrationKey(p["year"] + p["monthday"], p["filter"], int(p["ccd"]), int(p["qid"])),
+    ),
+    ReferenceKey: (_reference_parts, _reference),
+    ReleaseKey: (
+        lambda k: {**_reference_parts(k.reference), "release": str(k.release)},
+        lambda p: ReleaseKey(int(p["release"]), _reference(p)),
+    ),
+    ProgramKey: (
+        lambda k: {**_night_parts(k.night), "program": PROGRAMS[k.programid]},
+        lambda p: ProgramKey(p["year"] + p["monthday"], PROGRAMS.index(p["program"])),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Product:
+    """A named file type: what keys it, and the pattern of its path."""
+
+    name: str
+    key_type: type
+    pattern: str
+
+    @property
+    def regex(self) -> str:
+        """Regular expression of the whole path; a part named twice must be the same both times."""
+        seen: set[str] = set()
+
+        def part(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in seen:
+                return f"(?P={name})"
+            seen.add(name)
+            return f"(?P<{name}>{PART_PATTERNS[name]})"
+
+        return re.sub(r"\\{(\w+)\\}", part, re.escape(self.pattern))
+
+
+def _family(key_type: type, prefix: str, suffixes: dict[str, str]) -> dict[str, Product]:
+    return {name: Product(name, key_type, prefix + suffix) for name, suffix in suffixes.items()}
+
+
+PRODUCTS: dict[str, Product] = {
+    **_family(RawKey, _RAW, {"raw": ".fits.fz"}),
+    **_family(
+        IncomingKey,
+        "ops/ingest/{year}/{monthday}/",
+        {"ingestrecord": "{name}.json", "setaside": "setaside/{name}"},
+    ),
+    **_family(
+        NightKey,
+        _NIGHT,
+        {"manifest": "manifest.json", "plan": "plan.json", "nightreport": "report.html"},
+    ),
+    **_family(QuadrantKey, _SPLIT, {"split": "split.fits", "splitqa": "splitqa.json"}),
+    **_family(
+        CalibrationKey,
+        _BIAS,
+        {
+            "bias": ".fits",
+            "biasunc": "unc.fits",
+            "biasstda": "stda.fits",
+            "biasstdb": "stdb.fits",
+            "biasnum": "num.fits",
+            "biascmask": "cmask.fits",
+            "biaslog": "log.txt",
+            "biasqa": "qa.json",
+        },
+    ),
+    **_family(
+        CalibrationKey,
+        _FLAT,
+        {
+            "hifreqflat": ".fits",
+            "hifreqflatunc": "unc.fits",
+            "hifreqflatstda": "stda.fits",
+            "hifreqflatstdb": "stdb.fits",
+            "hifreqflatnum": "num.fits",
+            "hifreqflatcmask": "cmask.fits",
+            "hifreqflatlog": "log.txt",
+            "hifreqflatqa": "qa.json",
+        },
+    ),
+    **_family(
+        QuadrantKey,
+        _SCI,
+        {
+            "sciimg": "sciimg.fits",
+            "mskimg": "mskimg.fits",
+            "psfcat": "psfcat.fits",
+            "sexcat": "sexcat.fits",
+            "sciimgdao": "sciimgdao.psf",
+            "sciimgdaopsfcent": "sciimgdaopsfcent.fits",
+            "sciunc": "sciunc.fits",
+            "scipreview": "sciimg.jpg",
+            "sciimlog": "sciimlog.txt",
+            "sciqa": "sciqa.json",
+            "log": "log.txt",
+            "scimrefdiffimg": "scimrefdiffimg.fits.fz",
+            "diffimgpsf": "diffimgpsf.fits",
+            "diffimlog": "diffimlog.txt",
+            "diffqa": "diffqa.json",
+            "candidates": "candidates.parquet",
+            "alerts": "alerts.tar.gz",
+        },
+    ),
+    **_family(
+        ReferenceKey,
+        _REF,
+        {
+            "refimg": "refimg.fits",
+            "refcov": "refcov.fits",
+            "refunc": "refunc.fits",
+            "refpsfcat": "refpsfcat.fits",
+            "refsexcat": "refsexcat.fits",
+            "refimlog": "refimlog.txt",
+            "reflog": "log.txt",
+            "refqa": "refqa.json",
+        },
+    ),
+    **_family(ReferenceKey, _MATCH, {"matchfile": ""}),
+    **_family(ReleaseKey, _CURVE, {"lightcurve": ""}),
+    **_family(
+        ProgramKey,
+        "ops/alerts/{year}/{monthday}/ztf_{program}_{year}{monthday}",
+        {"nightalerts": ".tar.gz"},
+    ),
+    **_family(NightKey, "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_", {"tracks": "tracks.parquet"}),
+}
+_BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
+_FLAT_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_FLAT))
+
+
+def path_of(product: str, key: Key) -> str:
+    """Path of `product` for `key`, below the archive root. BadKey when the product is not keyed so."""
+    entry = PRODUCTS.get(product)
+    if entry is None:
+        raise BadKey("product", product, f"one of {', '.join(sorted(PRODUCTS))}")
+    if not isinstance(key, entry.key_type):
+        raise BadKey("key", key, f"a {entry.key_type.__name__}, as {product} needs")
+    _check_filter(product, key)
+    parts, _ = _CODECS[entry.key_type]
+    return entry.pattern.format(**parts(key))
+
+
+def parse(path: str | Path) -> tuple[str, Key]:
+    """Product and key of a path below the archive root. BadName when it is none, or leaves the archive."""
+    text = str(path)
+    if text.startswith("/") or ".." in text.split("/"):
+        raise BadName(text, "not a path below the archive root")
+    for name, regex, key_type in _compiled():
+        match = regex.fullmatch(text)
+        if match is None:
+            continue
+        _, from_parts = _CODECS[key_type]
+        try:
+            key = from_parts(match.groupdict())
+            if path_of(name, key) == text:
+                return name, key
+        except BadKey as error:
+            raise BadName(text, str(error)) from error
+    raise BadName(text, "no product of the archive has this name")
+
+
+def parse_raw_name(name: str) -> RawKey:
+    """Key of a raw file from its bare name (`.fits.fz` or `.fits`). BadName when it is not one."""
+    pattern = (
+        r"ztf_(?P<filefracday>[0-9]{14})_(?P<field>[0-9]{6})_(?P<filter>[a-z]{2})"
+        r"_c(?P<ccd>[0-9]{2})_(?P<imgtype>[a-z])\.fits(\.fz)?"
+    )
+    match = re.fullmatch(pattern, name)
+    if match is None:
+        raise BadName(name, "not a raw file name: ztf_<filefracday>_<field6>_<filter>_c<CC>_<type>.fits.fz")
+    try:
+        exposure = ExposureKey(match["filefracday"], int(match["field"]), match["filter"], match["imgtype"])
+        return RawKey(exposure, int(match["ccd"]))
+    except BadKey as error:
+        raise BadName(name, str(error)) from error
+
+
+def inside(root: Path, path: str) -> Path:
+    """The file `path` below `root`; BadName when links or `..` lead out of it."""
+    resolved = (root / path).resolve()
+    if not resolved.is_relative_to(root.resolve()):
+        raise BadName(path, f"leads out of the archive {root}")
+    return root / path
+
+
+@cache
+def _compiled() -> tuple[tuple[str, re.Pattern[str], type], ...]:
+    return tuple((name, re.compile(entry.regex), entry.key_type) for name, entry in PRODUCTS.items())
+
+
+def _check_filter(product: str, key: Key) -> None:
+    if isinstance(key, CalibrationKey):
+        if product in _BIAS_PRODUCTS and key.filter != BIAS_FILTER_CAL:
+            raise BadKey("filter", key.filter, f"{BIAS_FILTER_CAL}, as {product} needs")
+        if product in _FLAT_PRODUCTS and key.filter not in SKY_FILTERS:
+            raise BadKey("filter", key.filter, f"one of {', '.join(SKY_FILTERS)}, as {product} needs")
