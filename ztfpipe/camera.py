@@ -257,9 +257,7 @@ def _load(path: Path) -> Camera:
         raw = _resolved(path, digest)
         folder = path.parent
         tables = {
-            "amplifiers": {
-                (row["ccdid"], row["qid"]): row for row in _table(folder / raw.pop("amplifiers"), digest)
-            },
+            "amplifiers": {(row["ccdid"], row["qid"]): row for row in _table(folder / raw.pop("amplifiers"), digest)},
             "fields": {row["field"]: row for row in _table(folder / raw.pop("fields"), digest)},
             "zero_point_thresholds": {
                 row.pop("rcid"): row for row in _table(folder / raw.pop("zero_point_thresholds"), digest)

@@ -53,12 +53,12 @@ PART_PATTERNS = {
 }
 
 _RAW = "raw/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}"
-_SCI = (
-    "sci/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
-)
+_SCI = "sci/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
 _SPLIT = "ops/split/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
 _BIAS = "cal/{year}/{monthday}/bias/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_bias"
-_FLAT = "cal/{year}/{monthday}/hifreqflat/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_hifreqflat"
+_FLAT = (
+    "cal/{year}/{monthday}/hifreqflat/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_hifreqflat"
+)
 _REF = "ref/{field3}/field{field}/{filter}/ccd{ccd}/q{qid}/ztf_{field}_{filter}_c{ccd}_q{qid}_"
 _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_match.pytable"
 _CURVE = "lc_dr{release}/{thousand}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}.parquet"
