@@ -1,4 +1,4 @@
-"""The instrument as data: a camera is one file of `camera/`, validated here. No instrument literal stands in the code."""
+"""The instrument as data: a camera is one file of `camera/`, validated here; the code holds no instrument literal."""
 
 from __future__ import annotations
 

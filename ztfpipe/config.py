@@ -64,7 +64,7 @@ class Calibration(Section):
     flat_level_adu: tuple[float, float] = (2000.0, 45000.0)
     """Allowed median level of a flat exposure above bias [DN]; others are left out."""
     master_change_sigma: Positive = 5.0
-    """A master whose level differs from the previous one by more than this many of its own uncertainties is reported."""
+    """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
 
 
 class Config(Section):

@@ -22,7 +22,7 @@ def night_id(jd: float) -> int:
 
 
 def exposure_id(jd: float) -> int:
-    """`expid`: night id followed by five digits of the UT day fraction, truncated. `jd` is the start of the exposure."""
+    """`expid`: night id, then five digits of the UT day fraction, truncated. `jd` is the start of the exposure."""
     days = jd - JD_OF_NIGHT_ZERO
     # A JD in double precision is good to 4e-10 d; the margin keeps 0.26076 from truncating to 0.26075.
     return math.floor(days * 1e5 + 1e-4)

@@ -1,0 +1,41 @@
+"""The night's plan: all that the graph may know, frozen before it is drawn.
+
+Acceptance, masters and reference versions are decided here and nowhere else; what can fail at run time is a product
+with STATUS=0, not a change of plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey
+
+
+@dataclass(frozen=True)
+class MasterChoice:
+    """Which master a quadrant and filter use tonight, and why.
+
+    key: the master, of this night or an earlier one; None when there is none. frames: tonight's accepted quadrants, in
+    order of time. made_tonight: whether the master is a target of tonight's graph. note: empty, or the sentence for
+    header and report ("12 bias frames of 20; master of 20180323 used").
+    """
+
+    kind: str
+    filter: str
+    ccdid: int
+    qid: int
+    key: CalibrationKey | None
+    frames: tuple[QuadrantKey, ...]
+    made_tonight: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class NightPlan:
+    """The accepted units of a night. `incoming_digest` is that of the incoming folder it was made from."""
+
+    night: str
+    camera: str
+    incoming_digest: str
+    science: tuple[QuadrantKey, ...]
+    masters: tuple[MasterChoice, ...]
