@@ -29,7 +29,7 @@ class IngestRecord:
     """The verdict on one file sent. It holds no timings: the same file gives the same bytes.
 
     status: accepted (perhaps without some quadrants), set aside, or not received. reasons: sentences, the file's own
-    under "" and a quadrant's under its number. archive_path is empty unless accepted. quadrants: those that may be used.
+    under "" and a quadrant's under its number. archive_path is empty unless accepted. quadrants: those fit for use.
     facts: header values the plan and the accounts need (imgtype, filter, field, exptime, obsjd, programid, ...).
     metrics: raw QA per quadrant and overscan (level, scatter, saturated fraction) and telemetry.
     """
