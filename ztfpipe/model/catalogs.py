@@ -14,7 +14,7 @@ POGSON = 2.5 / np.log(10)
 
 @dataclass(frozen=True)
 class PsfCatalog:
-    """PSF-fit sources of an image, all arrays (n,): positions [px, deg], fluxes [DN], DAOPHOT's chi and sharp, flags."""
+    """PSF-fit sources of an image, arrays (n,): positions [px, deg], fluxes [DN], DAOPHOT's chi and sharp, flags."""
 
     x_px: NDArray[np.float64]
     y_px: NDArray[np.float64]
@@ -66,7 +66,7 @@ class ApertureCatalog:
 
 @dataclass(frozen=True)
 class AstrometricCalibrators:
-    """Gaia-like stars around a quadrant at `epoch_year`: degrees, proper motions [mas/yr, ra with cos dec], G, errors [mas]."""
+    """Gaia-like stars around a quadrant at `epoch_year`: degrees, motions [mas/yr, ra times cos dec], G, errors [mas]."""
 
     ra_deg: NDArray[np.float64]
     dec_deg: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Column contracts: what each table product holds. Writers, readers, tests and the product pages are made from these."""
+"""Column contracts: what each table product holds. Writers, readers, tests and documentation are made from these."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Column:
     """A column of a table product.
 
-    name as in the file; dtype as numpy writes it (a vector column has its length in `width`); unit as in TUNIT; the sentence
-    for the documentation.
+    name as in the file; dtype as numpy writes it (a vector column has its length in `width`); unit as in TUNIT; the
+    sentence for the documentation.
     """
 
     name: str
@@ -49,7 +49,9 @@ APERTURE_CATALOG = (
     Column("FLUX_ISO", "f4", "DN", "Flux above the threshold"),
     Column("FLUX_APER", "f4", "DN", "Flux in the fixed apertures FIXAPERS of the header", N_APERTURES),
     Column("FLUXERR_APER", "f4", "DN", "1-sigma uncertainty of FLUX_APER", N_APERTURES),
-    Column("MAG_APER", "f4", "mag", "Instrumental magnitude of FLUX_APER; add APCORn and MAGZP of the header", N_APERTURES),
+    Column(
+        "MAG_APER", "f4", "mag", "Instrumental magnitude of FLUX_APER; add APCORn and MAGZP of the header", N_APERTURES
+    ),
     Column("MAGERR_APER", "f4", "mag", "1-sigma uncertainty of MAG_APER", N_APERTURES),
     Column("FLUX_AUTO", "f4", "DN", "Flux in an ellipse of 2.5 Kron radii"),
     Column("FLUXERR_AUTO", "f4", "DN", "1-sigma uncertainty of FLUX_AUTO"),
