@@ -66,7 +66,7 @@ class ApertureCatalog:
 
 @dataclass(frozen=True)
 class AstrometricCalibrators:
-    """Gaia-like stars around a quadrant at `epoch_year`: degrees, motions [mas/yr, ra times cos dec], G, errors [mas]."""
+    """Gaia-like stars around a quadrant at `epoch_year`: degrees, motions [mas/yr, ra cos dec], G, errors [mas]."""
 
     ra_deg: NDArray[np.float64]
     dec_deg: NDArray[np.float64]
