@@ -101,7 +101,7 @@ class MaskBit(_Frozen):
 
 
 class InfoBit(_Frozen):
-    """A bit of INFOBITS: the quality metric and the comparison that set it, thresholds by first night; fatal: STATUS 0."""
+    """A bit of INFOBITS: the quality metric and comparison that set it, thresholds by first night; fatal: STATUS 0."""
 
     bit: Annotated[int, Field(ge=0, le=31)]
     metric: str
