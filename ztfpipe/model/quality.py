@@ -43,8 +43,8 @@ def photometrically_bad(
 ) -> bool:
     """Whether an image is probably unusable: clouds or moonlight moved its zero point or scattered it.
 
-    Bad when the zero point, brought to 30 s, leaves [ZPthres(rcid), limit] - extinction x airmass, when its RMS is above
-    or the number of calibrators below the filter's limit.
+    Bad when the zero point, brought to 30 s, leaves [ZPthres(rcid), limit] - extinction x airmass, when its RMS is
+    above or the number of calibrators below the filter's limit.
     """
     entry = camera.filter(filter_code)
     standard = zero_point_mag - 2.5 * math.log10(exptime_s / STANDARD_EXPOSURE_S)
