@@ -68,6 +68,15 @@ class Master:
 
 
 @dataclass(frozen=True)
+class BiasForFlat:
+    """The bias master that a flat uses: image float32 (ny, nx) [DN], its mask, and why it cannot be used, or empty."""
+
+    image: Image
+    mask: Mask
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class EarlierMaster:
     """What a new master is compared with."""
 
@@ -141,7 +150,7 @@ def make_bias_master(
     chosen = _choose(frames, corrected, settings.bias_level_adu, mask, camera, qid, settings)
     chosen = _without_noisy_frames(chosen, [f.pixels.sigma for f in chosen.kept], settings)
     if len(chosen.kept) < FRAMES_FEWEST:
-        return _nothing(chosen, mask, camera, settings)
+        return _nothing(chosen, mask, camera, _too_few(chosen, settings))
 
     stack = trimmed_average(
         BiasRows(chosen.images, chosen.row_levels_adu),
@@ -162,8 +171,7 @@ def make_bias_master(
 
 def make_flat_master(
     frames: Frames,
-    bias: Image,
-    bias_mask: Mask,
+    bias: BiasForFlat,
     camera: Camera,
     ccdid: int,
     qid: int,
@@ -173,24 +181,26 @@ def make_flat_master(
 ) -> Master:
     """Stack screen flats of a quadrant and filter into its high-frequency flat (system paper 3.4.2).
 
-    bias, bias_mask: the bias master [DN] and its mask. Frames are corrected exactly as science frames are (overscan,
-    bias, linearity) and brought to a spatially trimmed mean of 1 without masked pixels. Frames, status: as for a bias.
+    Frames are corrected exactly as science frames are (overscan, bias, linearity) and brought to a spatially trimmed
+    mean of 1 without masked pixels. Frames and status: as for a bias; without a usable bias the status is 0.
     """
     a, b = camera.nonlinearity_coefficients(ccdid, qid, night)
-    mask = bias_mask | static_mask(camera, ccdid, qid)
+    mask = bias.mask | static_mask(camera, ccdid, qid)
+    if bias.reason:
+        return _nothing(_Chosen((), ()), mask, camera, bias.reason)
 
     def corrected(image: Counts, overscan: OverscanFit) -> Image:
-        return correct_quadrant(image, overscan.row_level_adu, bias, a_per_adu2=a, b_per_adu=b)
+        return correct_quadrant(image, overscan.row_level_adu, bias.image, a_per_adu2=a, b_per_adu=b)
 
     chosen = _choose(frames, corrected, settings.flat_level_adu, mask, camera, qid, settings)
     chosen = _without_noisy_frames(chosen, [f.pixels.sigma / f.pixels.mean for f in chosen.kept], settings)
     if len(chosen.kept) < FRAMES_FEWEST:
-        return _nothing(chosen, mask, camera, settings)
+        return _nothing(chosen, mask, camera, _too_few(chosen, settings))
 
     scales = [1 / level for level in chosen.levels_adu]
     level = float(np.mean(chosen.levels_adu))
     stack = trimmed_average(
-        FlatRows(chosen.images, chosen.row_levels_adu, bias, a, b, scales),
+        FlatRows(chosen.images, chosen.row_levels_adu, bias.image, a, b, scales),
         clip_sigma=settings.clip_sigma,
         sigma_floor=DIGITISATION_SIGMA_ADU / level,
     )
@@ -352,14 +362,14 @@ def _finished(
     )
 
 
-def _nothing(chosen: _Chosen, mask: Mask, camera: Camera, settings: Calibration) -> Master:
-    """A master without images, for when there are too few frames to trim: NaN everywhere, every pixel masked."""
+def _nothing(chosen: _Chosen, mask: Mask, camera: Camera, reason: str) -> Master:
+    """A master without images, for when there is nothing to stack: NaN everywhere, every pixel masked."""
     empty = np.full(mask.shape, np.nan, np.float32)
     return Master(
         MasterFrames(empty, empty, empty, empty, np.zeros(mask.shape, np.int16)),
         mask | np.uint16(camera.mask_value("nan")),
         status=0,
-        reason=_too_few(chosen, settings),
+        reason=reason,
         used=tuple(frame.name for frame in chosen.kept),
         rejected=chosen.rejected,
         level_adu=math.nan,
