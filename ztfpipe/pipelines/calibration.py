@@ -123,8 +123,8 @@ def split_quadrant(raw: RawQuadrant, camera: Camera, qid: int, settings: Calibra
     if overscan.reason:
         raise Unusable("quadrant", overscan.reason)
     image = subtract_overscan(raw.image, overscan.row_level_adu)
-    pixels = robust_image(image)
-    metrics = {"level_adu": pixels.median, "sigma_adu": pixels.sigma, **overscan.metrics()}
+    pixels = clipped_mean(image, clip_sigma=settings.clip_sigma)
+    metrics = {"level_adu": pixels.mean, "sigma_adu": pixels.sigma, **overscan.metrics()}
     return SplitQuadrant(image, overscan, metrics)
 
 

@@ -43,7 +43,7 @@ def test_cosmic_rays_and_bad_rows_do_not_matter():
     dirty[400:430] += 500
     fit = fit_overscan(dirty, USED)
     expected = fit_overscan(clean, USED)
-    # The 30 rows and single pixels left out hold 3 % of the data: the fit moves by less than its own error, 0.48 / sqrt(1000).
+    # What is left out is 3 % of the data: the fit moves by less than its own error at the ends, 3 x 0.48 / sqrt(1000).
     assert np.abs(fit.row_level_adu - expected.row_level_adu).max() < 0.05
     assert 960 <= fit.rows_used <= 970
 

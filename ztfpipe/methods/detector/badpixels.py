@@ -76,7 +76,8 @@ def find_noisy(
     """Pixels at least `factor` times as noisy as the typical one.
 
     std_trimmed, std_all: scatter after and before trimming (ny, nx), any unit, or their ratio to an expected scatter;
-    count: samples left of n_frames; false_fraction: wanted fraction of good pixels among those found; known_bad: pixels not to be judged.
+    count: samples left of n_frames; false_fraction: wanted fraction of good pixels among those found; known_bad: pixels
+    not to be judged.
 
     The scatter s of a good pixel with f degrees of freedom has f s^2 / sigma^2 ~ chi^2(f). f is n_frames - 1, or less
     where the bulk of the pixels scatters more than that (noise that is not the same everywhere). With many frames the
