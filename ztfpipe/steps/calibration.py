@@ -37,7 +37,7 @@ from ztfpipe.products.names import parse, path_of
 from ztfpipe.products.raw import read_raw_quadrant
 from ztfpipe.products.records import write_record
 from ztfpipe.products.settings import read_settings
-from ztfpipe.steps.recording import Stopwatch, file_checksum, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
 
 K = TypeVar("K", CalibrationKey, QuadrantKey)
 
@@ -139,8 +139,9 @@ def _read(
 
 
 def _stored(path: Path, inputs: dict[str, str]) -> StoredMaster:
-    inputs[str(path)] = file_checksum(path)
-    return read_master(path)
+    stored = read_master(path)
+    inputs[str(path)] = pixel_checksum(stored.mean, stored.uncertainty, stored.mask)
+    return stored
 
 
 def _earlier(path: Path | None, inputs: dict[str, str]) -> EarlierMaster | None:
