@@ -20,7 +20,7 @@ _kept: OrderedDict[Hashable, object] = OrderedDict()
 
 
 def remembered(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Keep the results of `function(camera, *rest)`, the least recently used go first; their arrays become read-only."""
+    """Keep results of `function(camera, *rest)`, the least recently used go first; their arrays become read-only."""
 
     @functools.wraps(function)
     def call(camera: Camera, *rest: Hashable) -> Result:

@@ -1,8 +1,8 @@
 """From light to raw pixels: what the detector and its electronics do to a CCD in one exposure.
 
-The order is that of nature: light falls on pixels of different response, dark current is added, photons are counted, cosmic
-rays hit, full pixels bleed; the output amplifier is not quite linear; the amplifiers of a CCD, read together, leak into
-each other; bias, drift and read noise are added and the sum is digitised.
+The order is that of nature: light falls on pixels of different response, dark current is added, photons are counted,
+cosmic rays hit, full pixels bleed; the output amplifier is not quite linear; the amplifiers of a CCD, read together,
+leak into each other; bias, drift and read noise are added and the sum is digitised.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.camera import Camera
+from ztfpipe.camera import Amplifier, Camera
 from ztfpipe.config import SimulateDetector
+from ztfpipe.model.keys import ExposureKey
 from ztfpipe.simulate import detector_nb
 from ztfpipe.simulate.detector_pattern import fixed_pattern
 from ztfpipe.simulate.random import stream
@@ -22,6 +23,31 @@ from ztfpipe.simulate.random import stream
 Image = NDArray[np.float32]
 Adu = NDArray[np.uint16]
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A CCD during one exposure: the synthetic camera, and what names the random numbers."""
+
+    camera: Camera
+    settings: SimulateDetector
+    key: ExposureKey
+    exptime_s: float
+    ccdid: int
+
+    def amplifier(self, qid: int) -> Amplifier:
+        """The readout channel of a quadrant of this CCD."""
+        return self.camera.amplifier(self.ccdid, qid)
+
+    def stream(self, word: str, qid: int) -> np.random.Generator:
+        """Random numbers of this exposure, quadrant and purpose."""
+        return stream(self.settings.noise_seed, word, self.key.filefracday, self.amplifier(qid).rcid)
+
+    def nonlinearity(self, qid: int) -> tuple[float, float]:
+        """Coefficients A [1/DN^2] and B [1/DN] in force; zero when switched off."""
+        if not self.settings.nonlinearity:
+            return 0.0, 0.0
+        return self.camera.nonlinearity_coefficients(self.ccdid, qid, self.key.night)
 
 
 @dataclass(frozen=True)
@@ -42,32 +68,23 @@ class Readout:
     row_level_adu: NDArray[np.float64]
 
 
-def collect(
-    light_e: Image,
-    exptime_s: float,
-    camera: Camera,
-    settings: SimulateDetector,
-    night: str,
-    ccdid: int,
-    qid: int,
-    *words,
-) -> Charge:
-    """Electrons in a quadrant's pixels after an exposure.
+def collect(light_e: Image, shot: Shot, qid: int) -> Charge:
+    """Electrons in a quadrant's pixels when the shutter closes.
 
-    light_e: expected photo-electrons, float32 (ny, nx), response included; it is used as work space. night: YYYYMMDD,
-    for the non-linearity in force, which sets the full well. words: what names the exposure's random stream.
+    light_e: expected photo-electrons, response included, float32 (ny, nx); it is used as work space.
     """
-    amplifier = camera.amplifier(ccdid, qid)
-    if exptime_s > 0:
-        light_e += np.float32(exptime_s) * fixed_pattern(camera, settings, ccdid, qid).dark_e_per_s
-    rng = stream(settings.noise_seed, "charge", amplifier.rcid, *words)
+    settings = shot.settings
+    if shot.exptime_s > 0:
+        dark = fixed_pattern(shot.camera, settings, shot.ccdid, qid).dark_e_per_s
+        light_e += np.float32(shot.exptime_s) * dark
+    rng = shot.stream("charge", qid)
     electrons = count_photons(light_e, rng) if settings.shot_noise else light_e
-    cosmic = add_cosmic_rays(electrons, exptime_s, settings, rng)
+    cosmic = add_cosmic_rays(electrons, shot.exptime_s, settings, rng)
     saturated = np.zeros(electrons.shape, np.bool_)
     if settings.saturation:
-        full_well_e = full_well(camera, settings, night, ccdid, qid)
-        detector_nb.bleed(electrons, np.float32(full_well_e), settings.bleeding)
-        saturated = electrons >= np.float32(full_well_e)
+        well_e = np.float32(full_well_e(shot, qid))
+        detector_nb.bleed(electrons, well_e, settings.bleeding)
+        saturated = electrons >= well_e
     return Charge(electrons, cosmic, saturated)
 
 
@@ -96,34 +113,30 @@ def add_cosmic_rays(electrons: Image, exptime_s: float, settings: SimulateDetect
     return mask
 
 
-def full_well(camera: Camera, settings: SimulateDetector, night: str, ccdid: int, qid: int) -> float:
+def full_well_e(shot: Shot, qid: int) -> float:
     """Electrons at which a pixel's measured signal is the camera's saturation level."""
-    amplifier = camera.amplifier(ccdid, qid)
+    amplifier = shot.amplifier(qid)
     x = amplifier.saturation_adu
-    a, b = camera.nonlinearity_coefficients(ccdid, qid, night) if settings.nonlinearity else (0.0, 0.0)
+    a, b = shot.nonlinearity(qid)
     return amplifier.gain_e_per_adu * x / (a * x * x + b * x + 1)
 
 
-def read_out(
-    charges: Mapping[int, Charge], camera: Camera, settings: SimulateDetector, night: str, ccdid: int, *words: str | int
-) -> dict[int, Readout]:
-    """Read the quadrants of a CCD, all at the same time. charges: by qid, missing ones take no part in the crosstalk."""
-    signals_adu = {
-        qid: _amplified(charge.electrons, camera, settings, night, ccdid, qid) for qid, charge in charges.items()
-    }
-    if settings.crosstalk:
-        signals_adu = add_crosstalk(signals_adu, camera)
-    return {qid: _digitised(signal, camera, settings, ccdid, qid, *words) for qid, signal in signals_adu.items()}
+def read_out(charges: Mapping[int, Charge], shot: Shot) -> dict[int, Readout]:
+    """Read the quadrants of a CCD, all at the same time. charges: by qid; missing ones take no part in crosstalk."""
+    signals_adu = {qid: _amplified(charge.electrons, shot, qid) for qid, charge in charges.items()}
+    if shot.settings.crosstalk:
+        signals_adu = add_crosstalk(signals_adu, shot.camera)
+    return {qid: _digitised(signal, shot, qid) for qid, signal in signals_adu.items()}
 
 
 def add_crosstalk(signals_adu: Mapping[int, Image], camera: Camera) -> dict[int, Image]:
-    """Each quadrant plus its share of the pixels the other amplifiers read at the same moment (camera.raw.crosstalk)."""
+    """Each quadrant plus its share of the pixels that the other amplifiers read at the same moment."""
     received = {qid: signal.copy() for qid, signal in signals_adu.items()}
     for victim, image in received.items():
         for source, signal in signals_adu.items():
-            coefficient = camera.raw.crosstalk[victim - 1][source - 1]
-            if victim != source and coefficient:
-                image += np.float32(coefficient) * in_read_order(in_read_order(signal, camera, source), camera, victim)
+            share = np.float32(camera.raw.crosstalk[victim - 1][source - 1])
+            if victim != source and share:
+                image += share * in_read_order(in_read_order(signal, camera, source), camera, victim)
     return received
 
 
@@ -134,22 +147,33 @@ def in_read_order(image: np.ndarray, camera: Camera, qid: int) -> np.ndarray:
     return image[::rows, ::columns]
 
 
-def _amplified(electrons: Image, camera: Camera, settings: SimulateDetector, night: str, ccdid: int, qid: int) -> Image:
+def row_level(shot: Shot, qid: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Bias level of each stored row [DN]: the amplifier's own, its jump in this exposure, settling and a slow wave."""
+    settings, camera = shot.settings, shot.camera
+    rcid = shot.amplifier(qid).rcid
+    own = settings.bias_level_adu * stream(settings.pattern_seed, "bias level", rcid).uniform(0.9, 1.1)
+    jump, strength, phase = rng.standard_normal(), 1 + 0.1 * rng.standard_normal(), rng.uniform(0, 2 * np.pi)
+    order = np.linspace(0, 1, camera.quadrant_shape[0])
+    level = own + settings.bias_jump_adu * jump
+    level = level + settings.overscan_drift_adu * strength * (1 - np.exp(-order / 0.4)) / (1 - np.exp(-1 / 0.4))
+    level = level + settings.overscan_wave_adu * np.sin(2 * np.pi * 1.7 * order + phase)
+    return np.ascontiguousarray(level[::-1]) if qid in camera.raw.reversed_y_qids else level
+
+
+def _amplified(electrons: Image, shot: Shot, qid: int) -> Image:
     """DN above bias before anything is added."""
-    signal_adu = electrons / np.float32(camera.amplifier(ccdid, qid).gain_e_per_adu)
-    if settings.nonlinearity:
-        detector_nb.measured_adu(signal_adu, *camera.nonlinearity_coefficients(ccdid, qid, night), signal_adu)
+    signal_adu = electrons / np.float32(shot.amplifier(qid).gain_e_per_adu)
+    if shot.settings.nonlinearity:
+        detector_nb.measured_adu(signal_adu, *shot.nonlinearity(qid), signal_adu)
     return signal_adu
 
 
-def _digitised(
-    signal_adu: Image, camera: Camera, settings: SimulateDetector, ccdid: int, qid: int, *words: str | int
-) -> Readout:
-    amplifier = camera.amplifier(ccdid, qid)
-    pattern = fixed_pattern(camera, settings, ccdid, qid)
-    rng = stream(settings.noise_seed, "readout", amplifier.rcid, *words)
-    level_adu = row_level(camera, settings, ccdid, qid, rng)
-    noise_adu = amplifier.read_noise_e / amplifier.gain_e_per_adu * settings.read_noise
+def _digitised(signal_adu: Image, shot: Shot, qid: int) -> Readout:
+    camera, settings, amplifier = shot.camera, shot.settings, shot.amplifier(qid)
+    pattern = fixed_pattern(camera, settings, shot.ccdid, qid)
+    rng = shot.stream("readout", qid)
+    level_adu = row_level(shot, qid, rng)
+    noise_adu = np.float32(amplifier.read_noise_e / amplifier.gain_e_per_adu * settings.read_noise)
     image = np.empty(camera.quadrant_shape, np.uint16)
     deviates = rng.standard_normal(image.shape, np.float32)
     detector_nb.digitise(signal_adu, pattern.bias_adu, level_adu, pattern.noise_factor, noise_adu, deviates, image)
@@ -161,22 +185,10 @@ def _digitised(
     return Readout(image, overscan, level_adu)
 
 
-def row_level(
-    camera: Camera, settings: SimulateDetector, ccdid: int, qid: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Bias level of each stored row [DN]: the amplifier's own, its jump in this exposure, settling and a slow wave."""
-    rcid = camera.amplifier(ccdid, qid).rcid
-    own = settings.bias_level_adu * stream(settings.pattern_seed, "bias level", rcid).uniform(0.9, 1.1)
-    jump, strength, phase = rng.standard_normal(), 1 + 0.1 * rng.standard_normal(), rng.uniform(0, 2 * np.pi)
-    order = np.linspace(0, 1, camera.quadrant_shape[0])
-    level = own + settings.bias_jump_adu * jump
-    level = level + settings.overscan_drift_adu * strength * (1 - np.exp(-order / 0.4)) / (1 - np.exp(-1 / 0.4))
-    level = level + settings.overscan_wave_adu * np.sin(2 * np.pi * 1.7 * order + phase)
-    return level[::-1] if qid in camera.raw.reversed_y_qids else level
-
-
 def _trail(signal_adu: Image, camera: Camera, settings: SimulateDetector, qid: int) -> Image:
-    """Charge of each row's last pixels that comes out late: DN in the overscan, in stored orientation."""
+    """Charge of each row's last pixel that comes out late: DN in the overscan, in stored orientation."""
     last = in_read_order(signal_adu, camera, qid)[:, -1:]
     decay = np.exp(-np.arange(camera.raw.overscan_columns, dtype=np.float32) / np.float32(settings.overscan_trail_px))
-    return np.ascontiguousarray(in_read_order(np.float32(settings.overscan_trail) * last * decay, camera, qid))
+    trail = in_read_order(np.float32(settings.overscan_trail) * last * decay, camera, qid)
+    # `last` comes in read order and the two flips of the rows cancel; the columns keep one flip, as they must.
+    return np.ascontiguousarray(trail)

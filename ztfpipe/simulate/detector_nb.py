@@ -90,11 +90,11 @@ def add_track(electrons, mask, x0, y0, x1, y1, charge_e):
     electrons: float32 (ny, nx) and mask: bool (ny, nx), changed in place; what falls outside is lost.
     """
     ny, nx = electrons.shape
-    steps = max(1, int(math.ceil(20.0 * math.hypot(x1 - x0, y1 - y0))))
+    steps = max(1, math.ceil(20.0 * math.hypot(x1 - x0, y1 - y0)))
     for k in range(steps):
         t = (k + 0.5) / steps
-        x = int(math.floor(x0 + t * (x1 - x0) + 0.5))
-        y = int(math.floor(y0 + t * (y1 - y0) + 0.5))
+        x = math.floor(x0 + t * (x1 - x0) + 0.5)
+        y = math.floor(y0 + t * (y1 - y0) + 0.5)
         if 0 <= x < nx and 0 <= y < ny:
             electrons[y, x] += charge_e / steps
             mask[y, x] = True

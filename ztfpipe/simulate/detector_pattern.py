@@ -42,7 +42,7 @@ class FixedPattern:
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Image:
-    """A smooth random field: a cubic spline through normal deviates at (cells + 1)^2 knots; mean 0, peak-to-valley 1."""
+    """A cubic spline through normal deviates at (cells + 1)^2 knots, with mean 0 and peak-to-valley 1."""
     knots = np.linspace(0.0, 1.0, cells + 1)
     rows, columns = (CubicSpline(knots, np.eye(cells + 1))(np.linspace(0.0, 1.0, size)) for size in shape)
     field = rows @ rng.standard_normal((cells + 1, cells + 1)) @ columns.T
@@ -75,7 +75,7 @@ def fixed_pattern(camera: Camera, settings: SimulateDetector, ccdid: int, qid: i
 
 @remembered
 def pixel_response(camera: Camera, settings: SimulateDetector, ccdid: int, qid: int, filter_code: str) -> Image:
-    """Response of every pixel relative to the quadrant's mean: PRNU, dust, bad pixels. float32 (ny, nx), mean near 1."""
+    """Response of every pixel relative to the usual one: PRNU, dust, bad pixels. float32 (ny, nx), mean near 1."""
     rcid = camera.amplifier(ccdid, qid).rcid
     shape = camera.quadrant_shape
     own = np.float32(settings.prnu_rms * settings.prnu_filter_share**0.5)
