@@ -71,7 +71,7 @@ class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
     stars_per_square_degree: Positive = 30000.0
-    """Stars brighter than `counts_at_mag`. 6700: a full-size quadrant has about 5,000 detectable stars; 40000: 30,000."""
+    """Stars brighter than `counts_at_mag`. A full-size quadrant has 5,000 detectable stars with 6700, 30,000 with 40000."""
     counts_at_mag: float = 20.5
     """r magnitude at which the counts are given: S/N 5 in 30 s of moonlight, airmass 1.4, seeing 2 px."""
     slope_faint: Positive = 0.30
@@ -84,7 +84,7 @@ class SimulateStars(Section):
     faint_limit_mag: float = 21.8
     """Faintest star and galaxy made (r): about half a magnitude below the limit of a dark 30 s exposure."""
     proper_motion_mas_per_year: Annotated[float, Field(ge=0)] = 7.0
-    """Median total proper motion at r = 15; the distribution is log-normal with a factor of 2.5, less for faint stars."""
+    """Median total proper motion at r = 15; log-normal with a factor of 2.5, smaller for faint stars."""
     galaxies_per_square_degree: Annotated[float, Field(ge=0)] = 3000.0
     """Galaxies brighter than `counts_at_mag`, slope 0.45; counts of deep surveys in r."""
     galaxy_radius_arcsec: Positive = 1.5
@@ -192,6 +192,8 @@ class SimulateNight(Section):
     biases: Annotated[int, Field(ge=0)] = 22
     flats: Annotated[int, Field(ge=0)] = 22
     """Screen flats per filter."""
+    flat_exposure_s: dict[str, Positive] = {"zg": 20.0, "zr": 15.0, "zi": 15.0}
+    """Exposure time of the screen flats, by filter."""
     fields: tuple[int, ...] = (473, 1467)
     """Survey fields; these two culminate at midnight on the date, on the ecliptic."""
     filters: tuple[Literal["zg", "zr", "zi"], ...] = ("zg", "zr", "zi")
