@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Amplifier, Camera
 from ztfpipe.config import SimulateDetector
-from ztfpipe.model.keys import ExposureKey
 from ztfpipe.simulate import detector_nb
 from ztfpipe.simulate.detector_pattern import fixed_pattern
-from ztfpipe.simulate.random import stream
+from ztfpipe.simulate.night import ExposurePlan
+from ztfpipe.simulate.seeds import stream
 
 Image = NDArray[np.float32]
 Adu = NDArray[np.uint16]
@@ -27,27 +27,27 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Shot:
-    """A CCD during one exposure: the synthetic camera, and what names the random numbers."""
+    """A CCD of the synthetic camera during one exposure; noise_seed: of all that the exposure draws anew."""
 
     camera: Camera
     settings: SimulateDetector
-    key: ExposureKey
-    exptime_s: float
+    noise_seed: int
+    plan: ExposurePlan
     ccdid: int
 
     def amplifier(self, qid: int) -> Amplifier:
         """The readout channel of a quadrant of this CCD."""
         return self.camera.amplifier(self.ccdid, qid)
 
-    def stream(self, word: str, qid: int) -> np.random.Generator:
+    def stream(self, purpose: str, qid: int) -> np.random.Generator:
         """Random numbers of this exposure, quadrant and purpose."""
-        return stream(self.settings.noise_seed, word, self.key.filefracday, self.amplifier(qid).rcid)
+        return stream(self.noise_seed, purpose, int(self.plan.key.filefracday), self.amplifier(qid).rcid)
 
     def nonlinearity(self, qid: int) -> tuple[float, float]:
         """Coefficients A [1/DN^2] and B [1/DN] in force; zero when switched off."""
         if not self.settings.nonlinearity:
             return 0.0, 0.0
-        return self.camera.nonlinearity_coefficients(self.ccdid, qid, self.key.night)
+        return self.camera.nonlinearity_coefficients(self.ccdid, qid, self.plan.key.night)
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ def collect(light_e: Image, shot: Shot, qid: int) -> Charge:
     light_e: expected photo-electrons, response included, float32 (ny, nx); it is used as work space.
     """
     settings = shot.settings
-    if shot.exptime_s > 0:
+    if shot.plan.exptime_s > 0:
         dark = fixed_pattern(shot.camera, settings, shot.ccdid, qid).dark_e_per_s
-        light_e += np.float32(shot.exptime_s) * dark
+        light_e += np.float32(shot.plan.exptime_s) * dark
     rng = shot.stream("charge", qid)
     electrons = count_photons(light_e, rng) if settings.shot_noise else light_e
-    cosmic = add_cosmic_rays(electrons, shot.exptime_s, settings, rng)
+    cosmic = add_cosmic_rays(electrons, shot.plan.exptime_s, settings, rng)
     saturated = np.zeros(electrons.shape, np.bool_)
     if settings.saturation:
         well_e = np.float32(full_well_e(shot, qid))

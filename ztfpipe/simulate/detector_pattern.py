@@ -15,7 +15,7 @@ from scipy.interpolate import CubicSpline
 from ztfpipe.camera import Camera
 from ztfpipe.config import SimulateDetector
 from ztfpipe.simulate.cache import remembered
-from ztfpipe.simulate.random import stream
+from ztfpipe.simulate.seeds import stream
 
 Image = NDArray[np.float32]
 
@@ -82,9 +82,9 @@ def pixel_response(camera: Camera, settings: SimulateDetector, ccdid: int, qid: 
     common = np.float32(settings.prnu_rms * (1 - settings.prnu_filter_share) ** 0.5)
     response = np.ones(shape, np.float32)
     if settings.prnu_rms:
-        words = "pixel response", rcid
-        response += common * stream(settings.pattern_seed, *words).standard_normal(shape, np.float32)
-        response += own * stream(settings.pattern_seed, *words, filter_code).standard_normal(shape, np.float32)
+        fid = camera.filter(filter_code).fid
+        response += common * stream(settings.pattern_seed, "response", rcid).standard_normal(shape, np.float32)
+        response += own * stream(settings.pattern_seed, "response", rcid, fid).standard_normal(shape, np.float32)
     if settings.dust_depth:
         _add_dust(response, settings.dust_depth, stream(settings.pattern_seed, "dust", rcid))
     classes = _classes(camera, settings, ccdid, qid)
@@ -108,10 +108,10 @@ def vignetting(camera: Camera, settings: SimulateDetector, ccdid: int, qid: int)
 def screen_illumination(camera: Camera, settings: SimulateDetector, ccdid: int, qid: int, filter_code: str) -> Image:
     """Light of the flat-field screen relative to that of the sky, float32 (ny, nx): a smooth residual of each quadrant
     and filter, and the gradient of the lamps over the focal plane."""
-    rcid = camera.amplifier(ccdid, qid).rcid
-    residual = smooth_field(stream(settings.pattern_seed, "screen", rcid, filter_code), camera.quadrant_shape, 3)
+    rcid, fid = camera.amplifier(ccdid, qid).rcid, camera.filter(filter_code).fid
+    residual = smooth_field(stream(settings.pattern_seed, "screen", rcid, fid), camera.quadrant_shape, 3)
     x_px, y_px = _focal_plane_px(camera, ccdid, qid)
-    angle = stream(settings.pattern_seed, "lamps", filter_code).uniform(0, 2 * np.pi)
+    angle = stream(settings.pattern_seed, "lamps", fid).uniform(0, 2 * np.pi)
     along_px = np.cos(angle) * x_px[None, :] + np.sin(angle) * y_px[:, None]
     gradient = along_px / (2 * _focal_plane_radius_px(camera))
     light = (1 + settings.screen_residual * residual) * (1 + settings.screen_gradient * gradient)

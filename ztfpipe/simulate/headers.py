@@ -7,18 +7,23 @@ exposure's name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
 from ztfpipe.camera import Camera
 from ztfpipe.model.images import Cards, HeaderValue
-from ztfpipe.model.keys import IMAGE_TYPES, ExposureKey, RawKey
-from ztfpipe.simulate.random import stream
+from ztfpipe.model.keys import IMAGE_TYPES, PROGRAMS, ExposureKey, RawKey
+from ztfpipe.simulate.earth import Circumstances
+from ztfpipe.simulate.geometry import from_gnomonic, sky_position, unit_vectors
+from ztfpipe.simulate.night import ExposurePlan
+from ztfpipe.simulate.seeds import stream
 
 MISSING = -9999.0
 """What the survey writes for a value its sensors did not give."""
 MJD_0 = 2400000.5
+NO_FILTER = "NONE"
+"""FILTER of a bias, which looks through none."""
 CARDS_OF_EXPOSURE = {
     "ORIGIN": "Data origin",
     "OBSERVER": "Observer",
@@ -114,43 +119,22 @@ CARDS_OF_EXPOSURE = {
 """Keywords of the primary header, in order, with their comments."""
 
 
-@dataclass(frozen=True)
-class Commanded:
-    """What the robot commanded and knew of an exposure. Positions are J2000 degrees, None for a look at no field.
-
-    start_jd: shutter open (UTC); filter_code: filter in the beam; sun and moon: what an almanac says, by keyword.
-    """
-
-    key: ExposureKey
-    exptime_s: float
-    start_jd: float
-    filter_code: str
-    frame_number: int = 0
-    ra_deg: float | None = None
-    dec_deg: float | None = None
-    program_id: int = 0
-    program_pi: str = "Kulkarni"
-    request_id: int = 0
-    comment: str = ""
-    almanac: tuple[tuple[str, float], ...] = ()
-
-
-def exposure_header(camera: Camera, commanded: Commanded, ccdid: int) -> Cards:
+def exposure_header(camera: Camera, plan: ExposurePlan, ccdid: int) -> Cards:
     """Keywords of the primary header of a CCD file, in the survey's order."""
     values: dict[str, HeaderValue] = {
         **dict.fromkeys(CARDS_OF_EXPOSURE, 0.0),
         **camera.header,
-        **_software_and_files(camera, commanded, ccdid),
-        **_telemetry(commanded),
-        **_queue(camera, commanded),
-        **_times(commanded),
-        **_pointing(camera, commanded),
-        **dict(commanded.almanac),
+        **_software_and_files(camera, plan, ccdid),
+        **_telemetry(plan),
+        **_queue(camera, plan),
+        **_times(plan),
+        **_pointing(camera, plan),
+        **_almanac(plan.at_start),
     }
     return {keyword: (values[keyword], comment) for keyword, comment in CARDS_OF_EXPOSURE.items()}
 
 
-def quadrant_header(camera: Camera, commanded: Commanded, ccdid: int, qid: int) -> Cards:
+def quadrant_header(camera: Camera, plan: ExposurePlan, ccdid: int, qid: int) -> Cards:
     """Keywords of a quadrant's extension: the amplifier, and for a look at the sky where it was meant to point."""
     amplifier = camera.amplifier(ccdid, qid)
     cards: dict[str, tuple[HeaderValue, str]] = {
@@ -163,8 +147,8 @@ def quadrant_header(camera: Camera, commanded: Commanded, ccdid: int, qid: int) 
         "READNOI": (amplifier.read_noise_e, "Read noise e-"),
         "DARKCUR": (amplifier.dark_current_e_per_s, "Dark current e-/s @ 150 K"),
     }
-    if commanded.ra_deg is not None and commanded.dec_deg is not None:
-        cards |= _nominal_wcs(camera, commanded.ra_deg, commanded.dec_deg, ccdid, qid)
+    if plan.key.imgtype == "o":
+        cards |= _nominal_wcs(camera, plan, ccdid, qid)
     return cards
 
 
@@ -174,8 +158,8 @@ def raw_name(key: ExposureKey, ccdid: int) -> str:
     return f"ztf_{key.filefracday}_{key.field:06d}_{key.filter}_c{ccdid:02d}_{key.imgtype}.fits.fz"
 
 
-def _software_and_files(camera: Camera, commanded: Commanded, ccdid: int) -> dict[str, HeaderValue]:
-    name = raw_name(commanded.key, ccdid).removesuffix(".fz")
+def _software_and_files(camera: Camera, plan: ExposurePlan, ccdid: int) -> dict[str, HeaderValue]:
+    name = raw_name(plan.key, ccdid).removesuffix(".fz")
     scale = float(f"{camera.pixel_scale_arcsec - 5e-4:.3f}")  # real headers give 1.012 for 1.0125
     return {
         "ROBOSOFT": "synthetic",
@@ -183,9 +167,9 @@ def _software_and_files(camera: Camera, commanded: Commanded, ccdid: int) -> dic
         "DETECTOR": "",
         "DETSOFT": "",
         "DETFIRM": "",
-        "IMGTYPE": IMAGE_TYPES[commanded.key.imgtype],
-        "EXPOSURE": commanded.exptime_s,
-        "EXPTIME": commanded.exptime_s,
+        "IMGTYPE": IMAGE_TYPES[plan.key.imgtype],
+        "EXPOSURE": plan.exptime_s,
+        "EXPTIME": plan.exptime_s,
         "MODE_NUM": 0,
         "CCDSUM": "1 1",
         "PIXSCALE": scale,
@@ -193,13 +177,13 @@ def _software_and_files(camera: Camera, commanded: Commanded, ccdid: int) -> dic
         "PIXSCALY": scale,
         "FILENAME": name,
         "ORIGNAME": name,
-        "FRAMENUM": commanded.frame_number,
+        "FRAMENUM": plan.number + 1,
         "NFRAMES": len(camera.raw.image_hdu) + len(camera.raw.overscan_hdu),
     }
 
 
-def _telemetry(commanded: Commanded) -> dict[str, HeaderValue]:
-    rng = stream(0, "telemetry", commanded.key.filefracday)
+def _telemetry(plan: ExposurePlan) -> dict[str, HeaderValue]:
+    rng = stream(0, "telemetry", int(plan.key.filefracday))
     return {
         "HEADTEMP": round(161.0 + 0.3 * rng.standard_normal(), 3),
         "DEWPRESS": 1.83e-5,
@@ -216,74 +200,82 @@ def _telemetry(commanded: Commanded) -> dict[str, HeaderValue]:
         "HUMIDITY": round(30.0 + 2 * rng.standard_normal(), 1),
         "PRESSURE": MISSING,
         "CLOUDS": MISSING,
-        **dict.fromkeys(("SUNAZ", "SUNALT", "MOONRA", "MOONDEC", "MOONALT", "MOONILLF", "MOONPHAS"), MISSING),
     }
 
 
-def _queue(camera: Camera, commanded: Commanded) -> dict[str, HeaderValue]:
-    entry = camera.filter(commanded.filter_code)
+def _queue(camera: Camera, plan: ExposurePlan) -> dict[str, HeaderValue]:
+    looks_through = plan.key.filter in camera.filters
+    filter_values = camera.filter(plan.key.filter) if looks_through else None
     return {
-        "FIELDID": commanded.key.field,
+        "FIELDID": plan.key.field,
         "EQUINOX": 2000.0,
-        "PROGRMPI": commanded.program_pi,
-        "PROGRMID": commanded.program_id,
-        "REQUSTID": commanded.request_id,
-        "QCOMMENT": commanded.comment or IMAGE_TYPES[commanded.key.imgtype],
-        "FILTERID": entry.fid,
-        "FILTER": entry.header,
-        "FILTPOS": entry.fid,
+        "PROGRMPI": "Kulkarni",
+        "PROGRMID": plan.programid,
+        "REQUSTID": plan.number // 10,
+        "QCOMMENT": f"{PROGRAMS[plan.programid]}_{IMAGE_TYPES[plan.key.imgtype]}",
+        "FILTERID": filter_values.fid if filter_values else 0,
+        "FILTER": filter_values.header if filter_values else NO_FILTER,
+        "FILTPOS": filter_values.fid if filter_values else 0,
     }
 
 
-def _times(commanded: Commanded) -> dict[str, HeaderValue]:
+def _times(plan: ExposurePlan) -> dict[str, HeaderValue]:
     return {
-        "OBSJD": round(commanded.start_jd, 7),
-        "OBSMJD": round(commanded.start_jd - MJD_0, 7),
-        "HJD": round(commanded.start_jd, 7),
-        "SHUTOPEN": iso_time(commanded.start_jd),
-        "SHUTCLSD": iso_time(commanded.start_jd + commanded.exptime_s / 86400),
-        "DOMESTAT": "Open" if commanded.key.imgtype == "o" else "Closed",
+        "OBSJD": round(plan.obsjd, 7),
+        "OBSMJD": round(plan.obsjd - MJD_0, 7),
+        "HJD": round(plan.obsjd, 7),
+        "SHUTOPEN": iso_time(plan.obsjd),
+        "SHUTCLSD": iso_time(plan.obsjd + plan.exptime_s / 86400),
+        "DOMESTAT": "Open" if plan.key.imgtype == "o" else "Closed",
     }
 
 
-def _pointing(camera: Camera, commanded: Commanded) -> dict[str, HeaderValue]:
-    site = camera.observatory
-    lst_deg = sidereal_time_deg(commanded.start_jd, site.longitude_deg)
-    # A telescope at rest, as for biases and flats, looks at the zenith.
-    ra_deg = lst_deg if commanded.ra_deg is None else commanded.ra_deg
-    dec_deg = site.latitude_deg if commanded.dec_deg is None else commanded.dec_deg
-    hour_angle_deg = (lst_deg - ra_deg + 180) % 360 - 180
-    azimuth_deg, altitude_deg = horizontal(hour_angle_deg, dec_deg, site.latitude_deg)
+def _pointing(camera: Camera, plan: ExposurePlan) -> dict[str, HeaderValue]:
+    site, seen = camera.observatory, plan.at_start
     values: dict[str, HeaderValue] = {}
-    for prefix in ("OBJRA", "RA", "TELRA"):
-        values[prefix] = sexagesimal(ra_deg / 15)
-        values["RAD" if prefix == "RA" else f"{prefix}D"] = round(ra_deg, 6)
-    for prefix in ("OBJDEC", "DEC", "TELDEC"):
-        values[prefix] = sexagesimal(dec_deg)
-        values[f"{prefix}D"] = round(dec_deg, 6)
+    for name, ra_deg, dec_deg in (
+        ("OBJ{}", plan.object_ra_deg, plan.object_dec_deg),
+        ("{}", plan.ra_deg, plan.dec_deg),
+        ("TEL{}", plan.ra_deg, plan.dec_deg),
+    ):
+        values[name.format("RA")], values[name.format("DEC")] = sexagesimal(ra_deg / 15), sexagesimal(dec_deg)
+        values[name.format("RAD")], values[name.format("DECD")] = round(ra_deg, 6), round(dec_deg, 6)
     return values | {
-        "OBLST": sexagesimal(lst_deg / 15),
-        "HOURANG": sexagesimal(hour_angle_deg / 15),
-        "HOURANGD": round(hour_angle_deg / 15, 5),
-        "AZIMUTH": round(azimuth_deg, 2),
-        "ELVATION": round(altitude_deg, 2),
-        "AIRMASS": round(hardie_airmass(90 - altitude_deg), 3),
-        "DOME_AZ": round(azimuth_deg, 1),
+        "OBLST": sexagesimal(seen.sidereal_time_deg / 15),
+        "HOURANG": sexagesimal(seen.hour_angle_deg / 15),
+        "HOURANGD": round(seen.hour_angle_deg / 15, 5),
+        "AZIMUTH": round(seen.azimuth_deg, 2),
+        "ELVATION": round(seen.elevation_deg, 2),
+        "AIRMASS": round(seen.airmass, 3),
+        "DOME_AZ": round(seen.azimuth_deg, 1),
         "OBSLON": site.longitude_deg,
         "OBSLAT": site.latitude_deg,
         "OBSALT": site.height_m,
     }
 
 
-def _nominal_wcs(camera: Camera, ra_deg: float, dec_deg: float, ccdid: int, qid: int) -> Cards:
+def _almanac(seen: Circumstances) -> dict[str, HeaderValue]:
+    return {
+        "SUNAZ": round(seen.sun_azimuth_deg, 4),
+        "SUNALT": round(seen.sun_elevation_deg, 4),
+        "MOONRA": round(seen.moon_ra_deg, 3),
+        "MOONDEC": round(seen.moon_dec_deg, 5),
+        "MOONALT": round(seen.moon_elevation_deg, 4),
+        "MOONILLF": round(seen.moon_phase, 6),
+        "MOONPHAS": round(math.degrees(math.acos(2 * seen.moon_phase - 1)), 4),
+        "MOONESB": round(seen.moon_brightening_v_mag, 4),
+    }
+
+
+def _nominal_wcs(camera: Camera, plan: ExposurePlan, ccdid: int, qid: int) -> Cards:
     """Tangent-plane WCS of a quadrant if the telescope pointed perfectly and the optics had no distortion."""
     amplifier = camera.amplifier(ccdid, qid)
     x0, y0 = camera.reference_pixel
-    centre = _deprojected(ra_deg, dec_deg, amplifier.east_deg, amplifier.north_deg)
+    centre = _sky(plan, amplifier.east_deg, amplifier.north_deg)
     scale = camera.pixel_scale_arcsec / 3600
     # One pixel along x goes west, one along y goes south; seen from the quadrant's centre both are a little turned.
-    west = _deprojected(ra_deg, dec_deg, amplifier.east_deg - scale, amplifier.north_deg)
-    south = _deprojected(ra_deg, dec_deg, amplifier.east_deg, amplifier.north_deg - scale)
+    west = _sky(plan, amplifier.east_deg - scale, amplifier.north_deg)
+    south = _sky(plan, amplifier.east_deg, amplifier.north_deg - scale)
     cosine = np.cos(np.radians(centre[1]))
     columns = [(((sky[0] - centre[0] + 180) % 360 - 180) * cosine, sky[1] - centre[1]) for sky in (west, south)]
     cards: dict[str, tuple[HeaderValue, str]] = {
@@ -306,13 +298,11 @@ def _nominal_wcs(camera: Camera, ra_deg: float, dec_deg: float, ccdid: int, qid:
     return cards | {"CCD_ROT": (0.0, "CCD rotation angle")}
 
 
-def _deprojected(ra_deg: float, dec_deg: float, east_deg: float, north_deg: float) -> tuple[float, float]:
-    """Sky position of a point of the tangent plane at (ra, dec) [deg]."""
-    xi, eta, dec = np.radians([east_deg, north_deg, dec_deg])
-    denominator = np.cos(dec) - eta * np.sin(dec)
-    ra = np.degrees(np.arctan2(xi, denominator)) + ra_deg
-    sine = np.sin(dec) + eta * np.cos(dec)
-    return float(ra % 360), float(np.degrees(np.arctan2(sine, np.hypot(xi, denominator))))
+def _sky(plan: ExposurePlan, east_deg: float, north_deg: float) -> tuple[float, float]:
+    """RA and Dec [deg] of a point of the tangent plane at the commanded pointing."""
+    vectors = from_gnomonic(np.array([east_deg]), np.array([north_deg]), unit_vectors(plan.ra_deg, plan.dec_deg))
+    ra_deg, dec_deg = sky_position(vectors)
+    return float(ra_deg[0]), float(dec_deg[0])
 
 
 def iso_time(jd: float) -> str:
@@ -320,27 +310,6 @@ def iso_time(jd: float) -> str:
     # Whole days apart keep the milliseconds: a double holds a Julian date to 40 microseconds only.
     milliseconds = round((jd - 2440587.5) * 86_400_000)
     return str(np.datetime64(milliseconds, "ms"))
-
-
-def sidereal_time_deg(jd: float, longitude_deg: float) -> float:
-    """Local mean sidereal time [deg] (Meeus, Astronomical Algorithms 12.4), UT1 taken as UTC."""
-    days = jd - 2451545.0
-    return float((280.46061837 + 360.98564736629 * days + longitude_deg) % 360)
-
-
-def horizontal(hour_angle_deg: float, dec_deg: float, latitude_deg: float) -> tuple[float, float]:
-    """Azimuth (from north by east) and altitude [deg] without refraction."""
-    ha, dec, lat = np.radians([hour_angle_deg, dec_deg, latitude_deg])
-    up = np.sin(lat) * np.sin(dec) + np.cos(lat) * np.cos(dec) * np.cos(ha)
-    north = np.cos(lat) * np.sin(dec) - np.sin(lat) * np.cos(dec) * np.cos(ha)
-    east = -np.cos(dec) * np.sin(ha)
-    return float(np.degrees(np.arctan2(east, north)) % 360), float(np.degrees(np.arcsin(np.clip(up, -1, 1))))
-
-
-def hardie_airmass(zenith_distance_deg: float) -> float:
-    """Airmass by Hardie's (1962) series in sec z - 1; below 3 degrees of altitude the value there."""
-    s = 1 / np.cos(np.radians(min(zenith_distance_deg, 87.0))) - 1
-    return float(1 + s - 0.0018167 * s - 0.002875 * s**2 - 0.0008083 * s**3)
 
 
 def sexagesimal(value: float) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ztfpipe.camera import Camera
 from ztfpipe.config import SimulateDetector
 from ztfpipe.simulate import render_nb
+from ztfpipe.simulate.detector import Shot
 from ztfpipe.simulate.render import Image, add_sources
 from ztfpipe.simulate.scene import Floats, PointSources, PsfField, QuadrantScene, Streaks
 
@@ -40,25 +41,20 @@ def add_halos(
 
 
 def add_ghosts(
-    light_e: Image,
-    mask: NDArray[np.uint8],
-    bit: int,
-    qid: int,
-    ccdid: int,
-    scenes: Mapping[int, QuadrantScene],
-    camera: Camera,
-    settings: SimulateDetector,
+    light_e: Image, mask: NDArray[np.uint8], bit: int, shot: Shot, qid: int, scenes: Mapping[int, QuadrantScene]
 ) -> None:
     """Add the ghosts that fall on quadrant `qid`: of the bright stars of all quadrants of the CCD, mirrored about its
     centre."""
+    camera, settings = shot.camera, shot.settings
     if settings.ghost_fraction == 0:
         return
     outer_px = settings.ghost_radius_arcsec / camera.pixel_scale_arcsec
     ny, nx = camera.quadrant_shape
     for source, scene in scenes.items():
         stars = bright_stars(scene, settings)
+        # A scene lists stars beside its quadrant too; each makes its ghost once.
         own = (abs(stars.x_px - (nx - 1) / 2) <= nx / 2) & (abs(stars.y_px - (ny - 1) / 2) <= ny / 2)
-        x_px, y_px = mirrored(stars.x_px[own], stars.y_px[own], source, qid, ccdid, camera)
+        x_px, y_px = mirrored(stars.x_px[own], stars.y_px[own], source, qid, shot.ccdid, camera)
         flux = settings.ghost_fraction * stars.flux_e[own]
         render_nb.add_discs(light_e, mask, bit, x_px, y_px, flux, GHOST_HOLE * outer_px, outer_px)
 
