@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Simulate
@@ -59,6 +60,18 @@ class View:
         ny, nx = self.camera.quadrant_shape
         x_in = (x_px > -0.5 - margin_px) & (x_px < nx - 0.5 + margin_px)
         return x_in & (y_px > -0.5 - margin_px) & (y_px < ny - 0.5 + margin_px)
+
+    def landing(
+        self, vectors: Floats, table: StarCatalog | GalaxyCatalog, margin_px: Floats
+    ) -> tuple[Floats, Floats, NDArray[np.intp]]:
+        """Pixels x, y and indices of the sources that fall within their margins."""
+        # A cheap cut first: where they fall without the small effects.
+        east, north = self.optics.tangent_plane(vectors)
+        rough = self.optics.rough_pixels(east, north)
+        near = np.flatnonzero(self.inside(*rough, margin_px + self.optics.slack_px))
+        x, y = self.optics.place(vectors[near], (table.g_mag - table.r_mag)[near])
+        kept = self.inside(x, y, margin_px[near])
+        return x[kept], y[kept], near[kept]
 
     def electrons(self, vectors: Floats, mag: Floats, colour: Floats) -> Floats:
         """Electrons (n,) of sources at unit vectors (n, 3), each through its own air and clouds."""
@@ -123,9 +136,8 @@ def _stars(looked: View) -> tuple[PointSources, pd.DataFrame]:
     table = stars_around(looked.settings, *_search_box(looked))
     years = years_since_catalog(looked.plan.mid_jd)
     vectors = moved(table.ra_deg, table.dec_deg, table.pm_east_mas, table.pm_north_mas, years)
-    x, y = looked.optics.place(vectors, table.g_mag - table.r_mag)
-    kept = looked.inside(x, y, np.where(table.r_mag < BRIGHT_MAG, BRIGHT_MARGIN_PX, MARGIN_PX))
-    table, vectors, x, y = select(table, kept), vectors[kept], x[kept], y[kept]
+    x, y, kept = looked.landing(vectors, table, np.where(table.r_mag < BRIGHT_MAG, BRIGHT_MARGIN_PX, MARGIN_PX))
+    table, vectors = select(table, kept), vectors[kept]
     numbers = (table.kind, table.period_d, table.amplitude_mag, table.phase, table.identifier)
     mag = table.mag(looked.code) + variation_mag(*numbers, looked.plan.mid_jd, looked.code)
     colour = colour_of(table, looked.code)
@@ -145,9 +157,8 @@ def _stars(looked: View) -> tuple[PointSources, pd.DataFrame]:
 def _galaxies(looked: View) -> tuple[Galaxies, pd.DataFrame]:
     table = galaxies_around(looked.settings, *_search_box(looked))
     vectors = unit_vectors(table.ra_deg, table.dec_deg)
-    x, y = looked.optics.place(vectors, table.g_mag - table.r_mag)
-    kept = looked.inside(x, y, MARGIN_PX)
-    table, vectors, x, y = select(table, kept), vectors[kept], x[kept], y[kept]
+    x, y, kept = looked.landing(vectors, table, np.full(len(vectors), MARGIN_PX))
+    table, vectors = select(table, kept), vectors[kept]
     colour = colour_of(table, looked.code)
     flux_e = looked.electrons(vectors, table.mag(looked.code), colour)
     radius_px = table.radius_arcsec / looked.camera.pixel_scale_arcsec

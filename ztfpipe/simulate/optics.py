@@ -63,7 +63,7 @@ class QuadrantOptics:
     def sky(self, x_px: Floats, y_px: Floats) -> Floats:
         """ICRS unit vectors (n, 3) seen by pixels (n,), for a star of mean colour and without turbulence.
 
-        The inverse of `place`, by iteration: each step corrects by the miss in pixels, to 1e-9 px.
+        The inverse of `place`, by iteration: each step corrects by the miss in pixels, to 1e-6 px.
         """
         x, y = np.array(x_px, dtype=float), np.array(y_px, dtype=float)
         for _ in range(12):
@@ -72,9 +72,24 @@ class QuadrantOptics:
             x_now, y_now = self.place(vectors, turbulent=False)
             miss_x, miss_y = x_px - x_now, y_px - y_now
             x, y = x + miss_x, y + miss_y
-            if max(np.abs(miss_x).max(), np.abs(miss_y).max()) < 1e-9:
+            if max(np.abs(miss_x).max(), np.abs(miss_y).max()) < 1e-6:
                 break
         return vectors
+
+    @property
+    def slack_px(self) -> float:
+        """How far `rough_pixels` may be wrong."""
+        turn_deg = abs(np.radians(self.rotation_deg)) * 2 * FIELD_RADIUS_DEG
+        small_deg = 2 * (self.radial_deg + self.tangential_deg) + 10 * self.turbulence_deg + turn_deg
+        return small_deg * 3600 / self.pixel_scale_arcsec + 10 * self.pattern_px + 2 * np.hypot(*self.ccd_shift_px) + 20
+
+    def rough_pixels(self, east: Floats, north: Floats) -> tuple[Floats, Floats]:
+        """Pixels of the nominal camera for tangent-plane positions [deg]."""
+        per_px = self.pixel_scale_arcsec / 3600
+        return (
+            self.reference_pixel[0] - (east - self.offset_deg[0]) / per_px,
+            self.reference_pixel[1] - (north - self.offset_deg[1]) / per_px,
+        )
 
     def _refracted(self, vectors: Floats, g_r_mag: Floats | float) -> Floats:
         return refracted(
