@@ -46,8 +46,8 @@ def tiles_around(ra_deg: float, dec_deg: float, half_east_deg: float, half_north
         cells = max(round(360 * np.cos(np.radians(middle)) / TILE_DEG), 1)
         middles = (np.arange(cells) + 0.5) * 360 / cells
         east, north = gnomonic(unit_vectors(middles, np.full(cells, middle)), centre)
-        # A tile is never larger than 1.5 TILE_DEG across, except the caps at the poles, which the wide margin covers.
-        near = (np.abs(east) < half_east_deg + TILE_DEG) & (np.abs(north) < half_north_deg + TILE_DEG)
+        # Half a tile and its rounding: cells are TILE_DEG wide to a fraction, except at the poles, where there are few.
+        near = (np.abs(east) < half_east_deg + 0.75 * TILE_DEG) & (np.abs(north) < half_north_deg + 0.75 * TILE_DEG)
         for cell in np.flatnonzero(near):
             width = 360 / cells
             yield Tile(band * _CELLS_MAX + int(cell), (cell * width, (cell + 1) * width), (low, low + TILE_DEG))
