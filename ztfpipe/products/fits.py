@@ -177,9 +177,16 @@ def cards_of(header: fits.Header) -> Cards:
         keyword = card.keyword
         if not keyword or keyword in _STRUCTURAL or (keyword.startswith(_NUMBERED) and keyword[-1].isdigit()):
             continue
-        value = None if isinstance(card.value, fits.card.Undefined) else card.value
-        cards.setdefault(keyword, (value, card.comment))
+        cards.setdefault(keyword, _value_and_comment(card))
     return cards
+
+
+def _value_and_comment(card: fits.Card) -> tuple[Any, str]:
+    """None for a card without a value, and for one that holds none of the standard, such as NaN."""
+    try:
+        return (None if isinstance(card.value, fits.card.Undefined) else card.value), card.comment
+    except fits.VerifyError:
+        return None, ""
 
 
 def header_of(cards: Cards) -> fits.Header:
