@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 REPEATS = 3
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def measure(function: str, *arguments: str, repeats: int = REPEATS) -> Cost:
     costs = []
     for _ in range(repeats):
         command = [sys.executable, "-m", "benchmarks.probe", function, *arguments]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ONE_THREAD})
         if ran.returncode != 0:
             raise RuntimeError(f"{function} failed:\n{ran.stderr}")
         costs.append(json.loads(ran.stdout.splitlines()[-1]))
@@ -61,6 +63,6 @@ def row(
         "peer_peak_mb": round(theirs.peak_mb) if theirs else None,
         "ratio": round(theirs.cpu_s / ours.cpu_s, 2) if theirs else None,
         "bar": bar,
-        "met": met,
+        "met": bool(met),
         "note": note,
     }
