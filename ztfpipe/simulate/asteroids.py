@@ -49,7 +49,7 @@ class Population:
 
 @dataclass(frozen=True)
 class MovingObjects:
-    """What is seen of a population in one exposure: directions at its start, middle and end (n, 3), r and colours (n,)."""
+    """What is seen in one exposure: directions at its start, middle and end (n, 3), distance, r and colours (n,)."""
 
     identifier: np.ndarray
     start: Floats
@@ -74,7 +74,7 @@ def camera_box_deg(camera: Camera) -> tuple[float, float]:
 
 
 def moving_objects(settings: Simulate, camera: Camera, plan: ExposurePlan) -> MovingObjects:
-    """All objects of an exposure's field, wherever they are by then: n-body orbits, light time, the observatory's place."""
+    """All objects of an exposure's field and its neighbours, wherever n-body orbits and light time have put them."""
     people = _nearby(settings, camera, plan.key.field)
     site = camera.observatory
     half_d = 0.5 * plan.exptime_s / 86400
@@ -126,7 +126,7 @@ def population(settings: Simulate, camera: Camera, field: int) -> Population:
     faint = np.where(near_earth, 20.5, 21.3)
     counts = rng.uniform(10 ** (slope * bright), 10 ** (slope * faint))
     v_mag = np.log10(counts) / slope + V_MINUS_R_MAG
-    # The orbit stands for where the light left; what the observer sees a light time later differs by less than 0.01 deg.
+    # Light time is left out here: it moves the object by less than 0.01 deg from where it was drawn.
     return Population(
         epoch_jd=terrestrial_time(jd_utc),
         identifier=field * 10_000 + np.arange(n),
@@ -213,8 +213,8 @@ def _nearby(settings: Simulate, camera: Camera, field: int) -> Population:
 def known_asteroids(settings: Simulate, camera: Camera) -> pd.DataFrame:
     """Osculating elements of the known objects of all fields at the nearest standard epoch, a multiple of 200 days.
 
-    Ecliptic of J2000, degrees, au; h_mag, g. The orbits are off by some tenths of an arcsecond on the sky, as after a year
-    without observations; h_mag by 0.1.
+    Ecliptic of J2000, degrees, au; h_mag, g. The orbits are off by some tenths of an arcsecond on the sky, as after a
+    year without observations; h_mag by 0.1.
     """
     frames = []
     for field in settings.night.fields:

@@ -76,7 +76,10 @@ def streaks(looked: View) -> tuple[Streaks, pd.DataFrame]:
 
 
 def clip_segments(start: Floats, end: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Fractions (n,) along segments (n, 2) where they enter and leave a box: Liang & Barsky 1984. None inside: leave <= enter."""
+    """Fractions (n,) along segments (n, 2) where they enter and leave a box (Liang & Barsky 1984).
+
+    A segment that misses the box has leave <= enter.
+    """
     step = end - start
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = (low - start) / step, (high - start) / step

@@ -23,9 +23,9 @@ Truth = dict[str, pd.DataFrame]
 def scene(settings: Simulate, camera: Camera, plan: ExposurePlan, ccdid: int, qid: int) -> tuple[QuadrantScene, Truth]:
     """All that falls on a quadrant in a sky exposure, and truth tables by name.
 
-    Tables: stars (all, with their kind of variability), galaxies, transients, asteroids, streaks, each with those within
-    the margin; exposure (one row); wcs (a 17 x 17 grid of pixels with the position each sees). Positions and magnitudes
-    are those of the middle of the exposure. Raises BadKey when the camera has no such quadrant.
+    Tables: stars (all, with their kind of variability), galaxies, transients, asteroids, streaks, each with those
+    within the margin; exposure (one row); wcs (a 17 x 17 grid of pixels with the position each sees). Positions and
+    magnitudes are those of the middle of the exposure. Raises BadKey when the camera has no such quadrant.
     """
     looked = view(settings, camera, plan, ccdid, qid)
     rcid = camera.amplifier(ccdid, qid).rcid

@@ -1,6 +1,7 @@
 """Orbits under the gravity of Sun, planets and Moon, and what an observer on Earth sees of them.
 
-Heliocentric rectangular coordinates on the axes of the ICRS, au and days, times as Julian dates TT (TDB is within 2 ms).
+Heliocentric rectangular coordinates on the axes of the ICRS, au and days, times as Julian dates TT (TDB is within 2
+ms).
 """
 
 from __future__ import annotations
@@ -128,7 +129,8 @@ def observer(jd_utc: float, site: Observatory) -> Floats:
 
 
 def seen_from(trajectories: Trajectories, jd_utc: float, site: Observatory) -> tuple[Floats, Floats, Floats]:
-    """Astrometric direction (n, 3), distance from the observer and from the Sun (n,) [au], light time taken into account.
+    """Astrometric direction (n, 3), distance from the observer and from the Sun (n,) [au], light time taken into
+    account.
 
     The body is carried back along its velocity and the Sun's pull by the light time: exact to 1e-9 au.
     """

@@ -18,8 +18,8 @@ LOW_ORBIT, HIGH_ORBIT, AIRCRAFT = 0, 1, 2
 
 @dataclass(frozen=True)
 class Trails:
-    """Straight trails (n,) on the tangent plane about the commanded pointing: ends east, north [deg], magnitude r while in
-    view, speed [deg / s], extra width [arcsec], kind."""
+    """Straight trails (n,) on the tangent plane about the commanded pointing: ends east, north [deg], magnitude r
+    while in view, speed [deg / s], extra width [arcsec], kind."""
 
     east0_deg: Floats
     north0_deg: Floats
@@ -34,8 +34,8 @@ class Trails:
 def trails(settings: Simulate, camera: Camera, plan: ExposurePlan) -> Trails:
     """The trails of an exposure: a Poisson number that grows with exposure time, crossing the circle round the camera.
 
-    Satellites in low orbit (0.2 to 1 deg/s, mag 4 to 9) cross it all, those in high orbits (15 to 60 arcsec/s, mag 10 to 15)
-    leave a segment; aircraft are three parallel lights, out of focus.
+    Satellites in low orbit (0.2 to 1 deg/s, mag 4 to 9) cross it all, those in high orbits (15 to 60 arcsec/s, mag 10
+    to 15) leave a segment; aircraft are three parallel lights, out of focus.
     """
     rng = stream(settings.noise_seed, "streaks", int(plan.key.filefracday))
     radius = float(np.hypot(*camera_box_deg(camera)))
