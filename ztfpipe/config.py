@@ -73,6 +73,60 @@ class Calibration(Section):
     """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
 
 
+class Science(Section):
+    """Science images: calibrated pixels, masks, astrometry, PSF, catalogs, photometry."""
+
+    bad_pixels_max: Fraction = 0.9
+    """A quadrant with a larger fraction of saturated or bad pixels is not looked at further."""
+    fringe_correction: bool = True
+    """Whether i-band fringes are taken out where there is a template."""
+    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 15
+    """Width of the smooth background under the fringes, in blocks of the template."""
+    background_mesh_px: Annotated[int, Field(ge=16)] = 128
+    """Mesh of the background [px]: larger than haloes of ordinary stars, smaller than the sky's gradients."""
+    first_threshold: Positive = 8.0
+    """Significance of the first detections, from which seeing, astrometry and PSF are found."""
+    ray_threshold: Positive = 4.5
+    """Significance of a cosmic ray's sharpness beyond any blend of stars."""
+    track_threshold: Positive = 8.0
+    """Least significance of a satellite or aircraft track."""
+    track_length_min_px: Positive = 150.0
+    """Shorter trails may be asteroids and are not masked."""
+    astrometric_mag: tuple[float, float] = (12.0, 18.0)
+    """Gaia G of the calibrators; system paper 3.5.1."""
+    pointing_error_max_arcsec: Positive = 180.0
+    rotation_error_max_deg: Positive = 0.5
+    """How far the commanded pointing and orientation may be off."""
+    turbulence_mas: Annotated[float, Field(ge=0)] = 25.0
+    """Error per axis that no polynomial takes out: smooth turbulence in 30 s."""
+    match_radius_arcsec: Positive = 1.0
+    """Of the final match with calibrators; half a seeing disc."""
+    psf_radius_px: Annotated[int, Field(ge=6)] = 12
+    """Half-width of the PSF's stamp."""
+    psf_order: Annotated[int, Field(ge=0, le=3)] = 3
+    """Highest order of the PSF's variation; few stars lower it."""
+    detection_threshold: Positive = 4.5
+    """Matched-filter significance of a detection in either pass."""
+    catalog_snr_min: Positive = 4.7
+    """Flux over uncertainty of the faintest source kept."""
+    edge_px: Annotated[int, Field(ge=0)] = 5
+    """Sources nearer to an edge carry flags -1."""
+    photometric_mag: tuple[float, float] = (13.0, 19.0)
+    """PS1 magnitudes of the calibrators in the filter of the image."""
+    photometric_snr_min: Positive = 10.0
+    """S/N of detections that calibrate."""
+    aperture_diameters_px: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
+    """Fixed apertures: FIXAPERS of the archive's headers."""
+    aperture_threshold_sigma: Positive = 1.5
+    aperture_pixels_min: Annotated[int, Field(ge=1)] = 5
+    """Detection of the aperture catalog: that many joined pixels above this many sigma of the smoothed image."""
+    halo_mag: float = 6.5
+    halo_radius_arcsec: Positive = 368.0
+    """Haloes are circles of this radius about stars this bright (V); the archive's masks."""
+    cloud_structure_max_mag: Positive = 0.04
+    """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
+
+
 class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
@@ -366,10 +420,11 @@ class Config(Section):
     """Folder that holds `incoming/`, `archive/`, `settings/` and `ledger/`."""
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
+    science: Science = Science()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 
