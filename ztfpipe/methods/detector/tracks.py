@@ -26,6 +26,7 @@ _SMOOTH_BINS = 33
 _CHUNK_PX = 32
 _REACHES_PX = (24, 72)  # half widths of the strip looked at: a satellite; an aircraft out of focus
 _MAX_ROUNDS = 30
+_RUN = 9  # chunks
 _GROWTHS = 3  # times that a line is followed anew after it proved longer
 
 
@@ -93,7 +94,6 @@ def track_mask(shape: tuple[int, int], tracks: list[Track]) -> Mask:
 
 def _candidates(bins: Image, sigma: float, threshold: float) -> list[tuple[float, float, float, float, float]]:
     """(significance, x0, y0, x1, y1) in bins of the strongest line of each octant, strongest first."""
-    ny, nx = bins.shape
     found = []
     for transposed in (False, True):
         view = bins.T if transposed else bins
@@ -235,9 +235,9 @@ def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int] | None:
     if beside.size:
         scatter = max(scatter, 1.4826 * float(np.median(np.abs(beside - np.median(beside)))))
     bright = known & (excess > 4.0 * scatter)
-    # A faint track shows only in longer runs; for a bright one they would blur its ends.
-    run = known & (uniform_filter(np.nan_to_num(excess), 9, mode="nearest") > 4.0 * scatter / 3.0)
-    if np.sum(bright) < 0.5 * np.sum(run):
+    # A faint track shows only in longer runs, which reach beyond its ends by half a run on either side.
+    run = known & (uniform_filter(np.nan_to_num(excess), _RUN, mode="nearest") > 4.0 * scatter / np.sqrt(_RUN))
+    if np.sum(bright) < 0.5 * (np.sum(run) - _RUN):
         bright = run
     rows = np.flatnonzero(bright)
     if rows.size < 3:
