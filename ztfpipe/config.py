@@ -189,12 +189,12 @@ class SimulateOptics(Section):
     """Largest commanded offset from the field's centre in each axis."""
     ccd_shift_px: Annotated[float, Field(ge=0)] = 3.0
     """RMS displacement of a CCD from its nominal place; with it a rotation of ccd_shift_px / 3000 px."""
-    radial_distortion_arcsec: Annotated[float, Field(ge=0)] = 12.0
+    radial_distortion_arcsec: Annotated[float, Field(ge=0)] = 20.0
     """Radial displacement 3.6 deg from the axis; Schmidt cameras with flat detectors have this much."""
     tangential_distortion_arcsec: Annotated[float, Field(ge=0)] = 3.0
     """Swirl 3.6 deg from the axis."""
-    pattern_mas: Annotated[float, Field(ge=0)] = 60.0
-    """RMS per axis of a smooth fixed pattern over each quadrant (filter and window figure)."""
+    pattern_mas: Annotated[float, Field(ge=0)] = 130.0
+    """RMS per axis of a smooth fixed pattern over each quadrant; real headers have 140 mas of terms beyond linear."""
     refraction_colour_nm_per_mag: dict[str, float] = {"zg": 7.0, "zr": 3.0, "zi": 1.5}
     """Change of effective wavelength per magnitude of g - r, by filter, from integrals over stellar spectra."""
     turbulence_mas: tuple[float, float] = (25.0, 32.0)
