@@ -78,6 +78,8 @@ class Science(Section):
 
     bad_pixels_max: Fraction = 0.9
     """A quadrant with a larger fraction of saturated or bad pixels is not looked at further."""
+    saturation_margin_adu: Annotated[float, Field(ge=0)] = 300.0
+    """How far below the tabulated saturation level a clipped pixel may lie [DN]: bias structure and the table's error."""
     fringe_correction: bool = True
     """Whether i-band fringes are taken out where there is a template."""
     fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 15

@@ -42,7 +42,7 @@ from ztfpipe.pipelines.science.pixels import CalibratedPixels, calibrate_pixels
 
 Image = NDArray[np.float32]
 Part = TypeVar("Part")
-RAY_STAMP_HALF_PX = 6
+RAY_STAMP_HALF_PX = 8
 """Half-width of the PSF stamps from which filters against rays are made."""
 FIRST_RAY_SHARPNESS = 0.85
 """The Moffat of the first search is this much narrower than the seeing seen: a ray must be sharper than any star."""
@@ -89,11 +89,11 @@ def make_science_image(
         return _nothing(raw, prior, camera, key, str(reason))
     so_far = _Progress(pixels, pixels.mask.copy(), prior)
     work = _Work(so_far, camera, key, pointing, settings)
+    work.mask_tracks()
     seen = work.attempt("seeing", lambda: stars.look(so_far.signal, work.weight(), settings))
     if seen is not None:
         so_far.fwhm_px = seen.fwhm_px
         work.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)))
-        work.mask_tracks()
         seen = stars.look(so_far.signal, work.weight(), settings)
         work.solve_astrometry(seen, calibrators)
         work.mask_halos(calibrators)
