@@ -52,7 +52,7 @@ def extract_sources(
     columns = _isophotal(objects)
     columns |= _fixed_apertures(image_adu, rms_adu, mask, columns, gain_e_per_adu, aperture_diameters_px)
     columns |= _kron(image_adu, rms_adu, mask, segmentation, columns, gain_e_per_adu)
-    columns |= _windowed(image_adu, mask, columns, fwhm_px)
+    columns["xwin"], columns["ywin"] = windowed_positions(image_adu, mask, columns["x"], columns["y"], fwhm_px)
     columns["class_star"] = stellarity(columns["flux_radius"], columns["snr"], fwhm_px)
     columns["segmentation"] = segmentation
     return columns
@@ -123,12 +123,21 @@ def _kron(image, rms, mask, segmentation, columns, gain) -> Columns:
     }
 
 
-def _windowed(image, mask, columns, fwhm_px) -> Columns:
-    # The window is that of the image's PSF: optimal for stars, and unbiased for everything symmetric.
-    sigma = np.full(len(columns["x"]), fwhm_px / 2.3548)
-    xwin, ywin, flag = sep.winpos(image, columns["x"], columns["y"], sigma, mask=mask)
-    lost = (flag != 0) | (np.hypot(xwin - columns["x"], ywin - columns["y"]) > fwhm_px)
-    return {"xwin": np.where(lost, columns["x"], xwin), "ywin": np.where(lost, columns["y"], ywin)}
+def windowed_positions(
+    image_adu: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    x_px: NDArray[np.float64],
+    y_px: NDArray[np.float64],
+    fwhm_px: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gaussian-windowed positions near given ones; where the iteration leaves the source, the given one stays.
+
+    The window is that of the image's PSF: optimal for stars, and unbiased for everything symmetric.
+    """
+    sigma = np.full(len(x_px), fwhm_px / 2.3548)
+    xwin, ywin, flag = sep.winpos(image_adu, x_px, y_px, sigma, mask=mask)
+    lost = (flag != 0) | (np.hypot(xwin - x_px, ywin - y_px) > fwhm_px)
+    return np.where(lost, x_px, xwin), np.where(lost, y_px, ywin)
 
 
 def magnitudes(flux_adu: NDArray[np.float64], error_adu: NDArray[np.float64]) -> tuple[NDArray, NDArray]:

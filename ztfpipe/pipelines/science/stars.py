@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,8 @@ def look(image: Image, weight: Image, settings: Science) -> FirstLook:
     if not np.isfinite(fwhm_px):
         raise Unusable("seeing", "fewer than five clean stars", detections=len(found))
     found = detect(image, weight, gaussian_filter(fwhm_px), threshold=settings.first_threshold)
-    return FirstLook(found, fwhm_px)
+    x_px, y_px = extraction.windowed_positions(image, weight <= 0, found.x_px, found.y_px, fwhm_px)
+    return FirstLook(replace(found, x_px=x_px, y_px=y_px), fwhm_px)
 
 
 def make_psf(image: Image, weight: Image, seen: FirstLook, gain: float, settings: Science) -> PsfModel:
