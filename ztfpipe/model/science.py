@@ -8,9 +8,50 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
+from ztfpipe.model.catalogs import (
+    ApertureCatalog,
+    AstrometricCalibrators,
+    BrightStars,
+    PhotometricCalibrators,
+    PsfCatalog,
+)
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
+
+
+@dataclass(frozen=True)
+class FringeTemplate:
+    """Fringe patterns of a quadrant.
+
+    components: (k, my, mx) float32, orthonormal patterns on the block grid, in units of the sky level; block_px: size
+    of a block [px]; explained: (k,) share of the fringe variance each explains.
+    """
+
+    components: NDArray[np.float32]
+    block_px: int
+    explained: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Masters:
+    """Calibration of a quadrant: bias [DN above overscan], flat (about 1), joined mask bits, and, where there are such,
+    the low-frequency responsivity (about 1) and the fringe template; each (ny, nx)."""
+
+    bias_adu: NDArray[np.float32]
+    flat: NDArray[np.float32]
+    mask: NDArray[np.uint16]
+    responsivity: NDArray[np.float32] | None = None
+    fringes: FringeTemplate | None = None
+
+
+@dataclass(frozen=True)
+class Calibrators:
+    """What a quadrant is calibrated against: astrometric and photometric stars and the bright stars around; None where
+    there is no catalog."""
+
+    astrometric: AstrometricCalibrators | None
+    photometric: PhotometricCalibrators | None
+    bright: BrightStars | None
 
 
 @dataclass(frozen=True)

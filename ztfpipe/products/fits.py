@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.hdu.compressed._compression import (
+    CfitsioException,
+)  # nowhere public; a broken Rice stream raises it
 from numpy.typing import NDArray
 
 from ztfpipe.errors import BadFile
@@ -131,17 +134,28 @@ def read_table(path: str | Path, hdu: int = 1) -> tuple[dict[str, NDArray[Any]],
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[fits.HDUList]:
-    """An open FITS file; BadFile when it cannot be read as one, TryAgain when the machine fails."""
+def opened(path: str | Path, source: str | Path | BinaryIO | None = None) -> Iterator[fits.HDUList]:
+    """An open FITS file, or its bytes (`source`).
+
+    Raises BadFile when it cannot be read as one, TryAgain when the machine fails. Only reading belongs in the body:
+    what it raises is taken for a fault of the file.
+    """
     with machine_faults(path), warnings.catch_warnings():
         # A file that astropy has to guess at is a bad file: its warnings become the reason.
         warnings.simplefilter("error", fits.verify.VerifyWarning)
         warnings.filterwarnings("error", message=".*truncated.*")
         try:
             # Not mapped: a mapped file that shrinks while it is read ends the process.
-            with fits.open(path, mode="readonly", memmap=False) as hdus:
+            with fits.open(source or path, mode="readonly", memmap=False) as hdus:
                 yield hdus
-        except (fits.VerifyError, fits.verify.VerifyWarning, UserWarning, TypeError, ValueError, EOFError) as error:
+        except (
+            fits.VerifyError,
+            fits.verify.VerifyWarning,
+            UserWarning,
+            CfitsioException,
+            TypeError,
+            ValueError,
+        ) as error:
             raise BadFile(path, f"not readable as FITS: {_one_line(error)}") from error
         except OSError as error:
             if error.errno is None:
@@ -163,9 +177,16 @@ def cards_of(header: fits.Header) -> Cards:
         keyword = card.keyword
         if not keyword or keyword in _STRUCTURAL or (keyword.startswith(_NUMBERED) and keyword[-1].isdigit()):
             continue
-        value = None if isinstance(card.value, fits.card.Undefined) else card.value
-        cards.setdefault(keyword, (value, card.comment))
+        cards.setdefault(keyword, _value_and_comment(card))
     return cards
+
+
+def _value_and_comment(card: fits.Card) -> tuple[Any, str]:
+    """None for a card without a value, and for one that holds none of the standard, such as NaN."""
+    try:
+        return (None if isinstance(card.value, fits.card.Undefined) else card.value), card.comment
+    except fits.VerifyError:
+        return None, ""
 
 
 def header_of(cards: Cards) -> fits.Header:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -46,13 +46,20 @@ def read_raw_quadrant(path: str | Path, camera: Camera, ccdid: int, qid: int) ->
     CCD, an extension is missing, has another shape, or holds anything but 16-bit counts; TryAgain when the machine
     fails.
     """
-    with opened(path) as hdus:
+    quadrant = read_quadrant_from(path, path, camera, qid)
+    found = header_value(quadrant.header, "CCD_ID")
+    if found != ccdid:
+        raise BadFile(path, f"CCD_ID is {found}, not {ccdid}", camera.raw.image_hdu[qid])
+    return quadrant
+
+
+def read_quadrant_from(path: str | Path, source: str | Path | BinaryIO, camera: Camera, qid: int) -> RawQuadrant:
+    """As `read_raw_quadrant`, of any CCD, from a file or from its bytes; `path` names it in errors."""
+    with opened(path, source) as hdus:
         index = camera.raw.image_hdu[qid]
         image = _counts(path, hdus, index, camera.quadrant_shape)
         overscan = _counts(path, hdus, camera.raw.overscan_hdu[qid], camera.overscan_shape)
         header = merged_header(hdus[0].header, hdus[index].header)
-    if header_value(header, "CCD_ID") != ccdid:
-        raise BadFile(path, f"CCD_ID is {header_value(header, 'CCD_ID')}, not {ccdid}", index)
     return RawQuadrant(image, overscan, header)
 
 

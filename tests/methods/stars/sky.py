@@ -51,7 +51,7 @@ class Sky:
     def render(self, x_px, y_px, flux_adu, half=14, chunk=500):
         """Noiseless image (ny, nx) float64 of stars whose flux is that within the stamp of `half`."""
         ny, nx = self.shape
-        pad = half + 1
+        pad = half + 8
         image = np.zeros((ny + 2 * pad, nx + 2 * pad))
         size = 2 * half + 1
         for start in range(0, len(x_px), chunk):

@@ -7,27 +7,14 @@ it changes a little as the lines' ratios do. A few principal components hold all
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter
 
+from ztfpipe.model.science import FringeTemplate
+
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FringeTemplate:
-    """Fringe patterns of a quadrant.
-
-    components: (k, my, mx) float32, orthonormal patterns on the block grid, in units of the sky level; block_px: size
-    of a block [px]; explained: (k,) share of the fringe variance each explains.
-    """
-
-    components: Floats
-    block_px: int
-    explained: NDArray[np.float64]
 
 
 def block_medians(image: Floats, mask: NDArray[np.bool_], block_px: int) -> Floats:
