@@ -145,11 +145,12 @@ def ask_tap(url: str, adql: str) -> Columns:
     import requests
     from astroquery.utils.tap.core import Tap
 
+    opened: list[http.client.HTTPConnection] = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # units and dates that VOTables spell loosely
         answer = Path(folder) / "answer.vot"
         try:
-            tap = Tap(url=url, connhandler=_patient_connection(url))
+            tap = Tap(url=url, connhandler=_connection(url, opened))
             tap.launch_job(
                 adql,
                 output_file=str(answer),
@@ -158,18 +159,23 @@ def ask_tap(url: str, adql: str) -> Columns:
                 format_with_results_compressed=(),
             )
         except requests.exceptions.HTTPError as error:
-            raise BadFile(url, f"the service refused the query: {_first_line(error)}") from error
+            if str(error).startswith("Error 5"):
+                raise TryAgain(url, f"the catalog service is out of order ({_one_line(error)})") from error
+            raise BadFile(url, f"the service refused the query: {_one_line(error)}") from error
         except (OSError, http.client.HTTPException) as error:
             raise TryAgain(
                 url,
-                f"the catalog service cannot be reached ({_first_line(error)}); "
+                f"the catalog service cannot be reached ({_one_line(error)}); "
                 "give a local copy in the settings, or run once where there is a network: answers are kept",
             ) from error
+        finally:
+            for connection in opened:
+                connection.close()
         return _parsed(url, answer)
 
 
-def _patient_connection(url: str) -> Any:
-    """astroquery's connection to a service, with a time limit that it does not set itself."""
+def _connection(url: str, opened: list[http.client.HTTPConnection]) -> Any:
+    """astroquery's connection to a service, with what it lacks: a time limit, closing (`opened`), room for refusals."""
     from urllib.parse import urlsplit
 
     from astroquery.utils.tap.conn.tapconn import ConnectionHandler, TapConn
@@ -178,21 +184,29 @@ def _patient_connection(url: str) -> Any:
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
 
-    class WithTimeout(ConnectionHandler):
+    class Limited(ConnectionHandler):
         def get_connection(self, **options: Any) -> http.client.HTTPConnection:
             connection = super().get_connection(**options)
             connection.timeout = TIMEOUT_S
+            opened.append(connection)
             return connection
 
+    class Connection(TapConn):
+        def dump_to_file(self, output: str, response: Any) -> None:
+            if isinstance(response, str):  # the text of a refusal, which astroquery then raises as an error
+                Path(output).write_text(response, encoding="utf-8")
+            else:
+                super().dump_to_file(output, response)
+
     server, _, tap = parts.path.rstrip("/").rpartition("/")
-    return TapConn(
+    return Connection(
         secure,
         parts.hostname,
         server_context=server,
         tap_context=f"/{tap}",
         port=port,
         sslport=port,
-        connhandler=WithTimeout(parts.hostname, port, port),
+        connhandler=Limited(parts.hostname, port, port),
     )
 
 
@@ -206,9 +220,9 @@ def _parsed(url: str, path: Path) -> Columns:
         status = [info for resource in table.resources for info in resource.infos if info.name == "QUERY_STATUS"]
         first = table.get_first_table().to_table(use_names_over_ids=True)
     except (exceptions.VOTableSpecError, IndexError, ValueError, OSError) as error:
-        raise BadFile(url, f"its answer is not a VOTable: {_first_line(error)}") from error
+        raise BadFile(url, f"its answer is not a VOTable: {_one_line(error)}") from error
     if status and status[-1].value.upper() != "OK":
-        raise BadFile(url, f"{status[-1].value.lower()}: {_first_line(status[-1].content or '')}")
+        raise BadFile(url, f"{status[-1].value.lower()}: {_one_line(status[-1].content or '')}")
     columns = {}
     for name in first.colnames:
         column = first[name]
@@ -222,5 +236,5 @@ def _same(name: str, answer: Columns) -> str | None:
     return next((key for key in answer if key.lower() == name.lower()), None)
 
 
-def _first_line(error: object) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+def _one_line(error: object) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:300]
