@@ -125,7 +125,7 @@ def test_bad_answers_are_named_and_not_kept(gaia_here, tmp_path, body, status, r
 
 def test_a_service_out_of_order_is_tried_again(gaia_here, tmp_path):
     gaia_here.body, gaia_here.status = b"Please come back later", 503
-    with pytest.raises(TryAgain, match="out of order .*come back later"):
+    with pytest.raises(TryAgain, match=r"out of order .*come back later"):
         RemoteCatalogs(tmp_path).gaia(CONE)
 
 
