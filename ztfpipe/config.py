@@ -118,11 +118,68 @@ class Calibrators(Section):
     """... that is brighter than the calibrator plus this."""
 
 
+class Science(Section):
+    """Science images: calibrated pixels, masks, astrometry, PSF, catalogs, photometry."""
+
+    bad_pixels_max: Fraction = 0.9
+    """A quadrant with a larger fraction of saturated or bad pixels is not looked at further."""
+    saturation_margin_adu: Annotated[float, Field(ge=0)] = 300.0
+    """How far below the tabulated saturation level a clipped pixel may lie [DN]: bias structure and the table's error."""
+    fringe_correction: bool = True
+    """Whether i-band fringes are taken out where there is a template."""
+    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 15
+    """Width of the smooth background under the fringes, in blocks of the template."""
+    background_mesh_px: Annotated[int, Field(ge=16)] = 128
+    """Mesh of the background [px]: larger than haloes of ordinary stars, smaller than the sky's gradients."""
+    first_threshold: Positive = 8.0
+    """Significance of the first detections, from which seeing, astrometry and PSF are found."""
+    ray_threshold: Positive = 4.5
+    """Significance of a cosmic ray's sharpness beyond any blend of stars."""
+    track_threshold: Positive = 8.0
+    """Least significance of a satellite or aircraft track."""
+    track_length_min_px: Positive = 150.0
+    """Shorter trails may be asteroids and are not masked."""
+    astrometric_mag: tuple[float, float] = (12.0, 18.0)
+    """Gaia G of the calibrators; system paper 3.5.1."""
+    pointing_error_max_arcsec: Positive = 180.0
+    rotation_error_max_deg: Positive = 0.5
+    """How far the commanded pointing and orientation may be off."""
+    turbulence_mas: Annotated[float, Field(ge=0)] = 25.0
+    """Error per axis that no polynomial takes out: smooth turbulence in 30 s."""
+    match_radius_arcsec: Positive = 1.0
+    """Of the final match with calibrators; half a seeing disc."""
+    psf_radius_px: Annotated[int, Field(ge=6)] = 12
+    """Half-width of the PSF's stamp."""
+    psf_order: Annotated[int, Field(ge=0, le=3)] = 3
+    """Highest order of the PSF's variation; few stars lower it."""
+    detection_threshold: Positive = 4.5
+    """Matched-filter significance of a detection in either pass."""
+    catalog_snr_min: Positive = 4.7
+    """Flux over uncertainty of the faintest source kept."""
+    edge_px: Annotated[int, Field(ge=0)] = 5
+    """Sources nearer to an edge carry flags -1."""
+    photometric_mag: tuple[float, float] = (13.0, 19.0)
+    """PS1 magnitudes of the calibrators in the filter of the image."""
+    photometric_snr_min: Positive = 10.0
+    """S/N of detections that calibrate."""
+    aperture_diameters_px: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
+    """Fixed apertures: FIXAPERS of the archive's headers."""
+    aperture_threshold_sigma: Positive = 1.5
+    aperture_pixels_min: Annotated[int, Field(ge=1)] = 5
+    """Detection of the aperture catalog: that many joined pixels above this many sigma of the smoothed image."""
+    halo_mag: float = 6.5
+    halo_radius_arcsec: Positive = 368.0
+    """Haloes are circles of this radius about stars this bright (V); the archive's masks."""
+    cloud_structure_max_mag: Positive = 0.04
+    """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
+    calibrators: Calibrators = Calibrators()
+
+
 class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
-    stars_per_square_degree: Positive = 30000.0
-    """Stars brighter than `counts_at_mag`. A full-size quadrant has 5,000 detectable stars with 6700, 30,000 with 40000."""
+    stars_per_square_degree: Positive = 20000.0
+    """Stars brighter than `counts_at_mag`. 6700 give a full-size quadrant 5,000 detectable stars, 40000 give 30,000."""
     counts_at_mag: float = 20.5
     """r magnitude at which the counts are given: S/N 5 in 30 s of moonlight, airmass 1.4, seeing 2 px."""
     slope_faint: Positive = 0.30
@@ -136,7 +193,7 @@ class SimulateStars(Section):
     """Faintest star and galaxy made (r): about half a magnitude below the limit of a dark 30 s exposure."""
     proper_motion_mas_per_year: Annotated[float, Field(ge=0)] = 7.0
     """Median total proper motion at r = 15; log-normal with a factor of 2.5, smaller for faint stars."""
-    galaxies_per_square_degree: Annotated[float, Field(ge=0)] = 3000.0
+    galaxies_per_square_degree: Annotated[float, Field(ge=0)] = 1500.0
     """Galaxies brighter than `counts_at_mag`, slope 0.45; counts of deep surveys in r."""
     galaxy_radius_arcsec: Positive = 1.5
     """Median half-light radius at r = 20; it shrinks by a factor 10^-0.1 per magnitude; scatter a factor of 1.5."""
@@ -148,7 +205,7 @@ class SimulateStars(Section):
         "stochastic": 0.008,
     }
     """Fraction of the stars that vary, by kind: more than nature's, so that a small camera sees some of each."""
-    transients_per_square_degree: Annotated[float, Field(ge=0)] = 150.0
+    transients_per_square_degree: Annotated[float, Field(ge=0)] = 40.0
     """Transients that peak per square degree and 30 days (nature: about 1): a small camera must see several."""
     transients_hostless: Fraction = 0.3
     """Fraction of transients without a host brighter than the faint limit."""
@@ -180,12 +237,12 @@ class SimulateOptics(Section):
     """Largest commanded offset from the field's centre in each axis."""
     ccd_shift_px: Annotated[float, Field(ge=0)] = 3.0
     """RMS displacement of a CCD from its nominal place; with it a rotation of ccd_shift_px / 3000 px."""
-    radial_distortion_arcsec: Annotated[float, Field(ge=0)] = 12.0
+    radial_distortion_arcsec: Annotated[float, Field(ge=0)] = 20.0
     """Radial displacement 3.6 deg from the axis; Schmidt cameras with flat detectors have this much."""
     tangential_distortion_arcsec: Annotated[float, Field(ge=0)] = 3.0
     """Swirl 3.6 deg from the axis."""
-    pattern_mas: Annotated[float, Field(ge=0)] = 60.0
-    """RMS per axis of a smooth fixed pattern over each quadrant (filter and window figure)."""
+    pattern_mas: Annotated[float, Field(ge=0)] = 130.0
+    """RMS per axis of a smooth fixed pattern over each quadrant; real headers have 140 mas of terms beyond linear."""
     refraction_colour_nm_per_mag: dict[str, float] = {"zg": 7.0, "zr": 3.0, "zi": 1.5}
     """Change of effective wavelength per magnitude of g - r, by filter, from integrals over stellar spectra."""
     turbulence_mas: tuple[float, float] = (25.0, 32.0)
@@ -411,10 +468,11 @@ class Config(Section):
     """Folder that holds `incoming/`, `archive/`, `settings/` and `ledger/`."""
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
+    science: Science = Science()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

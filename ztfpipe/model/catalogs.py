@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.model.columns import APERTURE_CATALOG
+
 POGSON = 2.5 / np.log(10)
 """Magnitudes per natural logarithm of flux, 1.0857."""
 
@@ -62,6 +64,16 @@ class ApertureCatalog:
 
     def __len__(self) -> int:
         return len(self.columns["NUMBER"])
+
+    @staticmethod
+    def empty() -> ApertureCatalog:
+        """A catalog without sources."""
+        return ApertureCatalog(
+            {
+                column.name: np.zeros((0, column.width) if column.width > 1 else 0, column.dtype)
+                for column in APERTURE_CATALOG
+            }
+        )
 
 
 @dataclass(frozen=True)

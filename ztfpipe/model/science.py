@@ -55,6 +55,17 @@ class Calibrators:
 
 
 @dataclass(frozen=True)
+class Pointing:
+    """What was commanded: field centre [deg], middle of the exposure, airmass, exposure time."""
+
+    ra_deg: float
+    dec_deg: float
+    jd_mid: float
+    airmass: float
+    exptime_s: float
+
+
+@dataclass(frozen=True)
 class AstrometrySummary:
     """How well the WCS is known: matched stars, RMS per axis [deg], chi-square per degree of freedom."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,12 +87,13 @@ def write_table(
     units: Mapping[str, str] | None = None,
 ) -> None:
     """Write a primary HDU with `header` and a binary table called `name` with these columns (zero rows allowed)."""
-    units = units or {}
-    table = np.rec.fromarrays(list(columns.values()), names=list(columns)) if columns else np.recarray(0, dtype=[])
+    rows = len(next(iter(columns.values()), ()))
+    table = np.empty(rows, dtype=[(column, values.dtype, values.shape[1:]) for column, values in columns.items()])
+    for column, values in columns.items():
+        table[column] = values
     hdu = fits.BinTableHDU(table, name=name)
-    for column in columns:
-        if column in units:
-            hdu.columns[column].unit = units[column]
+    for column, unit in (units or {}).items():
+        hdu.columns[column].unit = unit
     write_hdus(path, [fits.PrimaryHDU(header=header_of(header)), hdu])
 
 
@@ -133,8 +134,8 @@ def read_table(path: str | Path, hdu: int = 1) -> tuple[dict[str, NDArray[Any]],
         return {name: native(unit.data[name]) for name in unit.columns.names}, cards_of(hdus[0].header)
 
 
-@contextmanager
-def opened(path: str | Path, source: str | Path | BinaryIO | None = None) -> Iterator[fits.HDUList]:
+@contextlib.contextmanager
+def opened(path: str | Path, source: BinaryIO | None = None) -> Iterator[fits.HDUList]:
     """An open FITS file, or its bytes (`source`).
 
     Raises BadFile when it cannot be read as one, TryAgain when the machine fails. Only reading belongs in the body:
@@ -145,9 +146,10 @@ def opened(path: str | Path, source: str | Path | BinaryIO | None = None) -> Ite
         warnings.simplefilter("error", fits.verify.VerifyWarning)
         warnings.filterwarnings("error", message=".*truncated.*")
         try:
-            # Not mapped: a mapped file that shrinks while it is read ends the process.
-            with fits.open(source or path, mode="readonly", memmap=False) as hdus:
-                yield hdus
+            with contextlib.ExitStack() as stack:
+                stream = stack.enter_context(Path(path).open("rb")) if source is None else source
+                # Not mapped: a mapped file that shrinks while it is read ends the process.
+                yield stack.enter_context(fits.open(stream, mode="readonly", memmap=False))
         except (
             fits.VerifyError,
             fits.verify.VerifyWarning,

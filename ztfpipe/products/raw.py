@@ -46,15 +46,15 @@ def read_raw_quadrant(path: str | Path, camera: Camera, ccdid: int, qid: int) ->
     CCD, an extension is missing, has another shape, or holds anything but 16-bit counts; TryAgain when the machine
     fails.
     """
-    quadrant = read_quadrant_from(path, path, camera, qid)
+    quadrant = read_quadrant_from(path, None, camera, qid)
     found = header_value(quadrant.header, "CCD_ID")
     if found != ccdid:
         raise BadFile(path, f"CCD_ID is {found}, not {ccdid}", camera.raw.image_hdu[qid])
     return quadrant
 
 
-def read_quadrant_from(path: str | Path, source: str | Path | BinaryIO, camera: Camera, qid: int) -> RawQuadrant:
-    """As `read_raw_quadrant`, of any CCD, from a file or from its bytes; `path` names it in errors."""
+def read_quadrant_from(path: str | Path, source: BinaryIO | None, camera: Camera, qid: int) -> RawQuadrant:
+    """As `read_raw_quadrant`, of any CCD, from a file or from its bytes (`source`); `path` names it in errors."""
     with opened(path, source) as hdus:
         index = camera.raw.image_hdu[qid]
         image = _counts(path, hdus, index, camera.quadrant_shape)

@@ -49,7 +49,7 @@ class Sky:
         return out
 
     def render(self, x_px, y_px, flux_adu, half=14, chunk=500):
-        """Noiseless image (ny, nx) float64 of stars whose flux is that within the stamp of `half`."""
+        """Noiseless image (ny, nx) float64 of stars drawn within `half` pixels of each."""
         ny, nx = self.shape
         pad = half + 8
         image = np.zeros((ny + 2 * pad, nx + 2 * pad))
@@ -60,7 +60,7 @@ class Sky:
                 self.stamps(x_px[part], y_px[part], half), x_px[part], y_px[part], flux_adu[part], strict=True
             ):
                 ix, iy = int(np.floor(x + 0.5)) - half + pad, int(np.floor(y + 0.5)) - half + pad
-                image[iy : iy + size, ix : ix + size] += flux * stamp / stamp.sum()
+                image[iy : iy + size, ix : ix + size] += flux * stamp
         return image[pad:-pad, pad:-pad]
 
 

@@ -27,8 +27,8 @@ def field(fwhm_px, n=60, galaxies=0, seed=41):
 @pytest.mark.parametrize("fwhm_px", [1.5, 2.2, 4.0])
 def test_the_width_of_stars_is_found(fwhm_px):
     image, found = field(fwhm_px)
-    # The pixel widens the image twice by a variance of 1/12 (collecting and summing); 300 stars' noise is negligible.
-    seen = 2.3548 * np.sqrt((fwhm_px / 2.3548) ** 2 + 2 / 12)
+    # The pixel widens the image by a variance of 1/12; the noise of 60 stars is negligible.
+    seen = 2.3548 * np.sqrt((fwhm_px / 2.3548) ** 2 + 1 / 12)
     assert first_fwhm(image, np.zeros(image.shape, bool), found) == pytest.approx(seen, rel=0.05)
 
 

@@ -1,7 +1,7 @@
 """Cosmic rays in a single image: pixels sharper than any blend of stars could be.
 
-Every blend of stars, satellite tracks and smooth light is a sum of PSFs at sub-pixel positions with non-negative weights:
-a convex cone in the space of 5 x 5 windows. A ray's template minus its projection onto
+Every blend of stars, satellite tracks and smooth light is a sum of PSFs at sub-pixel positions with non-negative
+weights: a convex cone in the space of 5 x 5 windows. A ray's template minus its projection onto
 that cone is, by Moreau's decomposition, the linear filter with the highest S/N for the ray among all filters to which
 nothing in the cone responds positively. So a significant response is a ray, however undersampled or crowded the stars.
 """
@@ -15,7 +15,7 @@ from scipy.optimize import nnls
 from ztfpipe.methods.detector.cosmic_rays_nb import HALF, mark_rays
 
 _WIDTH = 2 * HALF + 1
-_SHIFT = 3  # px: stars farther than this from the window's centre are smooth light within it
+_SHIFT = 5  # px: stars farther than this from the window's centre are a ramp within it
 _SUBPIXELS = 5
 _MOFFAT_BETA = 3.0
 _MAX_ROUNDS = 50
@@ -48,8 +48,8 @@ def find_rays(
 def ray_filters(stamps: NDArray[np.float64]) -> NDArray[np.float32]:
     """The best filter for each ray template, given the PSF: float32 (n, 25), each of unit length.
 
-    stamps: (n, size, size), pixel-sampled PSFs of a star at sub-pixel offsets that cover the central pixel densely (five
-    per axis suffice), at one or several places of the field; size odd and at least 11.
+    stamps: (n, size, size), pixel-sampled PSFs of a star at sub-pixel offsets that cover the central pixel densely
+    (five per axis suffice), at one or several places of the field; size odd and at least 15.
     """
     cone = _cone(np.asarray(stamps, np.float64))
     templates = _templates()
@@ -61,7 +61,7 @@ def ray_filters(stamps: NDArray[np.float64]) -> NDArray[np.float32]:
     return weights.astype(np.float32)
 
 
-def moffat_stamps(fwhm_px: float, size: int = 13) -> NDArray[np.float64]:
+def moffat_stamps(fwhm_px: float, size: int = 15) -> NDArray[np.float64]:
     """Pixel-integrated round Moffat PSFs (beta 3) at 5 x 5 sub-pixel offsets: for the search before the PSF is known.
 
     Give a FWHM somewhat below the measured one: a sharper PSF makes broader ones by blending, not the reverse.
@@ -81,7 +81,8 @@ def moffat_stamps(fwhm_px: float, size: int = 13) -> NDArray[np.float64]:
 
 
 def _cone(stamps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns whose non-negative sums are all that is not a ray within a window: stars at every offset, and a constant.
+    """Columns whose non-negative sums are all that is not a ray within a window: stars at every offset, and the
+    ramps of stars farther away (two opposite ones make a constant).
 
     A negative constant must stay out: with stars everywhere it would make negative stars, and the cone all of space.
     """
@@ -92,13 +93,19 @@ def _cone(stamps: NDArray[np.float64]) -> NDArray[np.float64]:
             y, x = middle + dy - HALF, middle + dx - HALF
             columns.append(stamps[:, y : y + _WIDTH, x : x + _WIDTH].reshape(stamps.shape[0], -1))
     stars = np.concatenate(columns)
-    flat = np.full((1, _WIDTH**2), 1.0 / _WIDTH)
-    rows = np.concatenate([stars / np.linalg.norm(stars, axis=1, keepdims=True), flat])
+    ramps = []
+    y, x = np.mgrid[-HALF : HALF + 1, -HALF : HALF + 1]
+    for angle in np.arange(8) * np.pi / 4:
+        ramp = np.cos(angle) * x + np.sin(angle) * y
+        ramps.append((ramp - ramp.min()).ravel())
+    rows = np.concatenate([stars, ramps])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.T
 
 
 def _templates() -> NDArray[np.bool_]:
-    """Pixel patterns of rays within a window: a point, pairs, a square, and lines of three and five in eight directions."""
+    """Pixel patterns of rays within a window: a point, pairs, a square, and lines of three and five in eight
+    directions."""
     steps = [(0, 1), (1, 0), (1, 1), (1, -1)]
     patterns = [[(0, 0)], [(0, 0), (0, 1), (1, 0), (1, 1)]]
     patterns += [[(0, 0), step] for step in steps]

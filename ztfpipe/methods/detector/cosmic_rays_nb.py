@@ -13,8 +13,8 @@ HALF = 2
 def best_response(image, noise, gain, excluded, filters, psf_error, y, x):
     """Largest significance among the filters at a pixel.
 
-    Where a pixel of the window is excluded or outside the image, it is taken to be as bright as the centre if that lowers
-    the response and dark if not: what is not known never makes a ray.
+    Where a pixel of the window is excluded or outside the image, it is taken to be as bright as the window's brightest
+    if that lowers the response and dark if not: what is not known never makes a ray.
     """
     ny, nx = image.shape
     n_filters = filters.shape[0]
@@ -22,21 +22,24 @@ def best_response(image, noise, gain, excluded, filters, psf_error, y, x):
     value = np.empty(width * width, np.float32)
     spread = np.empty(width * width, np.float32)
     known = np.empty(width * width, np.bool_)
-    centre = max(image[y, x], np.float32(0.0))
-    all_known = True
-    k = 0
+    brightest = np.float32(0.0)
     for dy in range(-HALF, HALF + 1):
         for dx in range(-HALF, HALF + 1):
             j, i = y + dy, x + dx
+            k = (dy + HALF) * width + dx + HALF
             inside = 0 <= j < ny and 0 <= i < nx
             known[k] = inside and not excluded[j, i]
-            d = image[j, i] if known[k] else centre
+            value[k] = image[j, i] if known[k] else np.float32(0.0)
+            brightest = max(brightest, value[k])
             sigma = noise[j, i] if inside else noise[y, x]
-            light = max(d, np.float32(0.0))
-            value[k] = d
-            spread[k] = sigma * sigma + light / gain + (psf_error * light) ** 2
-            all_known = all_known and known[k]
-            k += 1
+            spread[k] = sigma * sigma
+    all_known = True
+    for k in range(width * width):
+        if not known[k]:
+            value[k] = brightest
+            all_known = False
+        light = max(value[k], np.float32(0.0))
+        spread[k] += light / gain + (psf_error * light) ** 2
     best = np.float32(-np.inf)
     for f in range(n_filters):
         response, variance = np.float32(0.0), np.float32(0.0)
@@ -69,11 +72,12 @@ def _is_ridge(image, y, x):
 
 @njit(cache=True)
 def mark_rays(image, noise, gain, excluded, filters, psf_error, peak_sigma, threshold, grow_threshold, max_rounds):
-    """Rays, boolean (ny, nx): the most significant pixel of a neighbourhood first, and then the others without its help.
+    """Rays, boolean (ny, nx): the most significant pixel of a neighbourhood first, and then the others without its
+    help.
 
-    A pixel is marked when its response exceeds the threshold (grow_threshold beside a marked pixel) and no response within
-    two pixels is higher; it is then replaced by the median of its unmarked neighbours, and responses near it are taken
-    anew. So a star beside a ray does not look sharp for the ray's sake.
+    A pixel is marked when its response exceeds the threshold (grow_threshold beside a marked pixel) and no response
+    within two pixels is higher; it is then replaced by the median of its unmarked neighbours, and responses near it
+    are taken anew. So a star beside a ray does not look sharp for the ray's sake.
     """
     ny, nx = image.shape
     rays = np.zeros((ny, nx), np.bool_)

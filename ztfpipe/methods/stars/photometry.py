@@ -106,7 +106,7 @@ def find_and_fit(
     psf: PsfModel,
     *,
     gain_e_per_adu: float,
-    min_snr: float = 4.7,
+    min_snr: float = 4.6,
     threshold: float = 4.5,
     model_error: float = 0.03,
     background_mesh_px: int = 128,
@@ -124,7 +124,7 @@ def find_and_fit(
     found = detect(image_adu, weight, filters, threshold=threshold)
     options = {"gain_e_per_adu": gain_e_per_adu, "psf_error": psf.core_error}
     stars, residual = fit_stars(
-        image_adu, weight, psf, found.x_px, found.y_px, found.flux_adu, **options, max_sweeps=4
+        image_adu, weight, psf, found.x_px, found.y_px, found.flux_adu, **options, max_sweeps=3
     )
     background = _second_background(residual, weight, background_mesh_px)
     image_adu, residual = image_adu - background, residual - background

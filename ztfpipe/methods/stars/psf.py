@@ -105,16 +105,12 @@ def choose_stars(
     if len(candidates) == 0:
         return candidates
     positions = np.column_stack([x, y])
-    tree = cKDTree(positions)
-    alone = np.ones(len(candidates), bool)
-    for row, (star, others) in enumerate(
-        zip(candidates, tree.query_ball_point(positions[candidates], radius_px), strict=True)
-    ):
-        near = np.array([other for other in others if other != star], int)
-        if len(near):
-            distance = np.hypot(*(positions[near] - positions[star]).T)
-            limit = np.where(distance < 3 * fwhm_px, 0.1, 1.0) * flux[star]
-            alone[row] = not np.any(flux[near] > limit)
+    pairs = cKDTree(positions).query_pairs(radius_px, output_type="ndarray")
+    pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    star, other = pairs[:, 0], pairs[:, 1]
+    near = np.hypot(*(positions[star] - positions[other]).T) < 3 * fwhm_px
+    crowded = flux[other] > np.where(near, 0.1, 1.0) * flux[star]
+    alone = ~np.isin(candidates, star[crowded])
     candidates = candidates[alone]
     core = max(2, int(np.ceil(fwhm_px)))
     data, weights = kernels.cut_stamps(weight, weight, x[candidates], y[candidates], core)
@@ -175,12 +171,16 @@ class _PsfFit:
         self.corner_y = np.floor(self.y + 0.5).astype(np.int64) - radius
         self.data, self.weights = kernels.cut_stamps(image, weight, self.x, self.y, radius)
         self.flux_scale = 1.0
+        positions = np.column_stack([found.x_px, found.y_px])
+        near = cKDTree(positions).query_ball_point(positions[chosen], 2 * radius + 1, p=np.inf)
+        self.others = np.empty(len(chosen), object)
+        self.others[:] = [np.array([n for n in group if n != star], int) for star, group in zip(chosen, near, strict=True)]
 
     def keep(self, good: NDArray[np.bool_]) -> None:
         """Go on with the stars marked good only (unless fewer than five would be left)."""
         if good.all() or good.sum() < 5:
             return
-        for name in ("chosen", "x", "y", "flux", "corner_x", "corner_y", "data", "weights"):
+        for name in ("chosen", "x", "y", "flux", "corner_x", "corner_y", "data", "weights", "others"):
             setattr(self, name, getattr(self, name)[good])
 
     def start_from_moffat(self, fwhm_px: float) -> None:
@@ -276,12 +276,8 @@ class _PsfFit:
     def _without_neighbours(self) -> NDArray[np.float32]:
         """The stamps with every other star taken off."""
         data = self.data.copy()
-        positions = np.column_stack([self.found.x_px, self.found.y_px])
-        reach = 2 * self.half + 1
-        near = cKDTree(positions).query_ball_point(positions[self.chosen], reach, p=np.inf)
-        lists = [[n for n in others if n != star] for star, others in zip(self.chosen, near, strict=True)]
-        first = np.concatenate([[0], np.cumsum([len(others) for others in lists])]).astype(np.int64)
-        members = np.array([n for others in lists for n in others], np.int64)
+        first = np.concatenate([[0], np.cumsum([len(group) for group in self.others])]).astype(np.int64)
+        members = np.concatenate(self.others)
         kernels.subtract_neighbours(
             data, self.corner_x, self.corner_y, first, members, self.found.x_px, self.found.y_px,
             self.found.flux_adu * self.flux_scale, self.coefficients, self.oversampling, self.order, self.ny, self.nx,

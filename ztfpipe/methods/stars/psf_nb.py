@@ -48,15 +48,14 @@ def blend_knots(coefficients, terms, half, oversampling, knots):
     across = knots_across(half, oversampling)
     low = (coefficients.shape[1] - across) // 2
     for a in range(across):
-        row = knots[a]
-        source = coefficients[0, low + a]
-        for b in range(across):
-            row[b] = source[low + b]
+        # Slices of one length let the compiler see that no index wraps, and use vector instructions.
+        row = knots[a, :across]
+        row[:] = coefficients[0, low + a, low : low + across]
         for k in range(1, coefficients.shape[0]):
             term = np.float32(terms[k])
-            source = coefficients[k, low + a]
+            source = coefficients[k, low + a, low : low + across]
             for b in range(across):
-                row[b] += term * source[low + b]
+                row[b] += term * source[b]
 
 
 @njit(cache=True)
@@ -80,10 +79,10 @@ def stamp(knots, x_px, y_px, half, oversampling, rows, value):
     size, across = 2 * half + 1, knots_across(half, oversampling)
     for j in range(size):
         a = by + oversampling * j
+        row = rows[j, :across]
+        k0, k1, k2, k3 = knots[a, :across], knots[a + 1, :across], knots[a + 2, :across], knots[a + 3, :across]
         for m in range(across):
-            rows[j, m] = (
-                wy[0] * knots[a, m] + wy[1] * knots[a + 1, m] + wy[2] * knots[a + 2, m] + wy[3] * knots[a + 3, m]
-            )
+            row[m] = wy[0] * k0[m] + wy[1] * k1[m] + wy[2] * k2[m] + wy[3] * k3[m]
         for i in range(size):
             b = bx + oversampling * i
             value[j, i] = wx[0] * rows[j, b] + wx[1] * rows[j, b + 1] + wx[2] * rows[j, b + 2] + wx[3] * rows[j, b + 3]
@@ -105,10 +104,11 @@ def stamp_and_slopes(knots, x_px, y_px, half, oversampling, rows, rows_dy, value
     size, across = 2 * half + 1, knots_across(half, oversampling)
     for j in range(size):
         a = by + oversampling * j
+        row, row_dy = rows[j, :across], rows_dy[j, :across]
+        k0, k1, k2, k3 = knots[a, :across], knots[a + 1, :across], knots[a + 2, :across], knots[a + 3, :across]
         for m in range(across):
-            k0, k1, k2, k3 = knots[a, m], knots[a + 1, m], knots[a + 2, m], knots[a + 3, m]
-            rows[j, m] = wy[0] * k0 + wy[1] * k1 + wy[2] * k2 + wy[3] * k3
-            rows_dy[j, m] = sy[0] * k0 + sy[1] * k1 + sy[2] * k2 + sy[3] * k3
+            row[m] = wy[0] * k0[m] + wy[1] * k1[m] + wy[2] * k2[m] + wy[3] * k3[m]
+            row_dy[m] = sy[0] * k0[m] + sy[1] * k1[m] + sy[2] * k2[m] + sy[3] * k3[m]
         for i in range(size):
             b = bx + oversampling * i
             r0, r1, r2, r3 = rows[j, b], rows[j, b + 1], rows[j, b + 2], rows[j, b + 3]

@@ -11,7 +11,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.detector import fringes
-from ztfpipe.methods.detector.correction import correct_quadrant
+from ztfpipe.methods.detector.correction import correct_quadrant, subtract_overscan
 from ztfpipe.methods.detector.overscan import OverscanFit, fit_overscan
 from ztfpipe.methods.detector.saturation import saturation_mask
 from ztfpipe.methods.sky.background import Background, estimate
@@ -20,6 +20,8 @@ from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import Masters
 
 Image = NDArray[np.float32]
+SATURATION_MARGIN_SIGMA = 5.0
+"""A clipped pixel may fall short of the saturation level by the noise of its reading."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,12 @@ def calibrate_pixels(
     overscan = fit_overscan(raw.overscan, camera.raw.overscan_columns_used(key.qid))
     if overscan.reason:
         raise Unusable("overscan", overscan.reason)
-    saturated = saturation_mask(raw.image, overscan.level_adu + amplifier.saturation_adu)
+    saturated = saturation_mask(
+        subtract_overscan(raw.image, overscan.row_level_adu),
+        amplifier.saturation_adu,
+        margin_adu=SATURATION_MARGIN_SIGMA * amplifier.read_noise_e / amplifier.gain_e_per_adu
+        + settings.saturation_margin_adu,
+    )
     a, b = camera.nonlinearity_coefficients(key.ccdid, key.qid, key.night)
     image = correct_quadrant(raw.image, overscan.row_level_adu, masters.bias_adu, a_per_adu2=a, b_per_adu=b)
     response = masters.flat if masters.responsivity is None else masters.flat * masters.responsivity
