@@ -79,7 +79,7 @@ def gather(key: FieldQuadrantKey, values: Calibrators, camera: Camera) -> Source
         table(values.gaia, near, remote.gaia, {**GAIA_COLUMNS, **values.gaia_columns}),
         table(values.ps1, near, remote.ps1, {**PS1_COLUMNS, **values.ps1_columns}),
         table(values.bright, far, remote.bright, {**BRIGHT_COLUMNS, **values.bright_columns}),
-        f"gaia {values.gaia}, ps1 {values.ps1}, bright {values.bright}",
+        f"gaia {Path(values.gaia).name}, ps1 {Path(values.ps1).name}, bright {Path(values.bright).name}",
     )
 
 
@@ -188,7 +188,7 @@ def _header(key: FieldQuadrantKey, values: Calibrators, origin: str) -> Cards:
         "QID": (key.qid, "Quadrant ID"),
         "RCID": (key.rcid, "Readout channel ID"),
         "BORDER": (values.border_arcmin, "[arcmin] border around the quadrant"),
-        "CATORIG": (origin, "where the catalogs come from"),
+        "CATORIG": (origin, ""),
     }
 
 
