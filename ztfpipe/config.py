@@ -73,6 +73,51 @@ class Calibration(Section):
     """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
 
 
+class Calibrators(Section):
+    """Calibrator and context catalogs of the science pipeline: where they come from, and who may calibrate."""
+
+    gaia: str = "network"
+    """`network`, or the path of a local copy: a Parquet file, a folder of them, or a HATS catalog."""
+    ps1: str = "network"
+    bright: str = "network"
+    gaia_columns: dict[str, str] = {}
+    """Names of a local copy's columns where they differ from those of the survey's own tables: ours to theirs."""
+    ps1_columns: dict[str, str] = {}
+    bright_columns: dict[str, str] = {}
+    cache: str = "../calibrators"
+    """Folder that keeps the network's answers, from the archive."""
+    border_arcmin: Annotated[float, Field(ge=0)] = 2.0
+    """Border around a quadrant for pointing errors; system paper 3.5.1."""
+    bright_border_arcmin: Annotated[float, Field(ge=0)] = 8.0
+    """Border of the bright-star table: the border above and the 6.1 arcmin radius of the halos of mask bit 12."""
+    bright_v_max_mag: float = 11.5
+    """Faintest bright star kept; Tycho-2 is complete to V 11. Halos need V 6.5, ghosts more."""
+    g_mag_range: tuple[float, float] = (12.0, 18.0)
+    """Gaia G of astrometric calibrators; system paper 3.5.1."""
+    position_error_max_mas: Positive = 3.0
+    """Largest position error of a calibrator: a tenth of the floor that turbulence leaves; galaxies exceed it."""
+    ruwe_max: Positive = 1.4
+    """Largest ruwe of a calibrator: above, the source is probably double (Lindegren et al. 2021)."""
+    bands: tuple[Literal["g", "r", "i", "z"], ...] = ("r", "g", "i")
+    """Bands in which a photometric calibrator must be good; neighbours are judged in the first."""
+    ps1_mag_range: tuple[float, float] = (14.0, 20.0)
+    """PS1 saturates at 12 to 14 (Chambers et al. 2016); beyond 20 the image's own noise leaves no weight."""
+    ps1_error_max_mag: Positive = 0.03
+    """Largest error of a mean magnitude."""
+    ps1_detections_min: Annotated[int, Field(ge=1)] = 6
+    """Fewest single-epoch detections in all bands together: without several no scatter can be told."""
+    stable_floor_mag: Positive = 0.03
+    """Scatter of single epochs of constant bright stars, from zero points and flat fields (Magnier et al. 2020)."""
+    stable_factor: Positive = 2.0
+    """Scatter allowed in units of the expected one: single-epoch errors are uncertain by tens of per cent."""
+    star_score_min: Fraction = 0.83
+    """Least star/galaxy score: the threshold of Tachibana & Miller 2018 for one galaxy in 200 taken for a star."""
+    isolation_arcsec: Positive = 6.0
+    """No neighbour within this radius: three pixels beyond the FWHM, where a fit still parts stars well."""
+    isolation_contrast_mag: float = 3.0
+    """... that is brighter than the calibrator plus this."""
+
+
 class Science(Section):
     """Science images: calibrated pixels, masks, astrometry, PSF, catalogs, photometry."""
 
@@ -127,6 +172,7 @@ class Science(Section):
     """Haloes are circles of this radius about stars this bright (V); the archive's masks."""
     cloud_structure_max_mag: Positive = 0.04
     """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
+    calibrators: Calibrators = Calibrators()
 
 
 class SimulateStars(Section):

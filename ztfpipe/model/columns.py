@@ -80,3 +80,50 @@ APERTURE_CATALOG = (
     Column("FLAGS", "i2", "", "Extraction flags: 1 neighbours, 2 deblended, 4 saturated, 8 truncated"),
     Column("IMAFLAGS_ISO", "i4", "", "Bits of the mask over the source joined by OR"),
 )
+
+PS1_BANDS = ("g", "r", "i", "z")
+
+GAIA_CALIBRATORS = (
+    Column("source_id", "i8", "", "Gaia source identifier"),
+    Column("ra", "f8", "deg", "Right ascension, ICRS, at the epoch CATEPOCH of the header"),
+    Column("dec", "f8", "deg", "Declination, ICRS, at the epoch CATEPOCH"),
+    Column("ra_error", "f4", "mas", "1-sigma uncertainty of ra, times cos dec"),
+    Column("dec_error", "f4", "mas", "1-sigma uncertainty of dec"),
+    Column("pmra", "f4", "mas/yr", "Proper motion in right ascension, times cos dec; NaN when unknown"),
+    Column("pmdec", "f4", "mas/yr", "Proper motion in declination; NaN when unknown"),
+    Column("phot_g_mean_mag", "f4", "mag", "Gaia G"),
+)
+
+GAIA_CONTEXT = GAIA_CALIBRATORS
+"""All Gaia sources of the quadrant and its border; the columns are those of the calibrators chosen from them."""
+
+PS1_CALIBRATORS = (
+    Column("objid", "i8", "", "PS1 object identifier"),
+    Column("ra", "f8", "deg", "Right ascension, ICRS, mean of the PS1 epochs"),
+    Column("dec", "f8", "deg", "Declination, ICRS"),
+    *(
+        column
+        for band in PS1_BANDS
+        for column in (
+            Column(f"{band}mag", "f4", "mag", f"Mean PSF magnitude in {band} (AB); NaN when not measured"),
+            Column(f"{band}mag_error", "f4", "mag", f"1-sigma uncertainty of {band}mag"),
+        )
+    ),
+)
+
+PS1_CONTEXT = (
+    Column("objid", "i8", "", "PS1 object identifier"),
+    Column("ra", "f8", "deg", "Right ascension, ICRS, mean of the PS1 epochs"),
+    Column("dec", "f8", "deg", "Declination, ICRS"),
+    *(
+        Column(f"{band}mag", "f4", "mag", f"Mean PSF magnitude in {band} (AB); NaN when not measured")
+        for band in PS1_BANDS
+    ),
+    Column("sgscore", "f4", "", "Star/galaxy score of Tachibana & Miller 2018: 1 a star, 0 extended, NaN unknown"),
+)
+
+BRIGHT_STARS = (
+    Column("ra", "f8", "deg", "Right ascension, ICRS, to a few arcsec (epochs 1991 to 2000)"),
+    Column("dec", "f8", "deg", "Declination, ICRS"),
+    Column("vmag", "f4", "mag", "Johnson V"),
+)
