@@ -108,6 +108,13 @@ def make_science_image(
     return work.finished()
 
 
+def without_masters(
+    raw: RawQuadrant, camera: Camera, key: QuadrantKey, pointing: Pointing, reason: str
+) -> ScienceImage:
+    """The products of a quadrant that cannot be calibrated because a master is missing."""
+    return _nothing(raw, sky.commanded_wcs(camera, key, pointing.ra_deg, pointing.dec_deg), camera, key, reason)
+
+
 @dataclass
 class _Work:
     """The stages of the recipe on one quadrant."""
