@@ -195,9 +195,8 @@ class _PsfFit:
                 best = np.median(chi2), beta, np.median(width)
         _, beta, alpha = best
         width = np.full(len(self.x), alpha)
-        old_flux = self.flux.copy()
         chi2 = self._moffat(self.x, self.y, self.flux, width, beta, 3 * fwhm_px, 5, slice(None))
-        self.flux_scale = float(np.median(self.flux / old_flux))
+        self._scale_neighbours()
         moved = np.hypot(self.x - self.found.x_px[self.chosen], self.y - self.found.y_px[self.chosen])
         self.fwhm = 2 * alpha * np.sqrt(2 ** (1 / beta) - 1)
         good = (moved < 1.0) & (chi2 < 6 * np.median(chi2)) & (np.abs(np.log(width / np.median(width))) < 0.4)
@@ -210,6 +209,10 @@ class _PsfFit:
         pixels = self.oversampling * np.arange(-self.half, self.half + 1) + middle
         once = _b_spline(pixels[:, None] - np.arange(2 * middle + 1)).sum(axis=0)
         self.in_stamp = np.outer(once, once)
+
+    def _scale_neighbours(self) -> None:
+        """Learn from the chosen stars what a detection's flux is worth in the model's."""
+        self.flux_scale = float(np.median(self.flux / self.found.flux_adu[self.chosen]))
 
     def _moffat(self, x, y, flux, width, beta, radius, steps, which) -> NDArray[np.float64]:
         return kernels.fit_moffat(
@@ -265,6 +268,7 @@ class _PsfFit:
         self.units = kernels.fit_stars(
             data, self.weights, self.corner_x, self.corner_y, self.x, self.y, self.flux, *size, self.gain, psf_error, 2
         )
+        self._scale_neighbours()
         model = self.flux[:, None, None].astype(np.float32) * self.units
         self.residual = data - model
         usable = self.weights > 0
