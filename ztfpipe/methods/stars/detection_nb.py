@@ -20,7 +20,8 @@ def significance(image, weight, filters, out):
     for y in range(ny):
         tile_y = min(y * tiles_y // ny, tiles_y - 1)
         for tile_x in range(tiles_x):
-            x0, x1 = tile_x * nx // tiles_x, (tile_x + 1) * nx // tiles_x
+            # The columns x with x tiles // nx == tile, as everywhere.
+            x0, x1 = -(-tile_x * nx // tiles_x), -(-(tile_x + 1) * nx // tiles_x)
             top[x0:x1] = 0.0
             norm[x0:x1] = 0.0
             kernel = filters[tile_y, tile_x]
