@@ -78,7 +78,7 @@ def test_stars_are_found_where_they_are_with_their_flux(sky, star_field):
     offset = np.hypot(found.x_px[order] - x[true], found.y_px[order] - y[true])
     # At S/N about 40 noise gives 0.04 px; parabolas through pixels this coarse add up to 0.1 px.
     assert np.sqrt(np.mean(offset**2)) < 0.15
-    # What a Gaussian reads on a star of this profile, S / N with the truth's pixels; off-centre pixels lose some percent.
+    # What a Gaussian reads on a star of this profile, S / N with the truth's pixels; off-centre it loses some percent.
     kernel = gaussian_filter(2.5)[0, 0].astype(float)
     star = model.stamps(200.0, 200.0, kernel.shape[0] // 2)[0]
     expected = 800 * np.sum(kernel * star) / np.sum(kernel**2)
@@ -88,7 +88,9 @@ def test_stars_are_found_where_they_are_with_their_flux(sky, star_field):
 def test_a_star_with_a_masked_pixel_is_found_and_a_mostly_masked_one_is_not(sky):
     rng = np.random.default_rng(4)
     model = sky.Sky((100, 100), 2.3, variation=0.0)
-    image, weight = sky.observe(model.render(np.array([30.0, 70.0]), np.array([50.0, 50.0]), np.full(2, 5e3)), 99.0, rng)
+    image, weight = sky.observe(
+        model.render(np.array([30.0, 70.0]), np.array([50.0, 50.0]), np.full(2, 5e3)), 99.0, rng
+    )
     image[50, 30], weight[50, 30] = 6e4, 0
     weight[48:53, 68:73] = 0
     found = detect(image, weight, gaussian_filter(2.5), threshold=6)

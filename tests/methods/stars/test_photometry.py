@@ -1,5 +1,7 @@
 """The simultaneous PSF fit against a dense least-squares solution, and against truth."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -7,7 +9,8 @@ from scipy.spatial import cKDTree
 
 from ztfpipe.methods.stars.detection import detect, gaussian_filter
 from ztfpipe.methods.stars.photometry import find_and_fit, fit_stars, forced_flux, group_stars, select
-from ztfpipe.methods.stars.psf import fit_psf, noise_area, stamps
+from ztfpipe.methods.stars.psf import noise_area, stamps
+from ztfpipe.methods.stars.psf_fit import fit_psf
 
 GAIN = 6.2
 
@@ -27,7 +30,7 @@ def field(sky, star_field):
 def test_groups_are_connected_and_bounded():
     x = np.array([0.0, 1, 2, 10, 11, 50])
     first, members = group_stars(x, np.zeros(6), 1.5, 10)
-    assert [sorted(members[a:b]) for a, b in zip(first, first[1:], strict=False)] == [[0, 1, 2], [3, 4], [5]]
+    assert [sorted(members[a:b]) for a, b in pairwise(first)] == [[0, 1, 2], [3, 4], [5]]
     rng = np.random.default_rng(1)
     x, y = rng.uniform(0, 50, (2, 800))
     first, members = group_stars(x, y, 4.0, 8)
@@ -59,9 +62,7 @@ def test_solution_and_errors_are_those_of_dense_least_squares(field, sky):
     flux = np.array([8000.0, 3000.0, 5000.0, 1500.0])
     image, weight = sky.observe(model_image(psf, x, y, flux, shape), 150.0, rng)
     weight[500, 503] = 0
-    stars, residual = fit_stars(
-        image, weight, psf, x + 0.2, y - 0.2, flux * 1.2, gain_e_per_adu=GAIN, max_sweeps=30
-    )
+    stars, residual = fit_stars(image, weight, psf, x + 0.2, y - 0.2, flux * 1.2, gain_e_per_adu=GAIN, max_sweeps=30)
     radius = 2 * psf.fwhm_px
     yy, xx = np.mgrid[480:525, 480:530]
     disc = np.zeros(yy.shape, bool)
@@ -137,7 +138,9 @@ def test_a_close_pair_is_split(field, sky):
     *_, psf = field
     rng = np.random.default_rng(7)
     angle = rng.uniform(0, 2 * np.pi, 100)
-    cx, cy = (v.ravel() + rng.uniform(-0.5, 0.5, 100) for v in np.meshgrid(np.arange(60, 960, 90), np.arange(60, 960, 90)))
+    cx, cy = (
+        v.ravel() + rng.uniform(-0.5, 0.5, 100) for v in np.meshgrid(np.arange(60, 960, 90), np.arange(60, 960, 90))
+    )
     separation = 1.5 * psf.fwhm_px
     x, y = np.append(cx, cx + separation * np.cos(angle)), np.append(cy, cy + separation * np.sin(angle))
     flux = np.append(np.full(100, 2e4), np.full(100, 5e3))
@@ -187,7 +190,9 @@ def test_sharp_and_chi_tell_galaxies_and_cosmic_rays_from_stars(field, sky):
 def test_masked_pixels_do_not_bias_and_are_told(field, sky):
     *_, psf = field
     rng = np.random.default_rng(12)
-    x, y = (v.ravel() + rng.uniform(-0.5, 0.5, 100) for v in np.meshgrid(np.arange(50, 950, 90), np.arange(50, 950, 90)))
+    x, y = (
+        v.ravel() + rng.uniform(-0.5, 0.5, 100) for v in np.meshgrid(np.arange(50, 950, 90), np.arange(50, 950, 90))
+    )
     image, weight = sky.observe(sky.Sky((1000, 1000), 2.1).render(x, y, np.full(100, 2e4)), 150.0, rng)
     rows, columns = np.round(y).astype(int), np.round(x).astype(int)
     weight[rows, columns + 1] = 0

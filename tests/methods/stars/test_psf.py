@@ -6,7 +6,8 @@ from scipy.interpolate import BSpline
 
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.stars import psf_fit_nb, psf_nb
-from ztfpipe.methods.stars.psf import choose_stars, fit_psf, fwhm, noise_area, sample, stamps
+from ztfpipe.methods.stars.psf import fwhm, noise_area, sample, stamps
+from ztfpipe.methods.stars.psf_fit import choose_stars, fit_psf
 from ztfpipe.model.stars import Detections, PsfModel
 
 GAIN = 6.2
@@ -162,7 +163,7 @@ def test_neighbours_and_a_cosmic_ray_do_not_enter(sky, star_field):
 
 
 def test_width_and_noise_area_of_a_known_profile(sky, star_field):
-    model, image, weight, found = field_for_psf(sky, star_field, 3.2)
+    _, image, weight, found = field_for_psf(sky, star_field, 3.2)
     psf = fit_psf(image, weight, found, gain_e_per_adu=GAIN, fwhm_px=3.0)
     fine = sky.Sky((1000, 1000), 3.2)
     true = fine.stamps(500.0, 500.0, 12)[0]
@@ -192,9 +193,7 @@ def test_stars_are_taken_from_all_over_the_image():
     side = np.arange(40, 1960, 40.0)
     x, y = (v.ravel() for v in np.meshgrid(side, side))
     flux = np.where(x < 300, 1e5, 1e4) * rng.uniform(0.9, 1, len(x))
-    chosen = choose_stars(
-        weight, Detections(x, y, flux, flux), fwhm_px=2.0, radius_px=12, min_snr=40, max_stars=128
-    )
+    chosen = choose_stars(weight, Detections(x, y, flux, flux), fwhm_px=2.0, radius_px=12, min_snr=40, max_stars=128)
     cell = (8 * y[chosen] / 2000).astype(int) * 8 + (8 * x[chosen] / 2000).astype(int)
     assert len(chosen) == 128
     assert np.bincount(cell, minlength=64).min() == 2

@@ -139,8 +139,8 @@ def sweep(data, residual, weight, gain, psf_error, x_px, y_px, flux_adu, start_x
           change, hold, coefficients, oversampling, order, radius, reach, max_shift):  # fmt: skip
     """One visit to every active group; corrects x, y, flux and the residual image in place.
 
-    first, members: group g holds stars members[first[g]:first[g + 1]]. change[s] becomes the star's step in units of its
-    (unmarginalised) uncertainty, the largest of its parameters. hold: positions are not fitted. max_shift: how far a
+    first, members: group g holds stars members[first[g]:first[g + 1]]. change[s] becomes the largest of the
+    star's steps, each in units of its unmarginalised uncertainty. hold: positions are not fitted. max_shift: how far a
     star may go from where it started.
     """
     ny, nx = data.shape

@@ -135,7 +135,7 @@ def fit_stars(data, weights, corner_x, corner_y, x_px, y_px, flux_adu, coefficie
 
 @njit(cache=True)
 def _spread(pixels, corner_x, corner_y, x_px, y_px, half, oversampling, squared, row, knots):
-    """Transpose of `stamp`: lay weighted pixels of a stamp onto the knots around the star (spline weights, or squared)."""
+    """Transpose of `stamp`: lay the pixels of a stamp onto the knots around the star, by its weights or their squares."""
     across, size = knots_across(half, oversampling), 2 * half + 1
     wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
     unused = np.empty(4, np.float32)
@@ -165,8 +165,8 @@ def _spread(pixels, corner_x, corner_y, x_px, y_px, half, oversampling, squared,
 
 @njit(cache=True)
 def gather(pixels, corner_x, corner_y, x_px, y_px, flux_adu, oversampling, order, ny, nx, half, squared, out):
-    """A^T of pixels (n, size, size): out[k] += sum_s f_s T_k(s) spread(pixels_s); with `squared`, of squared factors."""
-    across, size = knots_across(half, oversampling), 2 * half + 1
+    """A^T pixels (n, size, size): out[k] += sum_s f_s T_k(s) spread(pixels_s); with `squared`, of squared factors."""
+    across = knots_across(half, oversampling)
     knots, row = np.empty((across, across), np.float32), np.empty(across, np.float32)
     terms = np.empty(out.shape[0])
     for s in range(len(pixels)):
