@@ -135,7 +135,7 @@ def fit_stars(data, weights, corner_x, corner_y, x_px, y_px, flux_adu, coefficie
 
 @njit(cache=True)
 def _spread(pixels, corner_x, corner_y, x_px, y_px, half, oversampling, squared, row, knots):
-    """Transpose of `stamp`: lay the pixels of a stamp onto the knots around the star, by its weights or their squares."""
+    """Transpose of `stamp`: lay the pixels of a stamp onto the knots around the star."""
     across, size = knots_across(half, oversampling), 2 * half + 1
     wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
     unused = np.empty(4, np.float32)
