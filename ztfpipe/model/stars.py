@@ -1,4 +1,4 @@
-"""Stars as measured on one image: the PSF, detections, fitted stars. Positions are zero-based pixel centres, float64."""
+"""Stars as measured on an image: the PSF, detections, fitted stars. Positions are zero-based pixel centres, float64."""
 
 from __future__ import annotations
 

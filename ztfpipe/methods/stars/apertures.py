@@ -59,7 +59,9 @@ def aperture_fluxes(
         flux[:, k], sigma[:, k], flag = sep.sum_circle(
             image, x_px, y_px, diameter / 2, var=variance, mask=masked, gain=gain_e_per_adu, subpix=0
         )
-        whole[:, k] = flag & (sep.APER_TRUNC | sep.APER_HASMASKED | sep.APER_ALLMASKED) == 0
+        # sep's own flag of truncation forgives up to a pixel.
+        reach = np.minimum.reduce([x_px, y_px, image.shape[1] - 1 - x_px, image.shape[0] - 1 - y_px]) + 0.5
+        whole[:, k] = (flag & (sep.APER_TRUNC | sep.APER_HASMASKED | sep.APER_ALLMASKED) == 0) & (reach >= diameter / 2)
     return ApertureFluxes(flux, sigma, whole)
 
 

@@ -1,4 +1,4 @@
-"""Photometric calibration of one image: zero point and colour term, their structure over the image, limiting magnitude."""
+"""Photometric calibration of an image: zero point and colour term, structure of the zero point, limiting magnitude."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def fit_zero_point(
 
     Weights are 1 / (stated variance + intrinsic variance); the intrinsic scatter is the one that makes chi^2 equal to
     the degrees of freedom (less what clipping at 3 sigma takes out), and residuals beyond 3 sigma are left out, until
-    neither changes. The start is a median and a fit of least absolute deviations, so that a third of the calibrators may
-    be wrong. Without a spread of colours, or with fit_colour=False, the coefficient is 0.
+    neither changes. The start is a fit of least absolute deviations, so that a third of the calibrators may be wrong.
+    Without a spread of colours, or with fit_colour=False, the coefficient is 0.
 
     Raises Unusable when fewer than `min_count` calibrators are finite or left.
     """
@@ -84,14 +84,16 @@ def fit_zero_point(
     columns = np.column_stack([np.ones_like(colour), colour if fit_colour else np.zeros_like(colour)])
     zero_point, slope = _least_absolute(columns[finite], difference[finite], fit_colour)
     used, intrinsic = finite, 0.0
-    for _ in range(50):
+    for attempt in range(50):
         stated = variance + slope**2 * colour_variance
         residual = difference - columns @ [zero_point, slope]
         intrinsic = _intrinsic_scatter(residual[used], stated[used], 1 + fit_colour)
         total = stated + intrinsic**2
-        # A robust width guards the first rounds, in which the intrinsic scatter may have swallowed the outliers.
-        spread = 1.4826 * np.median(np.abs(residual[finite]) / np.sqrt(stated[finite]))
-        limit = np.minimum(total, max(spread, 1.0) ** 2 * stated)
+        limit = total
+        if attempt == 0:
+            # The intrinsic scatter of all calibrators has swallowed the outliers: a robust width stands in for it.
+            limit = np.median(np.abs(residual[finite]) / np.sqrt(stated[finite])) ** 2 * 1.4826**2 * stated
+            limit = np.maximum(limit, stated)
         keep = finite & (residual**2 < _CLIP**2 * limit)
         if keep.sum() < min_count:
             raise Unusable("zero point", "too few calibrators agree", calibrators=int(keep.sum()))
@@ -157,8 +159,8 @@ def limiting_magnitude(
     """The magnitude at which a star's magnitude scatters by `scatter_mag` (0.2 mag: MAGLIM).
 
     The catalog ends where S/N does: near the edge it holds only stars that noise made brighter, and their measured
-    S/N says nothing of the limit. Their uncertainties do: sigma^2 = a + b flux is fitted to the uncertainties (robustly,
-    so that stars with blended or masked pixels do not count) and solved for sigma / flux = scatter / 1.0857.
+    S/N says nothing of the limit. Their uncertainties do: sigma^2 = a + b flux is fitted to them (robustly, so that
+    stars with blended or masked pixels do not count) and solved for sigma / flux = scatter / 1.0857.
 
     Raises Unusable with fewer than ten stars.
     """

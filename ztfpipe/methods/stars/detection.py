@@ -1,9 +1,9 @@
 """Detection of point sources by a matched filter: the significance of a star at every pixel, and its local maxima.
 
 With background noise of known variance the likelihood ratio for a star at a pixel is a function of S / sqrt(N), where
-S = sum P D / V and N = sum P^2 / V over the pixels around (Zackay & Ofek 2017, ApJ 836, 187, equation 6 and after): it is
-the signal-to-noise ratio of the flux S / N that a PSF fit held at this pixel would give. Masked pixels have no weight,
-so that a star with masked pixels is found from the others.
+S = sum P D / V and N = sum P^2 / V over the pixels around (Zackay & Ofek 2017, ApJ 836, 187): it is the signal-to-noise
+ratio of the flux S / N that a PSF fit held at this pixel would give. Masked pixels have no weight, so that a star with
+masked pixels is found from the others.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ def significance(image, weight, filters, out):
     for y in range(ny):
         tile_y = min(y * tiles_y // ny, tiles_y - 1)
         for tile_x in range(tiles_x):
-            x0, x1 = tile_x * nx // tiles_x, (tile_x + 1) * nx // tiles_x
+            # The columns x with x tiles // nx == tile, as everywhere.
+            x0, x1 = -(-tile_x * nx // tiles_x), -(-(tile_x + 1) * nx // tiles_x)
             top[x0:x1] = 0.0
             norm[x0:x1] = 0.0
             kernel = filters[tile_y, tile_x]
@@ -107,3 +108,14 @@ def weight_with_sources(data, residual, weight, gain, model_error, out):
             model = max(data[y, x] - residual[y, x], np.float32(0.0))
             error = model_error * model
             out[y, x] = w / (np.float32(1.0) + w * (model / gain + error * error))
+
+
+def warm() -> None:
+    """Compile the kernels of this module for the types they are called with."""
+    image, out = np.ones((5, 5), np.float32), np.zeros((5, 5), np.float32)
+    filters = np.ones((1, 1, 3, 3), np.float32)
+    significance(image, image, filters, out)
+    out[2, 2] = 100.0
+    rows, columns = maxima(out, 1.0, 10)
+    refine(out, image, filters, rows, columns)
+    weight_with_sources(image, image, image, np.float32(1.0), np.float32(0.1), out)

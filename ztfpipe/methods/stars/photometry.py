@@ -41,7 +41,7 @@ def fit_stars(
     hold_positions: bool = False,
     max_sweeps: int = 6,
 ) -> tuple[FittedStars, NDArray[np.float32]]:
-    """Fit all stars at once, from starting positions and fluxes; returns them in the same order, and the residual image.
+    """Fit all stars at once from starting values; returns them in the same order, and the residual image.
 
     image_adu: float32 (ny, nx), background taken off. weight: float32 (ny, nx), 1 / variance of background and read
     noise [ADU^-2], 0 where masked. x_px, y_px, flux_adu: (n,). psf_error: the PSF's relative error, part of every
@@ -123,9 +123,7 @@ def find_and_fit(
     filters = psf_filters(psf)
     found = detect(image_adu, weight, filters, threshold=threshold)
     options = {"gain_e_per_adu": gain_e_per_adu, "psf_error": psf.core_error}
-    stars, residual = fit_stars(
-        image_adu, weight, psf, found.x_px, found.y_px, found.flux_adu, **options, max_sweeps=3
-    )
+    stars, residual = fit_stars(image_adu, weight, psf, found.x_px, found.y_px, found.flux_adu, **options, max_sweeps=3)
     background = _second_background(residual, weight, background_mesh_px)
     image_adu, residual = image_adu - background, residual - background
     noise = weight_with_sources(image_adu, residual, weight, gain_e_per_adu=gain_e_per_adu, model_error=model_error)

@@ -139,8 +139,8 @@ def sweep(data, residual, weight, gain, psf_error, x_px, y_px, flux_adu, start_x
           change, hold, coefficients, oversampling, order, radius, reach, max_shift):  # fmt: skip
     """One visit to every active group; corrects x, y, flux and the residual image in place.
 
-    first, members: group g holds stars members[first[g]:first[g + 1]]. change[s] becomes the star's step in units of its
-    (unmarginalised) uncertainty, the largest of its parameters. hold: positions are not fitted. max_shift: how far a
+    first, members: group g holds stars members[first[g]:first[g + 1]]. change[s] becomes the largest of the
+    star's steps, each in units of its unmarginalised uncertainty. hold: positions are not fitted. max_shift: how far a
     star may go from where it started.
     """
     ny, nx = data.shape
@@ -289,3 +289,19 @@ def _shape(data, residual, weight, gain, psf_error, x, y, flux, radius, value, c
         height = flux / (2.0 * np.pi * scale * scale)
         sharp = 2.0 * scale * scale * top / (height * bottom)
     return chi, sharp, seen / whole if whole > 0.0 else 0.0
+
+
+def warm() -> None:
+    """Compile the kernels of this module for the types they are called with."""
+    data = np.ones((17, 17), np.float32)
+    residual = data.copy()
+    x, y, flux = np.array([8.0]), np.array([8.0]), np.array([1.0])
+    half, first, members = np.array([3]), np.array([0, 1]), np.array([0])
+    model = (np.ones((1, 23, 23), np.float32), 2, 0)
+    add_stars(residual, x, y, -flux, half, *model)
+    change, active = np.full(1, np.inf), np.ones(1, bool)
+    chi, sharp, good = np.empty((3, 1))
+    sweep(data, residual, data, 1.0, 0.0, x, y, flux, x.copy(), y.copy(), half, first, members, active, change, False,
+          *model, 3.0, 4, 1.0)  # fmt: skip
+    measure(data, residual, data, 1.0, 0.0, x, y, flux, first, members, False, *model, 3.0, 4, 2.0,
+            np.empty((1, 3)), chi, sharp, good)  # fmt: skip

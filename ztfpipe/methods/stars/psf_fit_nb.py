@@ -135,7 +135,7 @@ def fit_stars(data, weights, corner_x, corner_y, x_px, y_px, flux_adu, coefficie
 
 @njit(cache=True)
 def _spread(pixels, corner_x, corner_y, x_px, y_px, half, oversampling, squared, row, knots):
-    """Transpose of `stamp`: lay weighted pixels of a stamp onto the knots around the star (spline weights, or squared)."""
+    """Transpose of `stamp`: lay the pixels of a stamp onto the knots around the star."""
     across, size = knots_across(half, oversampling), 2 * half + 1
     wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
     unused = np.empty(4, np.float32)
@@ -165,8 +165,8 @@ def _spread(pixels, corner_x, corner_y, x_px, y_px, half, oversampling, squared,
 
 @njit(cache=True)
 def gather(pixels, corner_x, corner_y, x_px, y_px, flux_adu, oversampling, order, ny, nx, half, squared, out):
-    """A^T of pixels (n, size, size): out[k] += sum_s f_s T_k(s) spread(pixels_s); with `squared`, of squared factors."""
-    across, size = knots_across(half, oversampling), 2 * half + 1
+    """A^T pixels (n, size, size): out[k] += sum_s f_s T_k(s) spread(pixels_s); with `squared`, of squared factors."""
+    across = knots_across(half, oversampling)
     knots, row = np.empty((across, across), np.float32), np.empty(across, np.float32)
     terms = np.empty(out.shape[0])
     for s in range(len(pixels)):
@@ -257,3 +257,18 @@ def fit_moffat(data, weights, x_px, y_px, corner_x, corner_y, flux_adu, width_px
             y_px[s] += min(max(delta[2], -0.5), 0.5)
             width_px[s] *= min(max(1.0 + delta[3] / width_px[s], 0.7), 1.4)
     return chi2
+
+
+def warm() -> None:
+    """Compile the kernels of this module for the types they are called with."""
+    image = np.ones((9, 9), np.float32)
+    x, y, flux = np.array([4.0]), np.array([4.0]), np.array([1.0])
+    corner, first, members = np.array([3]), np.array([0, 1]), np.array([0])
+    data, weights = cut_stamps(image, image, x, y, 1)
+    coefficients = np.ones((1, 11, 11), np.float32)
+    out = np.zeros_like(coefficients)
+    subtract_neighbours(data, corner, corner, first, members, x, y, flux, coefficients, 2, 0, 9, 9, 1)
+    fit_moffat(data, weights, x, y, corner, corner, flux, np.array([2.0]), 3.0, 6.0, 1)
+    fit_stars(data, weights, corner, corner, x, y, flux, coefficients, 2, 0, 9, 9, 1, 1.0, 0.1, 1)
+    gather(data, corner, corner, x, y, flux, 2, 0, 9, 9, 1, False, out)
+    normal_product(coefficients, weights, corner, corner, x, y, flux, 2, 0, 9, 9, 1, out)

@@ -134,3 +134,19 @@ def evaluate(coefficients, oversampling, order, ny, nx, x_px, y_px, half):
         blend_knots(coefficients, terms, half, oversampling, knots)
         stamp(knots, x_px[i], y_px[i], half, oversampling, rows, out[i])
     return out
+
+
+def warm() -> None:
+    """Compile the kernels of this module for the types they are called with."""
+    coefficients = np.zeros((3, 11, 11), np.float32)
+    coefficients[0] = 1.0
+    terms, knots = np.empty(3), np.empty((11, 11), np.float32)
+    polynomial_terms(3.0, 3.0, 8, 8, 1, terms)
+    spline_weights(0.5, np.empty(4, np.float32), np.empty(4, np.float32))
+    blend_knots(coefficients, terms, 1, 2, knots)
+    rows, box = np.empty((3, 11), np.float32), np.empty((3, 3), np.float32)
+    first_knot(3.0, 1, 2)
+    knots_across(1, 2)
+    stamp(knots, 3.0, 3.0, 1, 2, rows, box)
+    stamp_and_slopes(knots, 3.0, 3.0, 1, 2, rows, rows.copy(), box, box.copy(), box.copy())
+    evaluate(coefficients, 2, 1, 8, 8, np.array([3.0]), np.array([3.0]), 1)
