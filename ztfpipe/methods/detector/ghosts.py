@@ -36,10 +36,10 @@ def ghost_discs(
     radius_px: float,
     faintest_mag: float,
 ) -> tuple[Floats, Floats, Floats]:
-    """Centres and radii [px] of the ghosts of stars not fainter than faintest_mag, from one pair of reflecting surfaces.
+    """Centres and radii [px] of the ghosts of stars not fainter than faintest_mag, by one pair of surfaces.
 
-    A ghost lies on the line through the star and the optical axis, at `magnification` times the star's distance (negative:
-    on the other side). Positions are in the frame of the quadrant; star, axis and ghost may lie outside it.
+    A ghost lies on the line through the star and the optical axis, at `magnification` times the star's distance
+    (negative: on the other side). Positions are in the frame of the quadrant; star, axis and ghost may lie outside it.
     """
     bright = np.asarray(mag, np.float64) <= faintest_mag
     x, y = np.asarray(x_px, np.float64)[bright], np.asarray(y_px, np.float64)[bright]
@@ -49,7 +49,7 @@ def ghost_discs(
 
 
 def disc_mask(shape: tuple[int, int], x_px: ArrayLike, y_px: ArrayLike, radius_px: ArrayLike) -> NDArray[np.bool_]:
-    """Mask of the pixels whose centre lies within any of the discs; a disc at a position that is not a number is none."""
+    """Mask of the pixels whose centre lies within any of the discs; one at NaN is no disc."""
     mask = np.zeros(shape, np.bool_)
     for x, y, radius in zip(*np.broadcast_arrays(x_px, y_px, radius_px), strict=True):
         if not (np.isfinite(x) and np.isfinite(y)):

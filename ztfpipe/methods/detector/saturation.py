@@ -21,8 +21,8 @@ def saturation_mask(
 
     It must be taken before linearisation and flat-fielding, which move the limit from pixel to pixel. margin_adu: noise
     of a clipped pixel, by which it may fall short of saturation_adu (five times the read noise, and the error of the
-    level). tail_fraction: of saturation, above which a bleed trail goes on; the trail's last pixel is partly filled, hence
-    along_px more. A pixel that is not a number is not saturated.
+    level). tail_fraction: of saturation, above which a bleed trail goes on; the trail's last pixel is partly filled,
+    hence along_px more. A pixel that is not a number is not saturated.
     """
     limit = saturation_adu - margin_adu
     tail = min(tail_fraction * saturation_adu, limit)

@@ -10,8 +10,8 @@ from numba import njit
 def saturated_and_bled(counts, limit, tail, along, across):
     """Mask of pixels at or above `limit`, of what lies beside them, and of the charge spilled along their columns.
 
-    From each pixel at the limit the mask runs up and down its column while counts are at or above `tail`, `along` pixels
-    farther, and `across` pixels to either side of pixels at the limit.
+    From each pixel at the limit the mask runs up and down its column while counts are at or above `tail`, `along`
+    pixels farther, and `across` pixels to either side of pixels at the limit.
     """
     ny, nx = counts.shape
     mask = np.zeros((ny, nx), np.bool_)

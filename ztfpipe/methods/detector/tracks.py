@@ -1,9 +1,9 @@
 """Satellite and aircraft tracks: straight lines of light across a quadrant.
 
-The background-subtracted image is binned in units of its noise and clipped, so that a star weighs no more than any bin of
-a track. A fast discrete Radon transform (Brady 1998; for streaks: Nir, Zackay and Ofek 2018) sums all lines of all lengths
-from 128 px up. The strongest is then followed on full pixels: medians along the line, which stars do not move, give
-its course, width and ends. It is masked and the search repeated until nothing is left.
+The background-subtracted image is binned in units of its noise and clipped, so that a star weighs no more than any
+bin of a track. A fast discrete Radon transform (Brady 1998; for streaks: Nir, Zackay and Ofek 2018) sums all lines of
+all lengths from 128 px up. The strongest is then followed on full pixels: medians along the line, which stars do not
+move, give its course, width and ends. It is masked and the search repeated until nothing is left.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _CHUNK_PX = 32
 _REACHES_PX = (24, 72)  # half widths of the strip looked at: a satellite; an aircraft out of focus
 _MAX_ROUNDS = 30
 _RUN = 9  # chunks
+_ALIGNED_PX = 2.0
 _GROWTHS = 3  # times that a line is followed anew after it proved longer
 
 
@@ -58,8 +59,8 @@ def find_tracks(
     """Tracks in a background-subtracted image (ny, nx), strongest first.
 
     noise_adu: background noise per pixel. excluded: saturated and bad pixels. threshold: least significance of a line's
-    sum. min_length_px: shorter trails may be asteroids and are left. edge_sigma: brightness of the track, in units of the
-    pixel noise, at which the mask ends.
+    sum. min_length_px: shorter trails may be asteroids and are left. edge_sigma: brightness of the track, in units of
+    the pixel noise, at which the mask ends.
     """
     bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(_CLIP))
     bins -= uniform_filter(bins, _SMOOTH_BINS)
@@ -143,7 +144,7 @@ def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_s
             lit = _lit_chunks(strip, _profile(strip[on[0] : on[1]])[0])
             if lit is None:
                 return None
-            grown, on = lit[0] < on[0] - _CHUNK_PX or lit[1] > on[1] + _CHUNK_PX, lit
+            grown, on = lit[2] < on[0] - _CHUNK_PX or lit[3] > on[1] + _CHUNK_PX, lit[2:]
             if not grown:
                 break
         profile, scatter = _profile(strip[on[0] : on[1]])
@@ -152,8 +153,9 @@ def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_s
         if half < reach - 2:
             break
     first, last = on
-    length = (last - first) * np.hypot(1.0, line[1])
-    if half == 0 or length < min_length_px:
+    length = (lit[1] - lit[0]) * np.hypot(1.0, line[1])
+    # Light along a column or row to within two pixels is a defect of the detector.
+    if half == 0 or length < min_length_px or abs(line[1]) * (last - first) < _ALIGNED_PX:
         return None
     xs = np.array([first - 1.0, float(last)])
     ys = line[0] + line[1] * xs
@@ -184,7 +186,7 @@ def _medians(strip: Image, chunk: int) -> Image:
 
 
 def _refined(residual, noise, excluded, line, span, reach: int) -> tuple[float, float]:
-    """Intercept and slope of the ridge: a robust line through the brightest offset of each chunk of a span of columns."""
+    """Intercept and slope of the ridge: a robust line through the brightest offset of each chunk of a span."""
     for search in (12, 5, 3):
         chunk = min(2 * _CHUNK_PX, max((span[1] - span[0]) // 4, _CHUNK_PX // 2))
         medians = _medians(_strip(residual, noise, excluded, line, reach)[span[0] : span[1]], chunk)
@@ -212,8 +214,8 @@ def _profile(strip: Image) -> tuple[Floats, float]:
     return np.nan_to_num(medians, nan=0.0), 1.2533 / np.sqrt(count)
 
 
-def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int] | None:
-    """First and last column with the track's light, or None when it is not lit along most of its length.
+def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int, int, int] | None:
+    """First and last-plus-one column lit, and the same with margins; None when not lit along most of its length.
 
     A spike of a bright star fades away from the star; a track is about as bright everywhere.
     """
@@ -237,20 +239,30 @@ def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int] | None:
     bright = known & (excess > 4.0 * scatter)
     # A faint track shows only in longer runs, which reach beyond its ends by half a run on either side.
     run = known & (uniform_filter(np.nan_to_num(excess), _RUN, mode="nearest") > 4.0 * scatter / np.sqrt(_RUN))
-    if np.sum(bright) < 0.5 * (np.sum(run) - _RUN):
-        bright = run
-    rows = np.flatnonzero(bright)
+    faint = np.sum(bright) < 0.5 * (np.sum(run) - _RUN)
+    rows = np.flatnonzero(run if faint else bright)
     if rows.size < 3:
         return None
     first, last = _longest_stretch(rows)
     between = excess[first : last + 1]
     between = between[np.isfinite(between)]
-    if np.median(between) < 0.1 * np.percentile(between, 90) or np.mean(between > 0) < 0.7:
+    # At least half of the chunks must share the light, and of a short track nearly all, and evenly: a few stars in a
+    # row do not make a track.
+    short = between.size < 2 * _RUN
+    least = max((0.25 if short else 0.1) * np.percentile(between, 90), 5.0 * 1.2533 * scatter / np.sqrt(between.size))
+    if np.median(between) < least or np.mean(between > 0) < 0.7:
         return None
-    last_known, first_known = np.flatnonzero(known).max(), np.flatnonzero(known).min()
-    first = 0 if first <= first_known + 2 else max(first - 1, 0)
-    last = excess.size if last >= last_known - 2 else min(last + 2, excess.size)
-    return first * _CHUNK_PX, min(last * _CHUNK_PX, strip.shape[0]) if last < excess.size else strip.shape[0]
+    if short and np.mean(bright[first : last + 1][known[first : last + 1]]) < 0.75:
+        return None
+    return first * _CHUNK_PX, (last + 1) * _CHUNK_PX, *_margins(first, last, known, strip.shape[0])
+
+
+def _margins(first: int, last: int, known: Mask, columns: int) -> tuple[int, int]:
+    """The lit columns with a chunk to spare at either end, or all the way where the image ends soon after."""
+    rows = np.flatnonzero(known)
+    start = 0 if first <= rows[0] + 2 else (first - 1) * _CHUNK_PX
+    stop = columns if last >= rows[-1] - 2 else (last + 2) * _CHUNK_PX
+    return max(start, 0), min(stop, columns)
 
 
 def _mean(rows: Image) -> Image:
@@ -261,14 +273,14 @@ def _mean(rows: Image) -> Image:
 
 
 def _longest_stretch(rows: NDArray[np.int64], gap: int = 12) -> tuple[int, int]:
-    """Ends of the longest run of indices without a gap of more than `gap`: a blinking light's dark spells are shorter."""
+    """Ends of the longest run of indices with no gap above `gap`: a blinking light's dark spells are shorter."""
     pieces = np.split(rows, np.flatnonzero(np.diff(rows) > gap) + 1)
     longest = max(pieces, key=lambda piece: piece[-1] - piece[0])
     return int(longest[0]), int(longest[-1])
 
 
 def _half_width(profile: Floats, edge: float) -> int:
-    """Offsets from the ridge to where the profile stays below the edge for two pixels, the wider side; 0 without ridge."""
+    """Offsets from the ridge to where the profile stays below the edge for two pixels, the wider side; 0: no ridge."""
     middle = profile.size // 2
     widths = []
     for side in (profile[middle:], profile[middle::-1]):

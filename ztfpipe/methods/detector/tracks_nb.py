@@ -8,7 +8,7 @@ from numba import njit
 
 @njit(cache=True)
 def binned_significance(residual, noise, excluded, bin_px, limit):
-    """Significance of the light in each bin of bin_px x bin_px, clipped to +-limit; nought where under half is known."""
+    """Significance of the light in each bin of bin_px x bin_px, clipped to +-limit; 0 where under half is known."""
     ny, nx = residual.shape[0] // bin_px, residual.shape[1] // bin_px
     out = np.zeros((ny, nx), np.float32)
     for y in range(ny):
@@ -30,9 +30,9 @@ def binned_significance(residual, noise, excluded, bin_px, limit):
 def strongest_lines(image, sigma, first_level, threshold):
     """The most significant line of each length among those that rise by 0 to 45 degrees towards larger x.
 
-    Fast discrete Radon transform (Brady 1998): sums over strips of 2^k columns for all rises 0 to 2^k - 1, from two strips
-    of half the width. image: (ny, nx) of independent values of scatter sigma. Returns rows (significance, x0, y0, x1, y1)
-    [px], one per level from first_level on, significance nought where nothing exceeds the threshold.
+    Fast discrete Radon transform (Brady 1998): sums over strips of 2^k columns for all rises 0 to 2^k - 1, from two
+    strips of half the width. image: (ny, nx) of independent values of scatter sigma. Returns rows (significance, x0,
+    y0, x1, y1) [px], one per level from first_level on, significance nought where nothing exceeds the threshold.
     """
     ny, nx = image.shape
     levels = 0
@@ -40,7 +40,8 @@ def strongest_lines(image, sigma, first_level, threshold):
         levels += 1
     n = 1 << levels
     height = ny + n
-    # Rows start n below the image, so that lines may enter through its lower edge; sums index [strip * rises + rise, y].
+    # Rows start n below the image, so that lines may enter through its lower edge. Sums are at
+    # [strip * rises + rise, y].
     old = np.zeros((n, height), np.float32)
     for x in range(nx):
         for y in range(ny):

@@ -27,7 +27,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Background:
-    """level, noise: (ny, nx) float32, same unit as the image; median and scatter: one number each for the whole image."""
+    """level, noise: (ny, nx) float32, same unit as the image; median, scatter: one number for the image."""
 
     level: Image
     noise: Image
@@ -38,8 +38,8 @@ class Background:
 def estimate(image: Image, excluded: Mask, *, mesh_px: int = 128) -> Background:
     """Background of an image (ny, nx); `excluded` pixels and those that are not numbers are left out.
 
-    mesh_px: side of a cell, several times the size of the largest object that must not be taken for sky. When less than a
-    hundredth of the pixels is known, everything in the result is NaN.
+    mesh_px: side of a cell, several times the size of the largest object that must not be taken for sky. When less
+    than a hundredth of the pixels is known, everything in the result is NaN.
     """
     excluded = excluded | ~np.isfinite(image)
     if np.mean(excluded) > 1.0 - _LEAST_KNOWN:
@@ -61,7 +61,8 @@ def variance(
 ) -> NDArray[np.float32]:
     """Variance [ADU^2] of pixels (ny, nx) with this much light, sky included: photons and read noise.
 
-    response: the flat the image was divided by, which divides the noise too; None for unity. NaN where it is not positive.
+    response: the flat the image was divided by, which divides the noise too; None for unity. NaN where it is not
+    positive.
     """
     if response is None:
         response = np.broadcast_to(np.float32(1.0), light_adu.shape)

@@ -8,7 +8,7 @@ from numba import njit
 
 @njit(cache=True)
 def deviant(image, level, noise, limit, grow, excluded):
-    """Excluded pixels, and those within `grow` px of a 3 x 3 mean farther than limit * noise from the level, either way.
+    """Excluded pixels, and those within `grow` px of a 3 x 3 mean more than limit * noise off the level, either way.
 
     Both signs, so that what is left of pure noise keeps its mean. level and noise are (ny, nx). The border counts as
     excluded in the means only.
