@@ -71,6 +71,23 @@ def test_extinction_is_measured_back_from_the_night():
     assert slope == pytest.approx(-0.20, rel=0.02)
 
 
+def test_truth_of_a_fitted_line():
+    camera = Camera.load("quadrant")
+    settings = only("colour_terms", "extinction", stars={"stars_per_square_degree": 6700})
+    plan = plan_night(settings, camera)[0]
+    _, tables = scene(settings, camera, plan, 10, 1)
+    truth = tables["exposure"].iloc[0]
+    stars = tables["stars"]
+    inside = stars.x_px.between(-0.5, 3071.5) & stars.y_px.between(-0.5, 3079.5)
+    used = stars[inside & stars.mag.between(13.5, 18.5) & (stars.kind == 0)]
+    constant, term = _fit({"stars": used}, camera)
+    assert constant == pytest.approx(truth.fitted_zero_point_mag, abs=1e-9)
+    assert term == pytest.approx(truth.fitted_colour_term, abs=1e-9)
+    # The bend of 0.003 over colours 0.6 +- 0.5, and the airmass over a quadrant, 0.03 either way: some mmag.
+    assert 0 < abs(truth.fitted_zero_point_mag - truth.zero_point_mag) < 0.005
+    assert 0 < abs(truth.fitted_colour_term - truth.colour_term) < 0.005
+
+
 def test_quadrants_scatter():
     settings = only("zero_point_scatter", "colour_terms")
     plan = plan_night(settings, ZTF)[0]
