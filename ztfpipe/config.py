@@ -71,7 +71,7 @@ class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
     stars_per_square_degree: Positive = 20000.0
-    """Stars brighter than `counts_at_mag`. 5700 give a full-size quadrant 5,000 detectable stars in r, 34000 give 30,000."""
+    """Stars brighter than `counts_at_mag`. 5700 give a full-size quadrant 5,000 detectable in r, 34000 give 30,000."""
     counts_at_mag: float = 20.5
     """r magnitude at which the counts are given: S/N 5 in 30 s of moonlight, airmass 1.4, seeing 2 px."""
     slope_faint: Positive = 0.30
