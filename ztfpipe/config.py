@@ -125,6 +125,8 @@ class SimulateOptics(Section):
     """RMS per axis of actual minus commanded pointing; real headers show up to 130 arcsec."""
     rotation_error_deg: Annotated[float, Field(ge=0)] = 0.02
     """RMS rotation of the camera from exposure to exposure."""
+    drift_px: Annotated[float, Field(ge=0)] = 0.0
+    """Drift of the telescope during each exposure, in a direction of its own: trailed images when it is large."""
     dither_arcsec: Annotated[float, Field(ge=0)] = 20.0
     """Largest commanded offset from the field's centre in each axis."""
     ccd_shift_px: Annotated[float, Field(ge=0)] = 3.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,19 @@ def test_asteroids_move_as_truth_says(busy):
     short = rocks[~rocks.streak]
     assert np.hypot(short.dx_px, short.dy_px).max() <= 10
     assert np.all(seen.stars.dx_px[: len(tables["stars"])] == 0)
+
+
+def test_drift_trails_every_star():
+    seen, tables = _look(Simulate(night=NIGHT, optics={"drift_px": 8.0}))
+    assert np.hypot(seen.stars.dx_px, seen.stars.dy_px)[: len(tables["stars"])] == pytest.approx(8.0)
+    steady, _ = _look(Simulate(night=NIGHT))
+    np.testing.assert_array_equal(steady.stars.x_px, seen.stars.x_px)
+
+
+def test_the_page_of_the_sky_names_every_switch():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "simulate-sky.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    assert {name.strip() for row in rows[1:] for name in row.split(",")} == set(SKY_EFFECTS)
 
 
 def test_number_kinds_and_brightness_of_trails():

@@ -45,7 +45,7 @@ def test_real_asteroids_are_where_the_orbits_put_them(kepler_states):
                 offsets.append(np.ravel(gnomonic(unit_vectors([row.ra], [row.dec]), direction[0])) * 3600)
     with_planets, alone = np.array(with_planets), np.array(alone)
     assert len(with_planets) > 100
-    # The positions of single alerts are good to some 0.05 to 0.1 arcsec per axis; the mean of a hundred to a tenth of that.
+    # Positions of single alerts are good to some 0.05 to 0.1 arcsec per axis, the mean of a hundred to a tenth of it.
     assert np.all(np.abs(np.median(with_planets, axis=0)) < 0.05)
     assert np.median(np.hypot(*with_planets.T)) < 0.15
     # Sixty to a hundred and twenty days from the epoch, two bodies are not enough by arcseconds.
