@@ -42,6 +42,7 @@ class Amplifier(_Frozen):
     read_noise_e: Annotated[float, Field(gt=0)]
     dark_current_e_per_s: Annotated[float, Field(ge=0)]
     saturation_adu: Annotated[float, Field(gt=0, lt=65536)]
+    name: str = ""
     source: str
 
     @property

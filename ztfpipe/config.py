@@ -179,7 +179,7 @@ class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
     stars_per_square_degree: Positive = 20000.0
-    """Stars brighter than `counts_at_mag`. 6700 give a full-size quadrant 5,000 detectable stars, 40000 give 30,000."""
+    """Stars brighter than `counts_at_mag`. 5700 give a full-size quadrant 5,000 detectable in r, 34000 give 30,000."""
     counts_at_mag: float = 20.5
     """r magnitude at which the counts are given: S/N 5 in 30 s of moonlight, airmass 1.4, seeing 2 px."""
     slope_faint: Positive = 0.30
@@ -233,6 +233,8 @@ class SimulateOptics(Section):
     """RMS per axis of actual minus commanded pointing; real headers show up to 130 arcsec."""
     rotation_error_deg: Annotated[float, Field(ge=0)] = 0.02
     """RMS rotation of the camera from exposure to exposure."""
+    drift_px: Annotated[float, Field(ge=0)] = 0.0
+    """Drift of the telescope during each exposure, in a direction of its own: trailed images when it is large."""
     dither_arcsec: Annotated[float, Field(ge=0)] = 20.0
     """Largest commanded offset from the field's centre in each axis."""
     ccd_shift_px: Annotated[float, Field(ge=0)] = 3.0

@@ -7,7 +7,7 @@ import pytest
 
 from ztfpipe.config import Simulate
 from ztfpipe.simulate.catalog import galaxies_around, select, stars_around
-from ztfpipe.simulate.geometry import gnomonic, unit_vectors
+from ztfpipe.simulate.geometry import from_gnomonic, gnomonic, sky_position, unit_vectors
 from ztfpipe.simulate.tiles import TILE_DEG, moved_position, tiles_around
 from ztfpipe.simulate.variables import KINDS
 
@@ -29,8 +29,8 @@ def test_density_and_slope_of_the_counts(stars):
     expected = 40000 * 1.5**2
     # Poisson: 1 / sqrt(90000) = 0.3 %; the tangent plane is 0.01 % larger than the sphere. Four sigma.
     assert (inside.r_mag < 20.5).sum() == pytest.approx(expected, abs=4 * expected**0.5)
-    # The slope by maximum likelihood: ln10 * slope = 1 / mean(limit - m), relative error 1 / sqrt(n), below the faint limit;
-    # the truncation at 15 removes exp(-ln10 * 0.3 * 6) = 1.6 % of the tail, corrected by the mean of a truncated exponential.
+    # The slope by maximum likelihood: limit - m is exponential with rate ln10 * slope, cut at 6 mag; four sigma of the
+    # mean of such numbers.
     mags = inside.r_mag[(inside.r_mag > 15) & (inside.r_mag < 21)]
     rate, span = np.log(10) * 0.30, 6.0
     truncated_mean = 1 / rate - span / np.expm1(rate * span)
@@ -61,8 +61,6 @@ def test_tiles_cover_the_sky_once():
 @pytest.mark.parametrize("dec", [-88.9, -45.0, 0.0, 61.0, 88.0])
 def test_every_position_of_a_box_lies_in_a_tile_of_it(dec):
     rng = np.random.default_rng(5)
-    from ztfpipe.simulate.geometry import from_gnomonic, sky_position
-
     ra, dec_points = sky_position(from_gnomonic(*rng.uniform(-0.4, 0.4, (2, 400)), unit_vectors(0.05, dec)))
     tiles = list(tiles_around(0.05, dec, 0.4, 0.4))
     for a, d in zip(ra, dec_points, strict=True):
