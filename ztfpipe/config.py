@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ztfpipe.errors import BadSettings
 
@@ -173,6 +173,14 @@ class Science(Section):
     cloud_structure_max_mag: Positive = 0.04
     """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
     calibrators: Calibrators = Calibrators()
+def _every_filter(sizes: dict[str, float]) -> dict[str, float]:
+    if set(sizes) != {"zg", "zr", "zi"}:
+        raise ValueError("a number for each of zg, zr and zi is needed")
+    return sizes
+
+
+ByFilter = Annotated[dict[str, float], AfterValidator(_every_filter)]
+"""A number for each filter."""
 
 
 class SimulateStars(Section):
@@ -245,7 +253,7 @@ class SimulateOptics(Section):
     """Swirl 3.6 deg from the axis."""
     pattern_mas: Annotated[float, Field(ge=0)] = 130.0
     """RMS per axis of a smooth fixed pattern over each quadrant; real headers have 140 mas of terms beyond linear."""
-    refraction_colour_nm_per_mag: dict[str, float] = {"zg": 7.0, "zr": 3.0, "zi": 1.5}
+    refraction_colour_nm_per_mag: ByFilter = {"zg": 7.0, "zr": 3.0, "zi": 1.5}
     """Change of effective wavelength per magnitude of g - r, by filter, from integrals over stellar spectra."""
     turbulence_mas: tuple[float, float] = (25.0, 32.0)
     """Range of the RMS per axis of the smooth displacement field of a 30 s exposure; falls with the root of time."""
@@ -268,7 +276,7 @@ class SimulateWeather(Section):
     """RMS of the quadrants' zero points about the filter's; the archive's thresholds scatter as much."""
     zero_point_airmass: Positive = 1.2
     """Airmass at which the camera's reference zero points hold."""
-    colour_term: dict[str, float] = {"zg": -0.055, "zr": 0.110, "zi": 0.150}
+    colour_term: ByFilter = {"zg": -0.055, "zr": 0.110, "zi": 0.150}
     """m_PS1 - m_inst per magnitude of the filter's colour: real headers of 2025 and the archive's accepted ranges."""
     colour_term_scatter: Annotated[float, Field(ge=0)] = 0.012
     """RMS of the quadrants' colour terms: two detector coatings."""
@@ -286,11 +294,11 @@ class SimulateWeather(Section):
     """RMS of a cloud's structure relative to its grey extinction."""
     cloud_scale_arcmin: Positive = 5.0
     """Correlation length (Gaussian sigma) of that structure, and half and twice it."""
-    dark_sky_mag: dict[str, float] = {"zg": 21.7, "zr": 20.9, "zi": 19.9}
+    dark_sky_mag: ByFilter = {"zg": 21.7, "zr": 20.9, "zi": 19.9}
     """Sky at the zenith without Moon [mag per square arcsec]; from sky levels and zero points of real headers."""
     sky_gradient: Annotated[float, Field(ge=0)] = 0.02
     """RMS relative change of the sky from centre to edge of a quadrant, per axis; a third of it in second order."""
-    fringe_fraction: dict[str, float] = {"zi": 0.015}
+    fringe_fraction: ByFilter = {"zg": 0.0, "zr": 0.0, "zi": 0.015}
     """Peak amplitude of fringes relative to the sky, by filter."""
 
 
@@ -302,7 +310,11 @@ class SimulateNight(Section):
     biases: Annotated[int, Field(ge=0)] = 22
     flats: Annotated[int, Field(ge=0)] = 22
     """Screen flats per filter."""
-    flat_exposure_s: dict[str, Positive] = {"zg": 20.0, "zr": 15.0, "zi": 15.0}
+    flat_exposure_s: Annotated[dict[str, Positive], AfterValidator(_every_filter)] = {
+        "zg": 20.0,
+        "zr": 15.0,
+        "zi": 15.0,
+    }
     """Exposure time of the screen flats, by filter."""
     fields: tuple[int, ...] = (473, 1467)
     """Survey fields; these two culminate at midnight on the date, on the ecliptic."""
