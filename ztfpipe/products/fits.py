@@ -44,6 +44,7 @@ _STRUCTURAL = frozenset(
         *["COMMENT", "HISTORY"],
     ]
 )
+_TILE_PIXELS = 3072
 _NUMBERED = ("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP")
 
 
@@ -66,13 +67,13 @@ def write_image(path: str | Path, array: NDArray[Any], header: Cards) -> None:
 
 
 def write_images(path: str | Path, header: Cards, extensions: Sequence[ImageExtension]) -> None:
-    """Write a primary HDU without data and one image extension each, Rice-compressed row by row where asked."""
+    """Write a primary HDU without data and one image extension each, Rice-compressed where asked."""
     hdus: list[Any] = [fits.PrimaryHDU(header=header_of(header))]
     for extension in extensions:
         own = header_of({"EXTNAME": (extension.name, "name of this extension"), **extension.header})
         array = np.ascontiguousarray(extension.array)
         if extension.rice:
-            hdus.append(fits.CompImageHDU(array, own, compression_type="RICE_1"))
+            hdus.append(fits.CompImageHDU(array, own, compression_type="RICE_1", tile_shape=_tile(array.shape)))
         else:
             hdus.append(fits.ImageHDU(array, own))
     write_hdus(path, hdus)
@@ -197,6 +198,11 @@ def header_of(cards: Cards) -> fits.Header:
     for keyword, (value, comment) in cards.items():
         header.append((keyword, value, comment), end=True)
     return header
+
+
+def _tile(shape: tuple[int, int]) -> tuple[int, int]:
+    """Whole rows of at least some 3000 pixels in all: a tile for each short row of an overscan is slow to read."""
+    return min(shape[0], max(1, _TILE_PIXELS // shape[1])), shape[1]
 
 
 def _hdu(path: str | Path, hdus: fits.HDUList, index: int) -> Any:
