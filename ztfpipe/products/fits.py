@@ -12,15 +12,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.hdu.compressed._compression import (
-    CfitsioException,
-)  # nowhere public; a broken Rice stream raises it
 from numpy.typing import NDArray
 
 from ztfpipe.errors import BadFile
 from ztfpipe.model.images import Cards
 from ztfpipe.products import fits_blocks
 from ztfpipe.products.atomic import atomic_write, machine_faults, write_bytes
+from ztfpipe.products.rice import CfitsioException
 
 __all__ = [
     "ImageExtension",
@@ -41,11 +39,15 @@ _STRUCTURAL = frozenset(
     [
         *["SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", "EXTEND", "BSCALE", "BZERO", "BLANK"],
         *["TFIELDS", "THEAP", "LONGSTRN", "INHERIT", "CHECKSUM", "DATASUM", "ZHECKSUM", "ZDATASUM"],
-        *["COMMENT", "HISTORY"],
+        *["ZIMAGE", "ZTENSION", "ZSIMPLE", "ZEXTEND", "ZBITPIX", "ZNAXIS", "ZPCOUNT", "ZGCOUNT", "ZCMPTYPE", "ZBLANK"],
+        *["ZQUANTIZ", "ZDITHER0", "ZMASKCMP", "ZBLOCKED", "COMMENT", "HISTORY"],
     ]
 )
 _TILE_PIXELS = 3072
-_NUMBERED = ("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP")
+_NUMBERED = (
+    *("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP"),
+    *("ZNAXIS", "ZTILE", "ZNAME", "ZVAL"),
+)
 
 
 @dataclass(frozen=True)
