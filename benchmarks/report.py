@@ -92,7 +92,9 @@ def _accuracy(results: list[dict[str, Any]]) -> str:
 
 def _notes(results: list[dict[str, Any]]) -> list[str]:
     """How each row was measured, then when and where each module ran."""
-    notes = {one["note"]: one["name"] for result in results for one in result["rows"] if one.get("note")}
+    notes: dict[str, str] = {}
+    for one in (one for result in results for one in result["rows"] if one.get("note")):
+        notes.setdefault(one["note"], one["name"])
     runs = [f"- {r['name']}: {r['date']}, commit {r['commit']}, {r['machine']}" for r in results]
     return ["", *(f"- {name}: {note}" for note, name in notes.items()), "", "Measured:", "", *runs]
 

@@ -116,6 +116,11 @@ class _Chosen:
     def levels_adu(self) -> list[float]:
         return [frame.pixels.mean for frame in self.kept]
 
+    def without_images(self) -> _Chosen:
+        """What is needed once the frames are stacked: their counts fill most of the memory."""
+        nothing = np.empty((0, 0), np.uint16)
+        return replace(self, kept=tuple(replace(frame, image=nothing) for frame in self.kept))
+
 
 def split_quadrant(raw: RawQuadrant, camera: Camera, qid: int, settings: Calibration) -> SplitQuadrant:
     """Take the floating bias from a quadrant (system paper 3.3). Raises Unusable when its overscan is."""
@@ -157,6 +162,7 @@ def make_bias_master(
         clip_sigma=settings.clip_sigma,
         sigma_floor=DIGITISATION_SIGMA_ADU,
     )
+    chosen = chosen.without_images()
     noisy = _noisy(stack, np.float32(1), len(chosen.kept), mask, settings)
     mask[noisy.pixels] |= np.uint16(camera.mask_value("noisy"))
 
@@ -204,6 +210,7 @@ def make_flat_master(
         clip_sigma=settings.clip_sigma,
         sigma_floor=DIGITISATION_SIGMA_ADU / level,
     )
+    chosen = chosen.without_images()
     stack, whole = _normalised(stack, mask, settings)
     noisy = _noisy(
         stack, _expected_scatter(stack.mean, level, camera.amplifier(ccdid, qid)), len(scales), mask, settings
