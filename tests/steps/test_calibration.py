@@ -144,6 +144,15 @@ def test_previous_master_is_compared_with(site):
     assert str(previous) in record("biasqa", BIAS)["inputs"]
 
 
+def test_broken_previous_master_costs_only_the_comparison(site):
+    camera, settings = site
+    previous = Path(path_of("bias", dataclasses.replace(BIAS, night="20180324")))
+    biases, _ = write_raws(camera, "b", 20, 0, 7)
+    calibration.bias(path_of("bias", BIAS), settings, biases, previous=previous)
+    assert read_master(path_of("bias", BIAS)).usable
+    assert "no comparison with the previous master" in record("biasqa", BIAS)["metrics"]["note"]
+
+
 def test_split(site):
     camera, settings = site
     paths, keys = write_raws(camera, "f", 1, 400, 9)
