@@ -1,0 +1,54 @@
+# Overscan, bias and flat masters, one job per quadrant.
+
+
+rule calibration_split:
+    input:
+        raw=target("raw"),
+        settings=settings("calibration"),
+    output:
+        **targets("split", "splitqa"),
+    log:
+        log_of("calibration", "split"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe calibration split {output.split:q} --settings {input.settings:q} --raw {input.raw:q} 2> {log:q}"
+
+
+rule calibration_bias:
+    input:
+        frames=master_frames("bias"),
+        settings=settings("calibration"),
+    output:
+        **targets("bias", "biasunc", "biasstda", "biasstdb", "biasnum", "biascmask", "biaslog", "biasqa"),
+    log:
+        log_of("calibration", "bias"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe calibration bias {output.bias:q} --settings {input.settings:q} --frames {input.frames:q} 2> {log:q}"
+
+
+rule calibration_flat:
+    input:
+        frames=master_frames("hifreqflat"),
+        bias=master_bias,
+        settings=settings("calibration"),
+    output:
+        **targets(
+            "hifreqflat",
+            "hifreqflatunc",
+            "hifreqflatstda",
+            "hifreqflatstdb",
+            "hifreqflatnum",
+            "hifreqflatcmask",
+            "hifreqflatlog",
+            "hifreqflatqa",
+        ),
+    log:
+        log_of("calibration", "hifreqflat"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe calibration flat {output.hifreqflat:q} --settings {input.settings:q}"
+        " --frames {input.frames:q} --bias {input.bias:q} 2> {log:q}"
