@@ -20,7 +20,16 @@ rule calibration_bias:
         frames=master_frames("bias"),
         settings=settings("calibration"),
     output:
-        **targets("bias", "biasunc", "biasstda", "biasstdb", "biasnum", "biascmask", "biaslog", "biasqa"),
+        **targets(
+            "bias",
+            "biasunc",
+            "biasstda",
+            "biasstdb",
+            "biasnum",
+            "biascmask",
+            "biaslog",
+            "biasqa",
+        ),
     log:
         log_of("calibration", "bias"),
     conda:

@@ -43,10 +43,19 @@ def narrowed():
     asked = {name: config[name] for name in NARROWING if name in config}
     if "night" in asked:
         asked["night"] = NightKey(str(asked["night"])).night
-    allowed = {"filter": SKY_FILTERS, "ccd": CAMERA.ccds, "quadrant": CAMERA.qids, "field": tuple(CAMERA.fields)}
+    allowed = {
+        "filter": SKY_FILTERS,
+        "ccd": CAMERA.ccds,
+        "quadrant": CAMERA.qids,
+        "field": tuple(CAMERA.fields),
+    }
     for name, values in allowed.items():
         if name in asked and asked[name] not in values:
-            shown = f"one of {', '.join(map(str, values))}" if len(values) <= 16 else "in the camera's field grid"
+            shown = (
+                f"one of {', '.join(map(str, values))}"
+                if len(values) <= 16
+                else "in the camera's field grid"
+            )
             raise WorkflowError(f"--config {name}={asked[name]}: not {shown}")
     return asked
 
@@ -119,10 +128,14 @@ def files_sent(night):
     """Names of the files received for a night that can be looked at, in order; sent.csv is the list, not a file."""
     folder = incoming(night)
     if not folder.is_dir():
-        raise WorkflowError(f"night {night}: nothing was received, there is no folder {folder}")
+        raise WorkflowError(
+            f"night {night}: nothing was received, there is no folder {folder}"
+        )
     plain = re.compile(PART_PATTERNS["name"])
     names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-    return sorted(name for name in names if name != "sent.csv" and plain.fullmatch(name))
+    return sorted(
+        name for name in names if name != "sent.csv" and plain.fullmatch(name)
+    )
 
 
 @cache
@@ -136,7 +149,10 @@ def plan_is_current(night):
         return False
     if not workflow.is_main_process:
         return True
-    governing = [WORKSPACE / "settings" / f"{section}.json" for section in ("ingest", "calibration")]
+    governing = [
+        WORKSPACE / "settings" / f"{section}.json"
+        for section in ("ingest", "calibration")
+    ]
     if any(path.stat().st_mtime < one.stat().st_mtime for one in governing):
         return False
     return read_plan(path).incoming_digest == incoming_digest(incoming(night))
@@ -157,7 +173,10 @@ def loaded_plan(night):
 @cache
 def masters_of(night):
     """A night's choice of master by (kind, filter, ccd, quadrant)."""
-    return {(one.kind, one.filter, one.ccdid, one.qid): one for one in plan_for(night).masters}
+    return {
+        (one.kind, one.filter, one.ccdid, one.qid): one
+        for one in plan_for(night).masters
+    }
 
 
 # --- What each rule needs -------------------------------------------------------------------------------------------
@@ -179,12 +198,18 @@ def sent_record(wildcards):
 def night_records(wildcards):
     """The verdict on every file received, and the list of files sent where there is one."""
     night = night_of(wildcards)
-    return [path_of("ingestrecord", IncomingKey(night, name)) for name in files_sent(night)]
+    return [
+        path_of("ingestrecord", IncomingKey(night, name)) for name in files_sent(night)
+    ]
 
 
 def sent_list(wildcards):
     """The list of files sent, where there is one."""
-    return [f"../incoming/{night_of(wildcards)}/sent.csv"] if (incoming(night_of(wildcards)) / "sent.csv").exists() else []
+    return (
+        [f"../incoming/{night_of(wildcards)}/sent.csv"]
+        if (incoming(night_of(wildcards)) / "sent.csv").exists()
+        else []
+    )
 
 
 def master_frames(kind):
@@ -193,7 +218,9 @@ def master_frames(kind):
     def frames(wildcards):
         choice = chosen(kind, wildcards.filter, wildcards)
         if not choice.made_tonight:
-            raise WorkflowError(f"no {kind} of {wildcards.filter} for this quadrant tonight: {choice.note}")
+            raise WorkflowError(
+                f"no {kind} of {wildcards.filter} for this quadrant tonight: {choice.note}"
+            )
         return [path_of("raw", frame.raw) for frame in choice.frames]
 
     return frames
@@ -213,7 +240,9 @@ def chosen(kind, filter_code, wildcards):
     key = (kind, filter_code, int(wildcards.ccd), int(wildcards.qid))
     choice = masters_of(night_of(wildcards)).get(key)
     if choice is None:
-        raise WorkflowError(f"night {night_of(wildcards)} has no frames for a {kind} of {' '.join(map(str, key[1:]))}")
+        raise WorkflowError(
+            f"night {night_of(wildcards)} has no frames for a {kind} of {' '.join(map(str, key[1:]))}"
+        )
     return choice
 
 
@@ -222,7 +251,9 @@ def chosen(kind, filter_code, wildcards):
 
 def asked_night():
     if "night" not in ASKED:
-        raise WorkflowError("which night? Say --config night=YYYYMMDD, or name a product by its archive path")
+        raise WorkflowError(
+            "which night? Say --config night=YYYYMMDD, or name a product by its archive path"
+        )
     return ASKED["night"]
 
 
@@ -230,8 +261,16 @@ def wanted(key):
     """Whether a key is within what the command line narrows to."""
     values = {"ccd": key.ccdid, "quadrant": key.qid, "filter": None, "field": None}
     exposure = getattr(key, "exposure", key)
-    values |= {name: getattr(exposure, name) for name in ("filter", "field") if hasattr(exposure, name)}
-    return all(values[name] is None or values[name] == ASKED[name] for name in ASKED if name != "night")
+    values |= {
+        name: getattr(exposure, name)
+        for name in ("filter", "field")
+        if hasattr(exposure, name)
+    }
+    return all(
+        values[name] is None or values[name] == ASKED[name]
+        for name in ASKED
+        if name != "night"
+    )
 
 
 def manifest_of_night(wildcards):
@@ -244,7 +283,11 @@ def plan_of_night(wildcards):
 
 def masters_of_night(kind):
     """Paths of the masters of a kind that are made tonight."""
-    choices = (one for one in masters_of(asked_night()).values() if one.kind == kind and one.made_tonight)
+    choices = (
+        one
+        for one in masters_of(asked_night()).values()
+        if one.kind == kind and one.made_tonight
+    )
     return [path_of(kind, one.key) for one in choices if wanted(one.key)]
 
 
@@ -257,7 +300,9 @@ def flats_of_night(wildcards):
 
 
 def splits_of_night(wildcards):
-    return [path_of("split", key) for key in plan_for(asked_night()).science if wanted(key)]
+    return [
+        path_of("split", key) for key in plan_for(asked_night()).science if wanted(key)
+    ]
 
 
 # --- One run per night ----------------------------------------------------------------------------------------------
@@ -271,14 +316,20 @@ def lock_nights(workflow):
         return
     folder = WORKSPACE / "ledger" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    nights = {night_of(job.wildcards) for job in workflow.dag.needrun_jobs() if "year" in job.wildcards.keys()}
+    nights = {
+        night_of(job.wildcards)
+        for job in workflow.dag.needrun_jobs()
+        if "year" in job.wildcards.keys()
+    }
     for night in sorted(nights):
         held = (folder / night).open("a+")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held.seek(0)
-            raise WorkflowError(f"night {night} is being worked on by {held.read().strip() or 'another run'}") from None
+            raise WorkflowError(
+                f"night {night} is being worked on by {held.read().strip() or 'another run'}"
+            ) from None
         held.truncate(0)
         held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
         held.flush()

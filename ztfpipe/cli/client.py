@@ -56,7 +56,8 @@ def _ask(connection: socket.socket, argv: list[str]) -> dict[str, object]:
     """Send the call and wait for its end, passing signals on; an empty reply means that the worker died."""
     umask = os.umask(0)
     os.umask(umask)
-    request = {"argv": argv, "cwd": os.getcwd(), "env": dict(os.environ), "umask": umask, **identity()}
+    folder = os.getcwd()  # noqa: PTH109 - pathlib would be another import
+    request = {"argv": argv, "cwd": folder, "env": dict(os.environ), "umask": umask, **identity()}
     content = json.dumps(request).encode()
     for number in _FORWARDED:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -102,3 +103,7 @@ def _end_as(reply: dict[str, object]) -> int:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     return int(reply["code"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -40,6 +40,7 @@ PRELOADED = (
     "ztfpipe.steps.calibration",
 )
 """What a step imports; a module that is missing here costs each job its import, nothing else."""
+EXIT_CANNOT_RUN = 127
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
 _REQUEST_BYTES_MAX = 16 * 2**20
@@ -83,9 +84,12 @@ class _Worker:
         wake_write.setblocking(False)
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        command_pid = os.posix_spawnp(
-            command[0], command, {**os.environ, WORKER_VARIABLE: self.address}, setsigdef=[signal.SIGINT]
-        )
+        environment = {**os.environ, WORKER_VARIABLE: self.address}
+        try:
+            command_pid = os.posix_spawnp(command[0], command, environment, setsigdef=[signal.SIGINT])
+        except OSError as error:
+            print(f"ztfpipe: {command[0]} cannot be run: {error.strerror}", file=sys.stderr)
+            return EXIT_CANNOT_RUN
         # Ctrl-C reaches the whole terminal group: the command decides what it means, its clients pass it on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -245,9 +249,10 @@ def _become(request: dict, streams: list[int], worker: int) -> None:
         code = run(request["argv"])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
     finally:
+        # Whatever happens, this copy of the worker must end here and not go on with the worker's loop.
+        if (bug := sys.exception()) is not None:
+            traceback.print_exception(bug)
         with suppress(OSError):
             sys.stdout.flush()
         with suppress(OSError):
