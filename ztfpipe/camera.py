@@ -65,7 +65,6 @@ class RawLayout(_Frozen):
     reversed_x_qids: tuple[int, ...]
     reversed_y_qids: tuple[int, ...]
     crosstalk: tuple[tuple[float, ...], ...]
-    static_bad_pixels: str
 
     def overscan_columns_used(self, qid: int) -> slice:
         """Stored columns of the overscan image that carry no trailed signal (`overscan_use` counts in read order)."""
@@ -255,20 +254,17 @@ def _load(path: Path) -> Camera:
     digest = hashlib.sha256()
     try:
         raw = _resolved(path, digest)
-        folder = path.parent
         tables = {
-            "amplifiers": {(row["ccdid"], row["qid"]): row for row in _table(folder / raw.pop("amplifiers"), digest)},
-            "fields": {row["field"]: row for row in _table(folder / raw.pop("fields"), digest)},
-            "zero_point_thresholds": {
-                row.pop("rcid"): row for row in _table(folder / raw.pop("zero_point_thresholds"), digest)
-            },
-            "static_bad_pixels": _table(folder / raw["raw"]["static_bad_pixels"], digest),
+            "amplifiers": {(row["ccdid"], row["qid"]): row for row in _table(raw.pop("amplifiers"), digest)},
+            "fields": {row["field"]: row for row in _table(raw.pop("fields"), digest)},
+            "zero_point_thresholds": {row.pop("rcid"): row for row in _table(raw.pop("zero_point_thresholds"), digest)},
+            "static_bad_pixels": _table(raw["raw"].pop("static_bad_pixels"), digest),
             "nonlinearity": [
                 {
                     "valid_from": entry["valid_from"],
                     "coefficients": {
                         (row["ccdid"], row["amp_id"]): (row["a_per_adu2"], row["b_per_adu"])
-                        for row in _table(folder / entry["table"], digest)
+                        for row in _table(entry["table"], digest)
                     },
                 }
                 for entry in raw.pop("nonlinearity")
@@ -283,6 +279,7 @@ def _resolved(path: Path, digest: Any) -> dict[str, Any]:
     """The mapping of a camera file, laid over the file it extends."""
     content = path.read_bytes()
     own = yaml.safe_load(content)
+    _anchor_tables(own, path.parent)
     if "extends" in own:
         base = _resolved(path.parent / f"{own.pop('extends')}.yaml", digest)
         for key, value in own.items():
@@ -292,6 +289,17 @@ def _resolved(path: Path, digest: Any) -> dict[str, Any]:
         own = base
     digest.update(content)
     return own
+
+
+def _anchor_tables(mapping: dict[str, Any], folder: Path) -> None:
+    """A table stands beside the file that names it, also when a camera of another folder extends that file."""
+    for name in ("amplifiers", "fields", "zero_point_thresholds"):
+        if name in mapping:
+            mapping[name] = folder / mapping[name]
+    for entry in mapping.get("nonlinearity", ()):
+        entry["table"] = folder / entry["table"]
+    if "static_bad_pixels" in mapping.get("raw", {}):
+        mapping["raw"]["static_bad_pixels"] = folder / mapping["raw"]["static_bad_pixels"]
 
 
 def _table(path: Path, digest: Any) -> list[dict[str, Any]]:
