@@ -53,16 +53,22 @@ class Calibration(Section):
     """Trimming of the stack, in units of the robust percentile sigma of the pixel."""
     previous_master_nights: Annotated[int, Field(ge=0)] = 14
     """With too few frames, a master up to this many nights old is used instead."""
-    noisy_factor: Positive = 2.0
-    """A pixel is noisy when its untrimmed scatter is this many times the quadrant's."""
+    noisy_factor: Annotated[float, Field(gt=1)] = 2.0
+    """A pixel is noisy when it has at least this many times the noise of the quadrant's typical pixel."""
+    noisy_false_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.04
+    """Wanted fraction of good pixels among those called noisy; sets the threshold on the measured scatter."""
     dead_response_max: Fraction = 0.2
     """A pixel is dead below this response in the flat."""
     low_response_max: Fraction = 0.6
     """Low responsivity: between dead and this."""
     high_response_min: Annotated[float, Field(ge=1)] = 1.4
     """High responsivity: above this."""
+    bias_level_adu: tuple[float, float] = (-50.0, 50.0)
+    """Allowed level of a bias exposure above its overscan [DN]; others are left out."""
     flat_level_adu: tuple[float, float] = (2000.0, 45000.0)
     """Allowed median level of a flat exposure above bias [DN]; others are left out."""
+    frame_noise_max: Annotated[float, Field(gt=1)] = 1.5
+    """A frame whose pixels scatter this many times more than those of the median frame is left out."""
     master_change_sigma: Positive = 5.0
     """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
 
