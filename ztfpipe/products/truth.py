@@ -1,0 +1,36 @@
+"""Truth of a simulated night: plain arrays as compressed npz, tables as Parquet. The pipeline never reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ztfpipe.products.atomic import atomic_write
+
+
+def write_truth_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays; the same arrays give the same bytes."""
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def read_truth_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of a file."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def write_truth_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table, without its index."""
+    with atomic_write(path) as temporary:
+        table.to_parquet(temporary, index=False, compression="zstd")
+
+
+def read_truth_table(path: str | Path) -> pd.DataFrame:
+    """Read a table."""
+    return pd.read_parquet(path)
