@@ -17,7 +17,8 @@ rule calibration_split:
 
 rule calibration_bias:
     input:
-        frames=master_frames("bias"),
+        frames=master_frames(bias_choice),
+        previous=previous_master(bias_choice),
         settings=settings("calibration"),
     output:
         **targets(
@@ -35,13 +36,15 @@ rule calibration_bias:
     conda:
         ENVIRONMENT
     shell:
-        "ztfpipe calibration bias {output.bias:q} --settings {input.settings:q} --frames {input.frames:q} 2> {log:q}"
+        "ztfpipe calibration bias {output.bias:q} --settings {input.settings:q} --frames {input.frames:q}"
+        " --previous {input.previous:q} 2> {log:q}"
 
 
 rule calibration_flat:
     input:
-        frames=master_frames("hifreqflat"),
-        bias=master_bias,
+        frames=master_frames(flat_choice),
+        bias=bias_used,
+        previous=previous_master(flat_choice),
         settings=settings("calibration"),
     output:
         **targets(
@@ -58,6 +61,9 @@ rule calibration_flat:
         log_of("calibration", "hifreqflat"),
     conda:
         ENVIRONMENT
+    params:
+        note=lambda wildcards: bias_choice(wildcards).note,
     shell:
         "ztfpipe calibration flat {output.hifreqflat:q} --settings {input.settings:q}"
-        " --frames {input.frames:q} --bias {input.bias:q} 2> {log:q}"
+        " --frames {input.frames:q} --bias {input.bias:q}"
+        " --previous {input.previous:q} --note {params.note:q} 2> {log:q}"

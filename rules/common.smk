@@ -12,12 +12,12 @@ from snakemake.exceptions import WorkflowError
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import ZtfpipeError
-from ztfpipe.model.keys import SKY_FILTERS, IncomingKey, NightKey
+from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, IncomingKey, NightKey
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
+from ztfpipe.products.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.plan import read_plan
 from ztfpipe.products.settings import write_settings
-from ztfpipe.steps.ingest import incoming_digest
 
 NARROWING = ("night", "field", "filter", "ccd", "quadrant")
 RULE_NAME = re.compile("[a-z_]+")
@@ -51,11 +51,7 @@ def narrowed():
     }
     for name, values in allowed.items():
         if name in asked and asked[name] not in values:
-            shown = (
-                f"one of {', '.join(map(str, values))}"
-                if len(values) <= 16
-                else "in the camera's field grid"
-            )
+            shown = f"one of {', '.join(map(str, values))}" if len(values) <= 16 else "in the camera's field grid"
             raise WorkflowError(f"--config {name}={asked[name]}: not {shown}")
     return asked
 
@@ -125,17 +121,11 @@ def given(path):
 
 @cache
 def files_sent(night):
-    """Names of the files received for a night that can be looked at, in order; sent.csv is the list, not a file."""
+    """Names of the files received for a night that can be a unit of work, in order; the accounts tell of the others."""
     folder = incoming(night)
     if not folder.is_dir():
-        raise WorkflowError(
-            f"night {night}: nothing was received, there is no folder {folder}"
-        )
-    plain = re.compile(PART_PATTERNS["name"])
-    names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-    return sorted(
-        name for name in names if name != "sent.csv" and plain.fullmatch(name)
-    )
+        raise WorkflowError(f"night {night}: nothing was received, there is no folder {folder}")
+    return [name for name in received(folder) if is_plain(name)]
 
 
 @cache
@@ -149,10 +139,7 @@ def plan_is_current(night):
         return False
     if not workflow.is_main_process:
         return True
-    governing = [
-        WORKSPACE / "settings" / f"{section}.json"
-        for section in ("ingest", "calibration")
-    ]
+    governing = [WORKSPACE / "settings" / f"{section}.json" for section in ("ingest", "calibration")]
     if any(path.stat().st_mtime < one.stat().st_mtime for one in governing):
         return False
     return read_plan(path).incoming_digest == incoming_digest(incoming(night))
@@ -173,10 +160,7 @@ def loaded_plan(night):
 @cache
 def masters_of(night):
     """A night's choice of master by (kind, filter, ccd, quadrant)."""
-    return {
-        (one.kind, one.filter, one.ccdid, one.qid): one
-        for one in plan_for(night).masters
-    }
+    return {(one.kind, one.filter, one.ccdid, one.qid): one for one in plan_for(night).masters}
 
 
 # --- What each rule needs -------------------------------------------------------------------------------------------
@@ -198,52 +182,67 @@ def sent_record(wildcards):
 def night_records(wildcards):
     """The verdict on every file received, and the list of files sent where there is one."""
     night = night_of(wildcards)
-    return [
-        path_of("ingestrecord", IncomingKey(night, name)) for name in files_sent(night)
-    ]
+    return [path_of("ingestrecord", IncomingKey(night, name)) for name in files_sent(night)]
 
 
 def sent_list(wildcards):
     """The list of files sent, where there is one."""
-    return (
-        [f"../incoming/{night_of(wildcards)}/sent.csv"]
-        if (incoming(night_of(wildcards)) / "sent.csv").exists()
-        else []
-    )
+    night = night_of(wildcards)
+    return [f"../incoming/{night}/{SENT_LIST}"] if Path(incoming(night), SENT_LIST).exists() else []
 
 
-def master_frames(kind):
-    """Input function: raw files of the frames of a master."""
+def bias_choice(wildcards):
+    """The plan's choice of bias master for the quadrant of `wildcards`."""
+    return chosen("bias", BIAS_FILTER_CAL, wildcards)
+
+
+def flat_choice(wildcards):
+    """The plan's choice of flat master for the quadrant and filter of `wildcards`."""
+    return chosen("hifreqflat", wildcards.filter, wildcards)
+
+
+def master_frames(choice_of):
+    """Input function: raw files of the frames of a master that is made tonight."""
 
     def frames(wildcards):
-        choice = chosen(kind, wildcards.filter, wildcards)
+        choice = choice_of(wildcards)
         if not choice.made_tonight:
-            raise WorkflowError(
-                f"no {kind} of {wildcards.filter} for this quadrant tonight: {choice.note}"
-            )
+            raise WorkflowError(f"{what(choice, wildcards)} is not made: {choice.note}")
         return [path_of("raw", frame.raw) for frame in choice.frames]
 
     return frames
 
 
-def master_bias(wildcards):
+def previous_master(choice_of):
+    """Input function: the earlier master that a new one is compared with, if there is one."""
+
+    def previous(wildcards):
+        choice = choice_of(wildcards)
+        return [given(path_of(choice.kind, choice.previous))] if choice.previous else []
+
+    return previous
+
+
+def bias_used(wildcards):
     """The bias master that a quadrant uses tonight: tonight's as a target, an earlier one as it is."""
-    choice = chosen("bias", "00", wildcards)
+    choice = bias_choice(wildcards)
     if choice.key is None:
-        raise WorkflowError(f"no bias for this quadrant: {choice.note}")
+        raise WorkflowError(f"{what(choice, wildcards)} is not made: {choice.note}")
     path = path_of("bias", choice.key)
     return path if choice.made_tonight else given(path)
 
 
+def what(choice, wildcards):
+    noun = "the bias" if choice.kind == "bias" else f"the {choice.filter} flat"
+    return f"{noun} of CCD {choice.ccdid} quadrant {choice.qid} of night {night_of(wildcards)}"
+
+
 def chosen(kind, filter_code, wildcards):
-    """The plan's choice of master for the quadrant of `wildcards`."""
     key = (kind, filter_code, int(wildcards.ccd), int(wildcards.qid))
-    choice = masters_of(night_of(wildcards)).get(key)
-    if choice is None:
-        raise WorkflowError(
-            f"night {night_of(wildcards)} has no frames for a {kind} of {' '.join(map(str, key[1:]))}"
-        )
-    return choice
+    night = night_of(wildcards)
+    if key not in masters_of(night):
+        raise WorkflowError(f"camera {CAMERA.name} has no {kind} of filter {key[1]}, CCD {key[2]}, quadrant {key[3]}")
+    return masters_of(night)[key]
 
 
 # --- Named targets --------------------------------------------------------------------------------------------------
@@ -251,9 +250,7 @@ def chosen(kind, filter_code, wildcards):
 
 def asked_night():
     if "night" not in ASKED:
-        raise WorkflowError(
-            "which night? Say --config night=YYYYMMDD, or name a product by its archive path"
-        )
+        raise WorkflowError("which night? Say --config night=YYYYMMDD, or name a product by its archive path")
     return ASKED["night"]
 
 
@@ -261,16 +258,8 @@ def wanted(key):
     """Whether a key is within what the command line narrows to."""
     values = {"ccd": key.ccdid, "quadrant": key.qid, "filter": None, "field": None}
     exposure = getattr(key, "exposure", key)
-    values |= {
-        name: getattr(exposure, name)
-        for name in ("filter", "field")
-        if hasattr(exposure, name)
-    }
-    return all(
-        values[name] is None or values[name] == ASKED[name]
-        for name in ASKED
-        if name != "night"
-    )
+    values |= {name: getattr(exposure, name) for name in ("filter", "field") if hasattr(exposure, name)}
+    return all(values[name] is None or values[name] == ASKED[name] for name in ASKED if name != "night")
 
 
 def manifest_of_night(wildcards):
@@ -283,11 +272,7 @@ def plan_of_night(wildcards):
 
 def masters_of_night(kind):
     """Paths of the masters of a kind that are made tonight."""
-    choices = (
-        one
-        for one in masters_of(asked_night()).values()
-        if one.kind == kind and one.made_tonight
-    )
+    choices = (one for one in masters_of(asked_night()).values() if one.kind == kind and one.made_tonight)
     return [path_of(kind, one.key) for one in choices if wanted(one.key)]
 
 
@@ -300,9 +285,7 @@ def flats_of_night(wildcards):
 
 
 def splits_of_night(wildcards):
-    return [
-        path_of("split", key) for key in plan_for(asked_night()).science if wanted(key)
-    ]
+    return [path_of("split", key) for key in plan_for(asked_night()).science if wanted(key)]
 
 
 # --- One run per night ----------------------------------------------------------------------------------------------
@@ -316,20 +299,14 @@ def lock_nights(workflow):
         return
     folder = WORKSPACE / "ledger" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    nights = {
-        night_of(job.wildcards)
-        for job in workflow.dag.needrun_jobs()
-        if "year" in job.wildcards.keys()
-    }
+    nights = {night_of(job.wildcards) for job in workflow.dag.needrun_jobs() if "year" in job.wildcards.keys()}
     for night in sorted(nights):
         held = (folder / night).open("a+")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held.seek(0)
-            raise WorkflowError(
-                f"night {night} is being worked on by {held.read().strip() or 'another run'}"
-            ) from None
+            raise WorkflowError(f"night {night} is being worked on by {held.read().strip() or 'another run'}") from None
         held.truncate(0)
         held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
         held.flush()

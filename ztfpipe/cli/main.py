@@ -27,12 +27,13 @@ _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EHOSTDOWN, errno.ETI
 
 @dataclass(frozen=True)
 class Input:
-    """A named input of a step: one path, or `many`; `optional` when the step can do without."""
+    """A named input of a step: one path, or `many`; `optional` when the step can do without; or a text."""
 
     name: str
     text: str
     many: bool = False
     optional: bool = False
+    is_path: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,10 @@ class Step:
 
 
 _FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
+_PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
+_NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 STEPS = (
-    Step(
-        "ingest",
-        "verify",
-        "check one file sent and record the verdict",
-        "ingestrecord",
-        (Input("incoming", "the file sent"),),
-    ),
+    Step("ingest", "verify", "check one file sent", "ingestrecord", (Input("incoming", "the file sent"),)),
     Step(
         "ingest",
         "archive",
@@ -63,12 +60,16 @@ STEPS = (
         (Input("incoming", "the file sent"), Input("record", "its record")),
     ),
     Step("ingest", "manifest", "make the night's accounts", "manifest"),
+    Step("ingest", "plan", "freeze what the graph may know", "plan", (Input("manifest", "the night's accounts"),)),
+    Step("calibration", "split", "correct one quadrant for its overscan", "split", (Input("raw", "the raw file"),)),
+    Step("calibration", "bias", "stack a bias master", "bias", (_FRAMES, _PREVIOUS, _NOTE)),
     Step(
-        "ingest", "plan", "freeze what the night's graph may know", "plan", (Input("manifest", "the night's accounts"),)
+        "calibration",
+        "flat",
+        "stack a flat master",
+        "hifreqflat",
+        (_FRAMES, Input("bias", "the bias master to subtract"), _PREVIOUS, _NOTE),
     ),
-    Step("calibration", "split", "overscan-correct one quadrant", "split", (Input("raw", "the raw file"),)),
-    Step("calibration", "bias", "stack a bias master", "bias", (_FRAMES,)),
-    Step("calibration", "flat", "stack a flat master", "hifreqflat", (_FRAMES, Input("bias", "the bias master used"))),
 )
 
 
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
             pipeline = pipelines.add_parser(step.pipeline, help=f"steps of {step.pipeline}")
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
+    _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
@@ -106,11 +108,31 @@ def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
     parser.add_argument("output", help=f"path of the {step.output} below the archive; its key is parsed from it")
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings file of the section")
     for one in step.inputs:
-        many = {"nargs": "*" if one.optional else "+"} if one.many else {}
-        parser.add_argument(
-            f"--{one.name}", type=Path, required=not one.optional, metavar="FILE", help=one.text, **many
-        )
+        # A name without a value is an input that Snakemake has nothing for.
+        count = "+" if one.many else "?" if one.optional else None
+        kind = _archive_path if one.is_path else str
+        required = not one.optional
+        parser.add_argument(f"--{one.name}", type=kind, required=required, nargs=count, metavar="FILE", help=one.text)
     parser.set_defaults(run=_run_step, step=step)
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--night", metavar="YYYYMMDD", help="the night; that of the configuration when not given")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=_simulate)
+
+
+def _simulate(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.simulate import run_simulate
+
+    return run_simulate(call.config, call.night, call.jobs, call.workspace)
+
+
+def _archive_path(text: str) -> Path:
+    """A path as steps take it: the workflow spells an earlier night's product from outside the archive."""
+    return Path(text.removeprefix("../archive/"))
 
 
 def _run_step(call: argparse.Namespace) -> int:

@@ -216,8 +216,11 @@ def _close(streams: list[int]) -> None:
 
 def _preload() -> None:
     for name in PRELOADED:
-        with suppress(ModuleNotFoundError):
-            importlib.import_module(name)
+        importlib.import_module(name)
+    if PRELOADED:
+        from ztfpipe.methods.warm import warm
+
+        warm()
     # What is alive now stays shared with the children: a collection there would copy its pages.
     gc.collect()
     gc.freeze()
