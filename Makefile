@@ -4,6 +4,8 @@ SHELL := bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Programs start in half the time with their bytecode at hand, whatever the shell that calls make thinks of it.
+export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 WORKERS ?= 2
 
@@ -25,9 +27,26 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock
+	$(BIN)/python tools/conda_env.py
 
-test: env  ## fast tests first, then the workflow on the mini camera, then a mini night on SLURM
-	$(BIN)/python -m pytest -q tests
+# Fast tests first; then whole nights, which use all processors themselves; SLURM last.
+PYTEST := $(BIN)/python -m pytest -q
+
+test: env  ## fast tests first, then mini nights through Snakemake, then one on SLURM
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
+	$(PYTEST) -m "workflow or slurm" tests/workflow
+
+test-fast: env  ## the fast tests only
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
+
+test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
+	$(PYTEST) -m fault tests/faults
+
+slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
+	tools/slurm/cluster.sh up
+
+slurm-down:  ## stop it and remove what it left
+	tools/slurm/cluster.sh down
 
 clean:  ## remove what was made here (never the environment)
 	rm -rf demo work .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,6 +14,12 @@ wildcard_constraints:
     **PART_PATTERNS,
 
 
+# A second's work each, on which the rest of the night waits: not worth a place in a cluster's queue.
+localrules:
+    ingest_manifest,
+    ingest_plan,
+
+
 # Named targets, narrowed by --config night= field= filter= ccd= quadrant=
 rule night:
     input:

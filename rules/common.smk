@@ -58,19 +58,20 @@ def narrowed():
 
 def check_targets():
     """Refuse what is neither a named target nor a product's path, before anything is matched or run."""
-    for asked in get_argument_parser().parse_known_args(sys.argv[1:])[0].targets or ():
+    targets = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets or ()
+    for asked in targets:
         if not RULE_NAME.fullmatch(asked):
             names.parse(asked)
+        elif "night" not in ASKED:
+            raise WorkflowError(f"{asked} of which night? Say --config night=YYYYMMDD, or name a product by its path")
+    if "night" in ASKED and targets:
+        files_sent(ASKED["night"])
 
 
 try:
     CONFIG, WORKSPACE = configured()
     CAMERA = Camera.load(CONFIG.camera)
     ASKED = narrowed()
-    if workflow.is_main_process:
-        check_targets()
-        for section in ("ingest", "calibration"):
-            write_settings(WORKSPACE / "settings", section, CONFIG)
 except ZtfpipeError as error:
     raise said(error) from None
 
@@ -250,7 +251,7 @@ def chosen(kind, filter_code, wildcards):
 
 def asked_night():
     if "night" not in ASKED:
-        raise WorkflowError("which night? Say --config night=YYYYMMDD, or name a product by its archive path")
+        raise WorkflowError("which night? Say --config night=YYYYMMDD, or name a product by its path")
     return ASKED["night"]
 
 
@@ -311,3 +312,14 @@ def lock_nights(workflow):
         held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
         held.flush()
         HELD_LOCKS.append(held)
+
+
+# --- Before anything is drawn ---------------------------------------------------------------------------------------
+
+if workflow.is_main_process:
+    try:
+        check_targets()
+        for section in ("ingest", "calibration"):
+            write_settings(WORKSPACE / "settings", section, CONFIG)
+    except ZtfpipeError as error:
+        raise said(error) from None
