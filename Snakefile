@@ -27,6 +27,7 @@ rule night:
         plan_of_night,
         biases_of_night,
         flats_of_night,
+        report_of_night,
 
 
 rule manifest:
@@ -56,6 +57,7 @@ rule splits:
 
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
+include: "rules/quality.smk"
 
 
 onstart:

@@ -233,6 +233,18 @@ def bias_used(wildcards):
     return path if choice.made_tonight else given(path)
 
 
+def masters_made(wildcards):
+    """All masters that are made on a night."""
+    return [path_of(one.kind, one.key) for one in plan_for(night_of(wildcards)).masters if one.made_tonight]
+
+
+def exposure_shown(wildcards):
+    """The raw files of the night's first exposure of the sky, for a picture."""
+    first = plan_for(night_of(wildcards)).science[:1]
+    raws = {key.raw for key in plan_for(night_of(wildcards)).science if key.exposure == first[0].exposure}
+    return [path_of("raw", raw) for raw in sorted(raws)]
+
+
 def what(choice, wildcards):
     noun = "the bias" if choice.kind == "bias" else f"the {choice.filter} flat"
     return f"{noun} of CCD {choice.ccdid} quadrant {choice.qid} of night {night_of(wildcards)}"
@@ -277,6 +289,10 @@ def masters_of_night(kind):
     return [path_of(kind, one.key) for one in choices if wanted(one.key)]
 
 
+def report_of_night(wildcards):
+    return path_of("nightreport", NightKey(asked_night()))
+
+
 def biases_of_night(wildcards):
     return masters_of_night("bias")
 
@@ -319,7 +335,7 @@ def lock_nights(workflow):
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration"):
+        for section in ("ingest", "calibration", "quality"):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

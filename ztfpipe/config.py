@@ -73,6 +73,15 @@ class Calibration(Section):
     """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
 
 
+class Quality(Section):
+    """The night's report and its pictures."""
+
+    picture_pixels: Annotated[int, Field(ge=100, le=4000)] = 900
+    """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
+    stretch_percent: tuple[float, float] = (1.0, 99.0)
+    """Percentiles of the pixels shown as black and white."""
+
+
 class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
@@ -366,10 +375,11 @@ class Config(Section):
     """Folder that holds `incoming/`, `archive/`, `settings/` and `ledger/`."""
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
+    quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "quality": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

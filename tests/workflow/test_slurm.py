@@ -1,4 +1,4 @@
-"""A mini night on a real SLURM: `snakemake --profile slurm TARGET`, from a shell that knows nothing of the environment."""
+"""A mini night on a real SLURM: `snakemake --profile slurm TARGET`, from a shell without the environment active."""
 
 import os
 import subprocess

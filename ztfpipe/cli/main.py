@@ -70,6 +70,18 @@ STEPS = (
         "hifreqflat",
         (_FRAMES, Input("bias", "the bias master to subtract"), _PREVIOUS, _NOTE),
     ),
+    Step(
+        "quality",
+        "report",
+        "write the night's report",
+        "nightreport",
+        (
+            Input("manifest", "the night's accounts"),
+            Input("plan", "the night's plan"),
+            Input("masters", "masters made tonight", many=True, optional=True),
+            Input("raw", "raw files of one exposure to show", many=True, optional=True),
+        ),
+    ),
 )
 
 
@@ -109,7 +121,7 @@ def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings file of the section")
     for one in step.inputs:
         # A name without a value is an input that Snakemake has nothing for.
-        count = "+" if one.many else "?" if one.optional else None
+        count = ("*" if one.optional else "+") if one.many else "?" if one.optional else None
         kind = _archive_path if one.is_path else str
         required = not one.optional
         parser.add_argument(f"--{one.name}", type=kind, required=required, nargs=count, metavar="FILE", help=one.text)
