@@ -1,11 +1,12 @@
-"""`make demo`: a simulated mini night, ingested, its masters built by Snakemake, shown in a terminal and in one HTML file.
+"""`make demo`: a simulated mini night, ingested, its masters built by Snakemake, shown in a terminal and an HTML file.
 
-Everything is made below demo/. One of the biases is cut short on its way and one extension of a flat is damaged, to show
-what becomes of them.
+Everything is made below demo/. One of the biases is cut short on its way, and one quadrant of a flat is damaged before
+it is sent, to show what becomes of them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -27,9 +28,7 @@ NIGHT = "20180325"
 CONFIG = {
     "camera": "mini",
     "workspace": str(ROOT / "demo"),
-    "simulate": {
-        "night": {"date": NIGHT, "biases": 22, "flats": 20, "fields": [473], "filters": ["zg", "zr"], "visits": 1}
-    },
+    "simulate": {"night": {"date": NIGHT, "biases": 22, "flats": 22, "fields": [473], "filters": ["zg"], "visits": 1}},
 }
 
 
@@ -54,22 +53,25 @@ def main() -> int:
 
 
 def _simulate(config_path: Path, incoming: Path) -> None:
-    config = load_config(config_path)
-    jobs = min(4, os.cpu_count() or 1)
-    simulate_night(config, NIGHT, jobs)
+    simulate_night(load_config(config_path), NIGHT, jobs=min(4, os.cpu_count() or 1))
+    flat = min(incoming.glob("*_zg_c10_f*"))
+    content = bytearray(flat.read_bytes())
+    # Four quadrants of about the same size, then their overscans: this is within the third.
+    content[len(content) * 6 // 10] ^= 1
+    flat.write_bytes(content)
+    listed = (incoming / "sent.csv").read_text().splitlines(keepends=True)
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    listed = [f"{flat.name},{len(content)},{md5}\n" if line.startswith(flat.name) else line for line in listed]
+    (incoming / "sent.csv").write_text("".join(listed))
     bias = min(incoming.glob("*_bi_*"))
-    content = bias.read_bytes()
-    bias.write_bytes(content[: len(content) // 2])
-    flat = bytearray((path := min(incoming.glob("*_zg_c10_f*"))).read_bytes())
-    # The fourth quadrant lies between the third and the overscans: five ninths into the file is well within it.
-    flat[len(flat) * 8 // 10] ^= 1
-    path.write_bytes(flat)
+    bias.write_bytes(bias.read_bytes()[: bias.stat().st_size // 2])
 
 
 def _snakemake(config_path: Path) -> None:
-    command = [BIN / "ztfpipe", "worker", "--", BIN / "snakemake", "--profile", "profiles/local", "--quiet", "rules",
-               "progress", "--configfile", config_path, "--config", f"night={NIGHT}", "--", "night"]  # fmt: skip
-    subprocess.run(list(map(str, command)), cwd=ROOT, check=True)
+    targets = ["--configfile", str(config_path), "--config", f"night={NIGHT}", "--", "night"]
+    command = ["snakemake", "--profile", "profiles/local", "--quiet", "all", *targets]
+    print(f"\n{' '.join(command)}", flush=True)
+    subprocess.run([BIN / "ztfpipe", "worker", "--", BIN / command[0], *command[1:]], cwd=ROOT, check=True)
 
 
 def _timed(work) -> float:

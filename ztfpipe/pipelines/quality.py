@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.methods.detector.mosaic import Tile, assemble, block_mean, tile_corners
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
-from ztfpipe.model.records import QaRecord
+from ztfpipe.model.records import IngestRecord, QaRecord
 from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
 
 _NOUNS = {"bias": "bias", "hifreqflat": "flat"}
@@ -93,12 +94,21 @@ def _accounts(manifest: Manifest) -> Table:
 
 def _set_aside(manifest: Manifest) -> Table:
     rows = [
-        (entry.record.name, f"quadrant {which}" if which != _WHOLE_FILE else "file", reason)
+        (
+            entry.record.name,
+            f"quadrant {which}" if which != _WHOLE_FILE else "file",
+            _without_name(reason, entry.record),
+        )
         for entry in manifest.entries
         for which, reason in entry.record.reasons.items()
     ]
     text = "Nothing is deleted: files stand below ops/ingest/; a quadrant left out does not take its neighbours along."
     return Table("Set aside or left out", text, ("file", "what", "why"), tuple(rows))
+
+
+def _without_name(reason: str, record: IngestRecord) -> str:
+    """A record's sentence without the file's name, which stands beside it in the table."""
+    return re.sub(rf"^{re.escape(record.name)}( quadrant [1-4])?: ", "", reason)
 
 
 def _masters(kind: str, made: Sequence[MasterChoice], records: Mapping[str, QaRecord]) -> Table:
@@ -125,10 +135,14 @@ def _masters(kind: str, made: Sequence[MasterChoice], records: Mapping[str, QaRe
 
 
 def _earlier(plan: NightPlan) -> Table:
+    quadrants: dict[tuple[Cell, ...], list[str]] = {}
+    for one in plan.masters:
+        if not one.made_tonight:
+            reason = (_NOUNS[one.kind], one.filter, one.key.night if one.key else None, one.note)
+            quadrants.setdefault(reason, []).append(f"{one.ccdid}/{one.qid}")
+    everywhere = len({(one.ccdid, one.qid) for one in plan.masters})
     rows = [
-        (_NOUNS[one.kind], one.filter, one.ccdid, one.qid, one.key.night if one.key else None, one.note)
-        for one in plan.masters
-        if not one.made_tonight
+        (kind, code, "all" if len(places) == everywhere else " ".join(places), night, why)
+        for (kind, code, night, why), places in quadrants.items()
     ]
-    columns = ("kind", "filter", "CCD", "quadrant", "night used", "why")
-    return Table("Masters not made tonight", "", columns, tuple(rows))
+    return Table("Masters not made tonight", "", ("kind", "filter", "CCD/quadrant", "night used", "why"), tuple(rows))

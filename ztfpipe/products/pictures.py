@@ -36,7 +36,7 @@ def focal_plane_png(plane: FocalPlane, stretch_percent: tuple[float, float]) -> 
     axes.set_ylabel("y, to the south [px]")
     bar = figure.colorbar(shown, ax=axes, extend="both", fraction=0.046 * ny / nx, pad=0.02)
     bar.set_label(plane.unit)
-    _compass(axes)
+    _compass(axes, nx, ny)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -48,16 +48,13 @@ def _words(size: float) -> dict[str, object]:
     return {"fontsize": size, "color": "white", "bbox": box}
 
 
-def _compass(axes) -> None:
-    """Arrows to the north (up) and east (left) in the lower right corner."""
-    outline = [patheffects.withStroke(linewidth=3, foreground="black")]
-    for dx, dy, text in ((0, 34, "N"), (-34, 0, "E")):
-        axes.annotate(
-            text, xy=(1, 0), xycoords="axes fraction", xytext=(-16 + dx, 14 + dy), textcoords="offset points",
-            ha="center", va="center", color="white", fontsize=11, path_effects=outline,
-        )  # fmt: skip
-        axes.annotate(
-            "", xy=(-16 + 0.75 * dx, 14 + 0.75 * dy), xytext=(-16, 14), xycoords=("axes points", "axes points"),
-            textcoords=("axes points", "axes points"),
-            arrowprops={"arrowstyle": "-|>", "color": "white", "linewidth": 1.6, "path_effects": outline},
-        )  # fmt: skip
+def _compass(axes, nx: int, ny: int) -> None:
+    """Arrows to the north (up) and east (left) in the lower right corner of an image of nx x ny pixels."""
+    length = 0.05 * max(nx, ny)
+    x, y = nx - 0.6 * length, ny - 0.6 * length
+    outline = [patheffects.withStroke(linewidth=4, foreground="black")]
+    for dx, dy, text in ((0.0, -length, "N"), (-length, 0.0, "E")):
+        arrow = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.6, "shrinkA": 0, "path_effects": outline}
+        axes.annotate("", xy=(x + dx, y + dy), xytext=(x, y), arrowprops=arrow)
+        axes.text(x + 1.35 * dx, y + 1.35 * dy, text, ha="center", va="center", color="white", fontsize=11,
+                  path_effects=outline)  # fmt: skip
