@@ -169,7 +169,8 @@ class ReferenceKey:
     qid: int
 
     def __post_init__(self) -> None:
-        _check("field", self.field, 1 <= self.field <= 999999, "1 to 999999")
+        # The archive's folders of light curves have four digits for it.
+        _check("field", self.field, 1 <= self.field <= 9999, "1 to 9999")
         _check("filter", self.filter, self.filter in SKY_FILTERS, f"one of {', '.join(SKY_FILTERS)}")
         _check_quadrant(self.ccdid, self.qid)
 

@@ -149,12 +149,14 @@ def _unless_duplicate(record: IngestRecord, incoming: Path, camera: Camera, valu
     key = names.parse_raw_name(record.name)
     claimants = rivals(incoming.parent, key.exposure.filefracday, key.ccdid)
     different = {name: md5 for name in claimants if (md5 := file_md5(incoming.parent / name)) != record.md5}
-    archived = ARCHIVE / record.archive_path
-    held = file_md5(archived) if different and archived.exists() else None
-    if not different or held == record.md5:
+    if not different:
+        return record
+    folder = (ARCHIVE / record.archive_path).parent
+    held = {file_md5(folder / name) for name in rivals(folder, key.exposure.filefracday, key.ccdid)}
+    if record.md5 in held:
         return record
     for name, md5 in different.items():
-        if md5 == held:
+        if md5 in held:
             return duplicate(record, name)
     for name in claimants[: claimants.index(record.name)]:
         if name in different and _verdict(incoming.parent / name, record.night, camera, values).status == ACCEPTED:

@@ -93,7 +93,7 @@ def _summary(night: str, counts: Mapping[str, int], entries: list[ManifestEntry]
     parts = f"{counts[ACCEPTED]} accepted + {counts[SET_ASIDE]} set aside + {counts[NOT_RECEIVED]} not received"
     extra = f", and {counts['unannounced']} that were not announced" if counts["unannounced"] else ""
     left_out = sum(len(entry.record.reasons) for entry in entries if entry.record.status == ACCEPTED)
-    left_out_text = f"; {left_out} quadrants of accepted files left out" if left_out else ""
+    left_out_text = f"; {left_out} quadrant{'s' * (left_out > 1)} of accepted files left out" if left_out else ""
     unseen = sum(entry.record.status == NO_RECORD for entry in entries)
     if unseen:
         start = f"The accounts do not add up, {unseen} received without a verdict. Night {night}: {counts['sent']} sent"
