@@ -15,7 +15,9 @@ WORKERS ?= 2
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-env: $(VENV)/.ready  ## the pinned environment in .venv
+KERNELS := $(shell find ztfpipe -name '*_nb.py')
+
+env: $(VENV)/.warm  ## the pinned environment in .venv, kernels compiled
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "ztfpipe needs Python 3.11, and $(PYTHON) was not found" >&2; exit 1; }
@@ -24,6 +26,16 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
+
+$(VENV)/.warm: $(VENV)/.ready $(KERNELS)
+	$(BIN)/python -m ztfpipe.methods.warm
+	touch $@
+
+bench: env  ## speed beside peers, docs/performance.md
+	$(BIN)/python -m benchmarks
+
+validate: env  ## full-size products against truth, docs/accuracy.md
+	$(BIN)/python -m benchmarks validate
 
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock

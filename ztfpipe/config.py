@@ -85,8 +85,8 @@ class Quality(Section):
 class SimulateStars(Section):
     """The fixed sky: stars, galaxies and how many of the stars vary. Counts are per square degree."""
 
-    stars_per_square_degree: Positive = 30000.0
-    """Stars brighter than `counts_at_mag`. A full-size quadrant has 5,000 detectable stars with 6700, 30,000 with 40000."""
+    stars_per_square_degree: Positive = 20000.0
+    """Stars brighter than `counts_at_mag`. 6700 give a full-size quadrant 5,000 detectable stars, 40000 give 30,000."""
     counts_at_mag: float = 20.5
     """r magnitude at which the counts are given: S/N 5 in 30 s of moonlight, airmass 1.4, seeing 2 px."""
     slope_faint: Positive = 0.30
@@ -100,7 +100,7 @@ class SimulateStars(Section):
     """Faintest star and galaxy made (r): about half a magnitude below the limit of a dark 30 s exposure."""
     proper_motion_mas_per_year: Annotated[float, Field(ge=0)] = 7.0
     """Median total proper motion at r = 15; log-normal with a factor of 2.5, smaller for faint stars."""
-    galaxies_per_square_degree: Annotated[float, Field(ge=0)] = 3000.0
+    galaxies_per_square_degree: Annotated[float, Field(ge=0)] = 1500.0
     """Galaxies brighter than `counts_at_mag`, slope 0.45; counts of deep surveys in r."""
     galaxy_radius_arcsec: Positive = 1.5
     """Median half-light radius at r = 20; it shrinks by a factor 10^-0.1 per magnitude; scatter a factor of 1.5."""
@@ -112,7 +112,7 @@ class SimulateStars(Section):
         "stochastic": 0.008,
     }
     """Fraction of the stars that vary, by kind: more than nature's, so that a small camera sees some of each."""
-    transients_per_square_degree: Annotated[float, Field(ge=0)] = 150.0
+    transients_per_square_degree: Annotated[float, Field(ge=0)] = 40.0
     """Transients that peak per square degree and 30 days (nature: about 1): a small camera must see several."""
     transients_hostless: Fraction = 0.3
     """Fraction of transients without a host brighter than the faint limit."""

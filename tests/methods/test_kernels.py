@@ -22,7 +22,7 @@ def test_every_module_of_kernels_warms_all_its_kernels():
 
 
 def test_kernels_are_cached_in_the_chosen_folder():
-    assert numba.config.CACHE_DIR == str(ztfpipe.methods.cache_folder())
+    assert str(ztfpipe.methods.cache_folder()) == numba.config.CACHE_DIR
 
 
 def test_digest_follows_any_kernel(tmp_path):

@@ -19,15 +19,18 @@ def kernel_modules() -> list[ModuleType]:
     return [importlib.import_module(module.name) for module in found if module.name.endswith("_nb")]
 
 
-def warm() -> int:
-    """Compile (or load) all kernels; the number of modules."""
-    modules = kernel_modules()
-    for module in modules:
-        module.warm()
-    return len(modules)
+def warm() -> list[str]:
+    """Compile (or load) all kernels; the names of modules that have no `warm()` and compile at their first use."""
+    cold = []
+    for module in kernel_modules():
+        if hasattr(module, "warm"):
+            module.warm()
+        else:
+            cold.append(module.__name__)
+    return cold
 
 
 if __name__ == "__main__":
     started = time.perf_counter()
-    count = warm()
-    print(f"{count} modules of kernels ready in {time.perf_counter() - started:.1f} s")
+    cold = warm()
+    print(f"kernels ready in {time.perf_counter() - started:.1f} s", *[f"(not {name})" for name in cold])

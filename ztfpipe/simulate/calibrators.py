@@ -1,7 +1,7 @@
 """Calibrator and context catalogs as other surveys would have made them: with errors, gaps and epochs of their own.
 
-They are drawn from the same stars as the exposures but are not copies of the truth. One table per field and quadrant, of the
-quadrant's nominal footprint with a border.
+They are drawn from the same stars as the exposures but are not copies of the truth. One table per field and quadrant,
+of the quadrant's nominal footprint with a border.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ztfpipe.simulate.tiles import moved, moved_position
 BORDER_ARCMIN = 2.0
 HALO_BORDER_ARCMIN = 8.0
 """Border of the bright-star table: halos of stars outside reach in."""
-GAIA_EPOCH_YEAR, PS1_EPOCH_YEAR, TYCHO_EPOCH_YEAR = 2015.5, 2012.5, 1991.5
+GAIA_EPOCH_YEAR, PS1_EPOCH_YEAR, TYCHO_EPOCH_YEAR = 2015.5, 2012.5, 2000.0
 GAIA_LIMIT_MAG = 20.7
 GAIA_RESOLUTION_ARCSEC = 0.7
 PS1_DEPTH_MAG = {"g": 23.3, "r": 23.2, "i": 23.1, "z": 22.3}
@@ -38,13 +38,16 @@ PS1_FLOOR_MAG = 0.005
 PS1_BRIGHT_MAG = 13.5
 """Brighter stars are saturated there (Chambers et al. 2016): magnitudes off by a tenth, none above 12."""
 BRIGHT_LIMIT_V_MAG = 11.5
+PS1_OBJID_ZERO = 10**17
+"""PS1 identifiers are this plus those of the truth: no two catalogs share numbers."""
 
 
 def gaia_like(settings: Simulate, camera: Camera, field: int, ccdid: int, qid: int) -> pd.DataFrame:
-    """Astrometric calibrators, columns as in Gaia: position at ref_epoch [deg] with errors [mas], proper motion [mas/yr].
+    """Astrometric calibrators, columns as in Gaia: position at ref_epoch [deg] with errors [mas], proper motion
+    [mas/yr].
 
-    Complete to 98 % at G < 19 and 80 % at 20.7; stars within 0.7 arcsec of a brighter one are missing; one faint source in
-    twenty has no proper motion (NaN); a few compact galaxies are among them.
+    Complete to 98 % at G < 19 and 80 % at 20.7; stars within 0.7 arcsec of a brighter one are missing; one faint
+    source in twenty has no proper motion (NaN); a few compact galaxies are among them.
     """
     rng = stream(settings.sky_seed, "gaia", field, ccdid, qid)
     table, _ = _within(settings, camera, field, ccdid, qid, BORDER_ARCMIN)
@@ -53,7 +56,7 @@ def gaia_like(settings: Simulate, camera: Camera, field: int, ccdid: int, qid: i
     kept = drawn & (g_mag < GAIA_LIMIT_MAG) & ~_blended(table, g_mag)
     table, g_mag = select(table, kept), g_mag[kept]
     n = len(g_mag)
-    # Gaia DR2: 0.04 mas to G = 15, 0.1 at 17, 0.7 at 20 (Lindegren et al. 2018, table B.1); motions about twice that a year.
+    # Gaia DR2: 0.04 mas to G = 15, 0.1 at 17, 0.7 at 20 (Lindegren et al. 2018, table B.1); motions twice that a year.
     position_mas = 0.04 + 0.7 * 10 ** (0.30 * (np.maximum(g_mag, 14) - 20))
     motion_mas = 2.0 * position_mas
     years = GAIA_EPOCH_YEAR - CATALOG_EPOCH_YEAR
@@ -81,8 +84,9 @@ def gaia_like(settings: Simulate, camera: Camera, field: int, ccdid: int, qid: i
 def ps1_like(settings: Simulate, camera: Camera, field: int, ccdid: int, qid: int) -> pd.DataFrame:
     """Photometric calibrators and context, in the manner of PS1 mean objects with a star/galaxy score.
 
-    objid; ra, dec [deg] at epoch 2012.5; for b in griz: b_mag, b_mag_error (of the mean), b_mag_std (scatter of the single
-    epochs, which shows variables); n_detections; star_score from 0 (galaxy) to 1 (star), uncertain for the faint.
+    objid; ra, dec [deg] at epoch 2012.5; for b in griz: b_mag, b_mag_error (of the mean), b_mag_std (scatter of the
+    single epochs, which shows variables); n_detections; star_score from 0 (galaxy) to 1 (star), uncertain for the
+    faint.
     """
     rng = stream(settings.sky_seed, "ps1", field, ccdid, qid)
     stars, galaxies = _within(settings, camera, field, ccdid, qid, BORDER_ARCMIN)
@@ -96,7 +100,7 @@ def ps1_like(settings: Simulate, camera: Camera, field: int, ccdid: int, qid: in
     n_detections = rng.integers(8, 15, n)
     is_star = np.arange(n) < n_stars
     columns: dict[str, NDArray] = {
-        "objid": np.concatenate([stars.identifier, galaxies.identifier]), "ra": ra, "dec": dec,
+        "objid": PS1_OBJID_ZERO + np.concatenate([stars.identifier, galaxies.identifier]), "ra": ra, "dec": dec,
     }  # fmt: skip
     for band, depth in PS1_DEPTH_MAG.items():
         true = np.concatenate([getattr(stars, f"{band}_mag"), getattr(galaxies, f"{band}_mag")])
@@ -114,21 +118,21 @@ def ps1_like(settings: Simulate, camera: Camera, field: int, ccdid: int, qid: in
 def bright_stars(
     settings: Simulate, camera: Camera, field: int, ccdid: int, qid: int, border_arcmin: float = HALO_BORDER_ARCMIN
 ) -> pd.DataFrame:
-    """Stars of V < 11.5 in the manner of Tycho-2: positions of 1991.5 brought to J2000 with poor proper motions; V, B - V."""
+    """Stars of V < 11.5 in the manner of Tycho-2: position of epoch 2000 [deg], proper motion [mas/yr], V, B - V."""
     rng = stream(settings.sky_seed, "tycho", field, ccdid, qid)
     table, _ = _within(settings, camera, field, ccdid, qid, border_arcmin)
     table = select(table, table.v_mag < BRIGHT_LIMIT_V_MAG)
     n = len(table.ra_deg)
     motions = [motion + rng.normal(0, 2.5, n) for motion in (table.pm_east_mas, table.pm_north_mas)]
     ra, dec = moved_position(
-        table.ra_deg, table.dec_deg, table.pm_east_mas, table.pm_north_mas, 2000.0 - CATALOG_EPOCH_YEAR
+        table.ra_deg, table.dec_deg, table.pm_east_mas, table.pm_north_mas, TYCHO_EPOCH_YEAR - CATALOG_EPOCH_YEAR
     )
     ra, dec = _jittered(rng, ra, dec, np.full(n, 0.025))
     return pd.DataFrame(
         {
             "identifier": table.identifier, "ra": ra, "dec": dec, "pmra": motions[0], "pmdec": motions[1],
             "v_mag": table.v_mag + rng.normal(0, 0.03, n),
-            "b_v": 0.98 * (table.g_mag - table.r_mag) + 0.22 + rng.normal(0, 0.05, n), "epoch": 2000.0,
+            "b_v": 0.98 * (table.g_mag - table.r_mag) + 0.22 + rng.normal(0, 0.05, n), "epoch": TYCHO_EPOCH_YEAR,
         }
     )  # fmt: skip
 

@@ -23,8 +23,9 @@ _STAR, _GALAXY = 1, 2
 
 @dataclass(frozen=True)
 class StarCatalog:
-    """Stars as arrays (n,): ICRS position at CATALOG_EPOCH_YEAR [deg], proper motion [mas / yr, east one with cos dec],
-    mean AB magnitudes, Gaia G and BP - RP, Johnson V and B - V, and the numbers of their variability (see variables)."""
+    """Stars as arrays (n,): ICRS position at CATALOG_EPOCH_YEAR [deg], proper motion [mas / yr, east one with cos
+    dec], mean AB magnitudes, Gaia G and BP - RP, Johnson V and B - V, and the numbers of their variability (see
+    variables)."""
 
     identifier: NDArray[np.int64]
     ra_deg: Floats
@@ -58,8 +59,8 @@ class StarCatalog:
 
 @dataclass(frozen=True)
 class GalaxyCatalog:
-    """Galaxies as arrays (n,): ICRS position [deg], AB magnitudes, half-light radius along the major axis [arcsec], axis
-    ratio, position angle east of north [deg], Sersic index."""
+    """Galaxies as arrays (n,): ICRS position [deg], AB magnitudes, half-light radius along the major axis [arcsec],
+    axis ratio, position angle east of north [deg], Sersic index."""
 
     identifier: NDArray[np.int64]
     ra_deg: Floats
@@ -141,7 +142,7 @@ def _draw_star_mags(rng: np.random.Generator, sizes: SimulateStars, area: float)
 
 
 def _draw_star_colours(rng: np.random.Generator, r_mag: Floats) -> tuple[Floats, Floats]:
-    """g - r and r - i: turn-off stars, M dwarfs (more of them among the faint), a few blue stars, on the stellar locus."""
+    """g - r and r - i on the stellar locus: turn-off stars, M dwarfs (more among the faint), a few blue stars."""
     n = len(r_mag)
     choice, normal = rng.uniform(size=n), rng.standard_normal((3, n))
     red = choice < np.clip(0.25 + 0.06 * (r_mag - 15), 0.15, 0.60)

@@ -122,13 +122,13 @@ def circumstances(jd_utc: float, ra_deg: float, dec_deg: float, site: Observator
 
 
 def moon_brightening_mag(target: Floats, moon: Floats, up: Floats, phase_angle_deg: float) -> float:
-    """Brightening of the V sky at `target` by the Moon [mag, >= 0]: Krisciunas & Schaefer 1991, equations 3, 15, 20, 21."""
+    """Brightening of the V sky at `target` by the Moon [mag]: Krisciunas & Schaefer 1991, equations 3, 15, 20, 21."""
     ratio = moon_to_dark_sky(target, moon, up, phase_angle_deg)
     return float(2.5 * np.log10(1 + ratio))
 
 
 def moon_to_dark_sky(target: Floats, moon: Floats, up: Floats, phase_angle_deg: float) -> float:
-    """Moonlight of the V sky relative to a dark sky of 21.7 mag per square arcsec at the same place; extinction 0.17."""
+    """Moonlight over dark sky (21.7 mag per square arcsec at the zenith) in V at the target; extinction 0.17 mag."""
     cos_moon = float(moon @ up)
     if cos_moon <= 0:
         return 0.0

@@ -1,7 +1,8 @@
 """Where a position on the sky falls on a quadrant: atmosphere, pointing, distortion, the places of the detectors.
 
-The order is that of the light: refraction lifts the star, turbulence shakes it, the telescope (which points elsewhere than
-commanded) projects it, its optics distort the image, and a displaced detector receives it. No step is a polynomial.
+The order is that of the light: refraction lifts the star, turbulence shakes it, the telescope (which points elsewhere
+than commanded) projects it, its optics distort the image, and a displaced detector receives it. No step is a
+polynomial.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class QuadrantOptics:
     pixel_scale_arcsec: float
 
     def tangent_plane(self, vectors: Floats, g_r_mag: Floats | float = MEAN_COLOUR_MAG) -> tuple[Floats, Floats]:
-        """East and north [deg] of refracted directions (n, 3) about the actual pointing, before turbulence and optics."""
+        """East and north [deg] about the actual pointing of directions (n, 3), refracted; no turbulence, no optics."""
         return gnomonic(self._refracted(vectors, g_r_mag), self.centre)
 
     def place(

@@ -49,7 +49,7 @@ class Throughput:
         return self.extinction_mag * airmass + self.transparency_mag
 
     def image_zero_point_mag(self, airmass: float, cloud_mag: float = 0.0) -> float:
-        """MAGZP of an image in DN: the constant of the best straight line in colour is this to the size of the curvature."""
+        """MAGZP of an image in DN: the constant of a straight line in colour, to the size of the curvature."""
         return float(self.zero_point_mag - self.losses_mag(airmass) - cloud_mag - 2.5 * np.log10(self.gain_e_per_adu))
 
 

@@ -20,8 +20,10 @@ from ztfpipe.simulate.scene import Floats, PointSources, PsfField
 
 Image = NDArray[np.float32]
 
-LOST_FLUX = 1e-3
-"""Largest share of a source's flux beyond the edge of its stamp."""
+LOST_NOISE = 0.1
+"""Flux of a source beyond the edge of its stamp, in units of the sky's noise in one pixel ..."""
+LOST_FLUX = (1e-4, 1e-2)
+"""... but at least and at most this share of the flux: the largest is of sources that nobody detects."""
 EDGE_NOISE = 0.03
 """Surface brightness at the edge of a stamp in units of the sky's noise, at most."""
 TRAIL_STEP_PX = 0.3
@@ -75,8 +77,8 @@ def shapes_at(
 
 
 def stamp_radius_px(flux_e: Floats, alpha_px: Floats, beta: float, noise_e: float) -> Floats:
-    """Radius beyond which a source is not drawn: what is lost is below LOST_FLUX and below EDGE_NOISE of the noise."""
-    lost = np.clip(0.1 * noise_e / np.maximum(flux_e, 1e-9), 1e-4, LOST_FLUX)
+    """Radius beyond which a source is not drawn: what is lost is below LOST_NOISE and the edge below EDGE_NOISE."""
+    lost = np.clip(LOST_NOISE * noise_e / np.maximum(flux_e, 1e-9), *LOST_FLUX)
     for_flux = np.sqrt(lost ** (1 / (1 - beta)) - 1)
     peak = flux_e * (beta - 1) / (np.pi * alpha_px**2)
     for_edge = np.sqrt(np.maximum((EDGE_NOISE * noise_e / np.maximum(peak, 1e-9)) ** (-1 / beta) - 1, 0))

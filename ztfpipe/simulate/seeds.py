@@ -8,5 +8,5 @@ import numpy as np
 
 
 def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
-    """Generator that depends on the seed, the purpose and the numbers (field, tile, exposure ...) and on nothing else."""
+    """Generator that depends on the seed, the purpose and the numbers (field, tile, exposure ...) alone."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *numbers])

@@ -29,7 +29,7 @@ def draw_kinds(rng: np.random.Generator, n: int, fractions: dict[str, float]) ->
 
 
 def draw_parameters(rng: np.random.Generator, kinds: NDArray[np.int8]) -> tuple[Floats, Floats, Floats]:
-    """Period [d] (time scale of stochastic ones), full amplitude in g [mag] (rms of stochastic ones) and phase (0 to 1)."""
+    """Period [d] and full amplitude in g [mag] (stochastic ones: time scale and rms), and phase (0 to 1)."""
     n = len(kinds)
     u, v = rng.uniform(size=n), rng.uniform(size=n)
     period, amplitude = np.zeros(n), np.zeros(n)

@@ -1,4 +1,4 @@
-"""What differs from exposure to exposure: seeing, clouds, transparency, sky, turbulence, where the telescope really points."""
+"""What differs from exposure to exposure: seeing, clouds, transparency, sky, turbulence, the true pointing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class Conditions:
     """The truth about one exposure.
 
     pointing_error_deg: (east, north) of actual minus commanded; fwhm_px: at the centres of quadrants before their own
-    variation; extinction_mag: per airmass; grey_mag: loss by haze (may be negative) and clouds; cloud_rms: structure
-    relative to cloud_mag; dark_sky_mag, moon_over_dark: sky at the pointing; gradient: (5,) coefficients of u, v, u^2, uv,
-    v^2 relative to the level.
+    variation; extinction_mag: per airmass; transparency_mag: loss by haze (of either sign);
+    cloud_rms: structure
+    relative to cloud_mag; dark_sky_mag, moon_over_dark: sky at the pointing; gradient: (5,) coefficients of u, v, u^2,
+    uv, v^2 relative to the level.
     """
 
     pointing_error_deg: tuple[float, float]
@@ -114,7 +115,7 @@ def _cloud_mag(settings: Simulate, rng: np.random.Generator) -> float:
 
 
 def _sky(settings: Simulate, plan: ExposurePlan, camera: Camera, up: Floats) -> tuple[float, float]:
-    """Dark sky [mag per square arcsec], brighter with airmass (Krisciunas & Schaefer 1991, equation 2), and moonlight."""
+    """Dark sky [mag per square arcsec] (Krisciunas & Schaefer 1991, equation 2) and moonlight relative to it."""
     target = unit_vectors(plan.ra_deg, plan.dec_deg)
     cos_zenith = float(target @ up)
     path = (1 - 0.96 * (1 - cos_zenith**2)) ** -0.5

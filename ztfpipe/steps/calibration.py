@@ -37,7 +37,7 @@ from ztfpipe.products.names import parse, path_of
 from ztfpipe.products.raw import read_raw_quadrant
 from ztfpipe.products.records import write_record
 from ztfpipe.products.settings import read_settings
-from ztfpipe.steps.recording import Stopwatch, file_checksum, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
 
 K = TypeVar("K", CalibrationKey, QuadrantKey)
 
@@ -74,9 +74,9 @@ def bias(
     key = _key(output, "bias", CalibrationKey)
     section, camera = _settings(settings)
     inputs: dict[str, str] = {}
-    earlier = _earlier(previous, inputs)
+    earlier, note = _earlier(previous, inputs, note)
     master = make_bias_master(_read(frames, camera, key, inputs, watch), camera, key.ccdid, key.qid, section, earlier)
-    _write(key, camera, section, master, inputs, note or "", watch)
+    _write(key, camera, section, master, inputs, note, watch)
 
 
 def flat(
@@ -94,7 +94,7 @@ def flat(
     inputs: dict[str, str] = {}
     stored = _stored(bias, inputs)
     reason = "" if stored.usable else f"the bias master {bias} is not usable"
-    earlier = _earlier(previous, inputs)
+    earlier, note = _earlier(previous, inputs, note)
     master = make_flat_master(
         _read(frames, camera, key, inputs, watch),
         BiasForFlat(stored.mean, stored.mask, reason),
@@ -107,7 +107,7 @@ def flat(
     )
     keyword, identifier = master_id(stored.key, camera)
     extra: Cards = {keyword: (identifier, "identifier of the bias image subtracted")}
-    _write(key, camera, section, master, inputs, note or "", watch, extra)
+    _write(key, camera, section, master, inputs, note, watch, extra)
 
 
 def _key(output: str, product: str, kind: type[K]) -> K:
@@ -139,18 +139,25 @@ def _read(
 
 
 def _stored(path: Path, inputs: dict[str, str]) -> StoredMaster:
-    inputs[str(path)] = file_checksum(path)
-    return read_master(path)
+    stored = read_master(path)
+    inputs[str(path)] = pixel_checksum(stored.mean, stored.uncertainty, stored.mask)
+    return stored
 
 
-def _earlier(path: Path | None, inputs: dict[str, str]) -> EarlierMaster | None:
-    """The previous master, when there is one and it can be used."""
+def _earlier(path: Path | None, inputs: dict[str, str], note: str | None) -> tuple[EarlierMaster | None, str]:
+    """The previous master, when there is one and it can be used, and the note, which says so if it cannot be read."""
+    note = note or ""
     if path is None:
-        return None
-    stored = _stored(path, inputs)
+        return None, note
+    try:
+        stored = _stored(path, inputs)
+    except BadFile as error:
+        # Only the comparison is lost: tonight's master does not depend on it.
+        return None, f"{note} no comparison with the previous master, {error}".strip()
     if not stored.usable:
-        return None
-    return EarlierMaster(path.name, stored.mean, stored.uncertainty, stored.number("LEVEL"), stored.number("LEVELUNC"))
+        return None, note
+    level, uncertainty = stored.number("LEVEL"), stored.number("LEVELUNC")
+    return EarlierMaster(path.name, stored.mean, stored.uncertainty, level, uncertainty), note
 
 
 def _write(

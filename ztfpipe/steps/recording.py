@@ -9,7 +9,6 @@ import resource
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +54,6 @@ def pixel_checksum(*arrays: NDArray[np.generic]) -> str:
     for array in arrays:
         value = zlib.crc32(np.ascontiguousarray(array).data, value)
     return f"crc32:{value:08x}"
-
-
-def file_checksum(path: str | Path) -> str:
-    """CRC-32 of a file's bytes."""
-    return f"crc32:{zlib.crc32(Path(path).read_bytes()):08x}"
 
 
 def finite(metrics: Mapping[str, float | int | str | None]) -> Metrics:
