@@ -173,6 +173,8 @@ class Science(Section):
     cloud_structure_max_mag: Positive = 0.04
     """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
     calibrators: Calibrators = Calibrators()
+
+
 def _every_filter(sizes: dict[str, float]) -> dict[str, float]:
     if set(sizes) != {"zg", "zr", "zi"}:
         raise ValueError("a number for each of zg, zr and zi is needed")
@@ -181,6 +183,15 @@ def _every_filter(sizes: dict[str, float]) -> dict[str, float]:
 
 ByFilter = Annotated[dict[str, float], AfterValidator(_every_filter)]
 """A number for each filter."""
+
+
+class Quality(Section):
+    """The night's report and its pictures."""
+
+    picture_pixels: Annotated[int, Field(ge=100, le=4000)] = 900
+    """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
+    stretch_percent: tuple[float, float] = (1.0, 99.0)
+    """Percentiles of the pixels shown as black and white."""
 
 
 class SimulateStars(Section):
@@ -483,10 +494,11 @@ class Config(Section):
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
     science: Science = Science()
+    quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "quality": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 
