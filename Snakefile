@@ -27,6 +27,7 @@ rule night:
         plan_of_night,
         biases_of_night,
         flats_of_night,
+        sciimgs_of_night,
         report_of_night,
 
 
@@ -55,8 +56,14 @@ rule splits:
         splits_of_night,
 
 
+rule sciimgs:
+    input:
+        sciimgs_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
+include: "rules/science.smk"
 include: "rules/quality.smk"
 
 

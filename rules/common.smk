@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import ZtfpipeError
-from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, IncomingKey, NightKey
+from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, FieldQuadrantKey, IncomingKey, NightKey
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.incoming import SENT_LIST, incoming_digest, is_plain, received
@@ -245,6 +245,29 @@ def exposure_shown(wildcards):
     return [path_of("raw", raw) for raw in sorted(raws)]
 
 
+def master_used(choice_of):
+    """Input function: the master a quadrant uses tonight, or nothing: its image is then made with STATUS 0."""
+
+    def used(wildcards):
+        choice = choice_of(wildcards)
+        if choice.key is None:
+            return []
+        path = path_of(choice.kind, choice.key)
+        return path if choice.made_tonight else given(path)
+
+    return used
+
+
+def catalog_of(product):
+    """Input function: a calibrator catalog of the field and quadrant."""
+
+    def catalog(wildcards):
+        key = FieldQuadrantKey(int(wildcards.field), int(wildcards.ccd), int(wildcards.qid))
+        return path_of(product, key)
+
+    return catalog
+
+
 def what(choice, wildcards):
     noun = "the bias" if choice.kind == "bias" else f"the {choice.filter} flat"
     return f"{noun} of CCD {choice.ccdid} quadrant {choice.qid} of night {night_of(wildcards)}"
@@ -305,6 +328,10 @@ def splits_of_night(wildcards):
     return [path_of("split", key) for key in plan_for(asked_night()).science if wanted(key)]
 
 
+def sciimgs_of_night(wildcards):
+    return [path_of("sciimg", key) for key in plan_for(asked_night()).science if wanted(key)]
+
+
 # --- One run per night ----------------------------------------------------------------------------------------------
 
 HELD_LOCKS = []
@@ -335,7 +362,7 @@ def lock_nights(workflow):
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration", "quality"):
+        for section in ("ingest", "calibration", "science", "quality"):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

@@ -20,7 +20,7 @@ from ztfpipe.model.keys import NightKey
 from ztfpipe.products.names import path_of
 from ztfpipe.products.report import text_tables
 from ztfpipe.steps.quality import night_summary
-from ztfpipe.steps.simulate import simulate_night
+from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -53,6 +53,7 @@ def main() -> int:
 
 
 def _simulate(config_path: Path, incoming: Path) -> None:
+    write_catalogs(load_config(config_path))
     simulate_night(load_config(config_path), NIGHT, jobs=min(4, os.cpu_count() or 1))
     flat = min(incoming.glob("*_zg_c10_f*"))
     content = bytearray(flat.read_bytes())

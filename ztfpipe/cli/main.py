@@ -70,6 +70,21 @@ STEPS = (
         "hifreqflat",
         (_FRAMES, Input("bias", "the bias master to subtract"), _PREVIOUS, _NOTE),
     ),
+    Step("science", "calibrators", "make a quadrant's calibrator and context catalogs", "gaiacalibrators"),
+    Step(
+        "science",
+        "image",
+        "make a quadrant's science image and its companions",
+        "sciimg",
+        (
+            Input("raw", "the raw file"),
+            Input("bias", "the bias master", optional=True),
+            Input("flat", "the flat master", optional=True),
+            Input("gaia", "astrometric calibrators", optional=True),
+            Input("ps1", "photometric calibrators", optional=True),
+            Input("bright", "bright stars around", optional=True),
+        ),
+    ),
     Step(
         "quality",
         "report",

@@ -18,6 +18,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.atomic import write_text
+from ztfpipe.products.local_catalogs import PS1_COLUMNS
 from ztfpipe.products.plain import write_arrays, write_table
 from ztfpipe.products.raw import write_raw_ccd
 from ztfpipe.simulate.asteroids import known_asteroids
@@ -84,15 +85,17 @@ def simulate_night(
 
 
 def write_catalogs(config: Config) -> None:
-    """Write what other surveys know of the fields: `{gaia,ps1,tycho2}_<field>_c<CC>_q<Q>.parquet` per field and
-    quadrant, columns as in simulate/calibrators.py, and `known_asteroids.parquet`."""
+    """Write what other surveys know of the fields: `{gaia,ps1,tycho2}/field<field>.parquet`, columns as in the surveys'
+    own tables, and `known_asteroids.parquet`. A source that two quadrants share stands there once."""
     camera, folder = Camera.load(config.camera), calibrators_folder(config)
-    makers = {"gaia": gaia_like, "ps1": ps1_like, "tycho2": bright_stars}
+    makers = {"gaia": (gaia_like, "source_id"), "ps1": (ps1_like, "objid"), "tycho2": (bright_stars, "identifier")}
     for field in config.simulate.night.fields:
-        for ccdid, qid in camera.quadrants():
-            for name, make in makers.items():
-                table = make(config.simulate, camera, field, ccdid, qid)
-                write_table(folder / f"{name}_{field:06d}_c{ccdid:02d}_q{qid}.parquet", table)
+        for name, (make, identifier) in makers.items():
+            parts = [make(config.simulate, camera, field, ccdid, qid) for ccdid, qid in camera.quadrants()]
+            table = pd.concat(parts, ignore_index=True).drop_duplicates(identifier, ignore_index=True)
+            if name == "ps1":
+                table = table.rename(columns=PS1_COLUMNS)
+            write_table(folder / name / f"field{field:06d}.parquet", table)
     write_table(folder / "known_asteroids.parquet", known_asteroids(config.simulate, camera))
 
 

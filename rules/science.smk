@@ -1,0 +1,52 @@
+# Calibrator catalogs of a field's quadrant, and the science image of a quadrant with its companions.
+
+
+rule science_calibrators:
+    input:
+        settings=settings("science"),
+    output:
+        **targets(
+            "gaiacalibrators",
+            "ps1calibrators",
+            "gaiacontext",
+            "ps1context",
+            "brightstars",
+            "calibratorsqa",
+        ),
+    log:
+        "../logs/science/rc{rcid}/ztf_{field}_c{ccd}_q{qid}_calibrators.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe science calibrators {output.gaiacalibrators:q} --settings {input.settings:q} 2> {log:q}"
+
+
+rule science_image:
+    input:
+        raw=target("raw"),
+        bias=master_used(bias_choice),
+        flat=master_used(flat_choice),
+        gaia=catalog_of("gaiacalibrators"),
+        ps1=catalog_of("ps1calibrators"),
+        bright=catalog_of("brightstars"),
+        settings=settings("science"),
+    output:
+        **targets(
+            "sciimg",
+            "mskimg",
+            "psfcat",
+            "sexcat",
+            "sciimgdao",
+            "sciimgdaopsfcent",
+            "scipreview",
+            "sciimlog",
+            "sciqa",
+        ),
+    log:
+        log_of("science", "sciimg"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe science image {output.sciimg:q} --settings {input.settings:q} --raw {input.raw:q}"
+        " --bias {input.bias:q} --flat {input.flat:q}"
+        " --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q} 2> {log:q}"
