@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from ztfpipe.errors import BadFile
+from ztfpipe.methods.stars.daophot import absent
 from ztfpipe.model.daophot import DaophotPsf
 from ztfpipe.products.daophot import read_daophot_psf, write_daophot_psf, write_psf_stamp
 
@@ -24,6 +25,14 @@ def test_round_trip(tmp_path):
     read = read_daophot_psf(tmp_path / "a.psf")
     assert dataclasses.replace(read, tables=written.tables) == written
     np.testing.assert_allclose(read.tables, written.tables, rtol=5e-7, atol=1e-29)  # seven digits
+
+
+def test_the_file_of_an_image_without_a_psf_is_read(tmp_path):
+    written = absent((3080, 3072))
+    write_daophot_psf(tmp_path / "a.psf", written)
+    read = read_daophot_psf(tmp_path / "a.psf")
+    assert (read.height_adu, read.psf_mag, read.tables.shape[0]) == (0.0, 99.999, 0)
+    assert read.centre_px == (1535.5, 1539.5)
 
 
 def test_records_have_daophots_columns(tmp_path):

@@ -146,3 +146,9 @@ def test_nothing_beyond_the_tables():
     form = arbitrary_psf("GAUSSIAN", (1.1, 1.3))
     assert daophot.evaluate(form, 3.01, 0.0, 10.0, 10.0) == 0
     assert daophot.evaluate(form, 3.0, 3.0, 10.0, 10.0) != 0
+
+
+def test_an_image_without_a_psf():
+    form = daophot.absent(SHAPE)
+    assert form.centre_px == (255.5, 259.5)
+    assert not daophot.stamp(form, 255.5, 259.5).any()

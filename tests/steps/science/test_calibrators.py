@@ -17,11 +17,10 @@ from ztfpipe.products.names import path_of
 from ztfpipe.products.settings import write_settings
 from ztfpipe.simulate import calibrators as synthetic
 from ztfpipe.simulate.catalog import stars_around
-from ztfpipe.steps.science.calibrators import SourceTables, calibrators, write_catalogs
+from ztfpipe.steps.science.calibrators import PRODUCTS, SourceTables, calibrators, write_catalogs
 
 KEY = FieldQuadrantKey(473, 10, 1)
 OUTPUT = path_of("gaiacalibrators", KEY)
-PRODUCTS = ("gaiacalibrators", "gaiacontext", "ps1calibrators", "ps1context", "brightstars", "calibratorsqa")
 
 
 @pytest.fixture(scope="module")

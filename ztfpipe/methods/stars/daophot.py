@@ -65,6 +65,12 @@ def from_model(
     )
 
 
+def absent(shape: tuple[int, int]) -> DaophotPsf:
+    """What stands for the PSF of an image (ny, nx) that has none: no height, no tables, magnitude 99.999."""
+    ny, nx = shape
+    return DaophotPsf("GAUSSIAN", (1.0, 1.0), 0.0, 99.999, ((nx - 1) / 2, (ny - 1) / 2), np.zeros((0, 7, 7)))
+
+
 def evaluate(psf: DaophotPsf, dx_px: ArrayLike, dy_px: ArrayLike, x_px: float, y_px: float) -> Floats:
     """Counts per pixel [DN] at offsets (any shape) from a star of `psf.psf_mag` at zero-based (x, y).
 
@@ -85,10 +91,14 @@ def evaluate(psf: DaophotPsf, dx_px: ArrayLike, dy_px: ArrayLike, x_px: float, y
 
 
 def stamp(psf: DaophotPsf, x_px: float, y_px: float, half_px: int = 12) -> NDArray[np.float32]:
-    """The profile of a star at (x, y), centred on the middle pixel of a float32 (2 half + 1)^2 stamp whose sum is 1."""
+    """The profile of a star at (x, y), centred on the middle pixel of a float32 (2 half + 1)^2 stamp whose sum is 1.
+
+    All zero when the image has no PSF.
+    """
     offsets = np.arange(-half_px, half_px + 1)
     values = evaluate(psf, offsets[None, :], offsets[:, None], x_px, y_px)
-    return (values / values.sum()).astype(np.float32)
+    total = values.sum()
+    return (values / total if total > 0 else np.zeros_like(values)).astype(np.float32)
 
 
 def _position_terms(count: int, u: float, v: float) -> Floats:
