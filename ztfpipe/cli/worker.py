@@ -38,7 +38,7 @@ PRELOADED = (
     "ztfpipe.config",
     "ztfpipe.steps.ingest",
     "ztfpipe.steps.calibration",
-    "ztfpipe.steps.science.image",
+    "ztfpipe.steps.science.quadrant",
     "ztfpipe.steps.quality",
 )
 """What a step imports; a module that is missing here costs each job its import, nothing else."""

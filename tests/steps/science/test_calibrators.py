@@ -17,7 +17,7 @@ from ztfpipe.products.names import path_of
 from ztfpipe.products.settings import write_settings
 from ztfpipe.simulate import calibrators as synthetic
 from ztfpipe.simulate.catalog import stars_around
-from ztfpipe.steps.science.calibrators import PRODUCTS, SourceTables, calibrators, write_catalogs
+from ztfpipe.steps.science.catalogs import PRODUCTS, SourceTables, calibrators, write_catalogs
 
 KEY = FieldQuadrantKey(473, 10, 1)
 OUTPUT = path_of("gaiacalibrators", KEY)

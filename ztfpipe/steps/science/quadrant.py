@@ -10,7 +10,6 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, Science
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.stars import daophot
-from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards, RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
@@ -34,9 +33,6 @@ from ztfpipe.products.science import (
 )
 from ztfpipe.products.settings import read_settings
 from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
-
-STAMP_HALF_PX = 12
-"""The PSF stamp at the image's centre is 25 x 25 pixels."""
 
 
 def image(
@@ -124,15 +120,9 @@ def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
 
 
 def _write(key: QuadrantKey, made: ScienceImage, header: Cards) -> None:
-    if made.psf is not None:
-        ny, nx = made.psf.shape
-        write_daophot_psf(path_of("sciimgdao", key), daophot.from_model(made.psf))
-        half = min(STAMP_HALF_PX, made.psf.radius_px)
-        stamp = stamps(made.psf, np.array([nx // 2]), np.array([ny // 2]), half)[0]
-    else:
-        write_text(path_of("sciimgdao", key), "")
-        stamp = np.zeros((2 * STAMP_HALF_PX + 1,) * 2, np.float32)
-    write_psf_stamp(path_of("sciimgdaopsfcent", key), stamp, header)
+    form = daophot.from_model(made.psf) if made.psf is not None else daophot.absent(made.image_adu.shape)
+    write_daophot_psf(path_of("sciimgdao", key), form)
+    write_psf_stamp(path_of("sciimgdaopsfcent", key), daophot.stamp(form, *form.centre_px), header)
     write_psfcat(path_of("psfcat", key), made.psf_catalog, header)
     write_sexcat(path_of("sexcat", key), made.aperture_catalog, header)
     write_mask_image(path_of("mskimg", key), made, header)
