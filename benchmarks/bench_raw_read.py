@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.measure import measure, row
 
+from benchmarks.measure import measure, row
 from ztfpipe.camera import Camera
 from ztfpipe.model.images import RawCcd, RawQuadrant
 from ztfpipe.products.raw import read_raw_quadrant, write_raw_ccd
