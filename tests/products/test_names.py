@@ -13,6 +13,7 @@ from ztfpipe.errors import BadKey, BadName
 from ztfpipe.model.keys import (
     CalibrationKey,
     ExposureKey,
+    FieldQuadrantKey,
     IncomingKey,
     NightKey,
     ProgramKey,
@@ -45,6 +46,7 @@ KEYS = {
     RawKey: st.builds(RawKey, exposures(), ccdids),
     QuadrantKey: st.builds(QuadrantKey, exposures(), ccdids, qids),
     ReferenceKey: references,
+    FieldQuadrantKey: st.builds(FieldQuadrantKey, fields, ccdids, qids),
     ReleaseKey: st.builds(ReleaseKey, st.integers(1, 99), references),
     ProgramKey: st.builds(ProgramKey, nights, st.integers(0, 3)),
 }
