@@ -55,7 +55,7 @@ test-fast: env  ## the fast tests only
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
 
 test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
-	$(PYTEST) -m fault tests/faults
+	$(PYTEST) -m fault tests/workflow
 
 slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
 	tools/slurm/cluster.sh up

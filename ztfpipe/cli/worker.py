@@ -28,15 +28,10 @@ from pathlib import Path
 from ztfpipe.cli.client import WORKER_VARIABLE, identity
 
 PRELOADED = (
-    "numpy",
-    "scipy.ndimage",
-    "scipy.optimize",
-    "scipy.spatial",
-    "astropy.io.fits",
-    "astropy.wcs",
-    "numba",
-    "ztfpipe.config",
+    "ztfpipe.cli.main",
     "ztfpipe.steps.ingest",
+    "ztfpipe.pipelines.ingest",
+    "ztfpipe.products.raw_facts",
     "ztfpipe.steps.calibration",
     "ztfpipe.steps.science.quadrant",
     "ztfpipe.steps.quality",

@@ -1,0 +1,118 @@
+"""Drawing the graph of a night of the full camera: processor time and memory by number of exposures.
+
+The night is made of empty files and a plan that is current; nothing has been done yet, so that Snakemake draws every
+job from the files sent to the split quadrants, with the masters of 25 biases and 25 flats per filter beside them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Cost, measure, row
+from ztfpipe.camera import Camera
+from ztfpipe.config import load_config
+from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.plan import MasterChoice, NightPlan
+from ztfpipe.products.incoming import incoming_digest
+from ztfpipe.products.names import path_of
+from ztfpipe.products.plan import write_plan
+from ztfpipe.products.settings import write_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+NIGHT = "20180325"
+FRAMES = 25
+ONE_S_MAX, NIGHT_S_MAX, NIGHT_MB_MAX = 2.0, 240.0, 2500.0
+
+
+def draw(exposures: str, folder: str) -> Callable[[], object]:
+    """Work: draw the graph of a night of `exposures` in `folder`; returns the number of jobs."""
+    workspace = Path(folder)
+    if not (workspace / "archive").exists():
+        make_night(workspace, int(exposures))
+    command = [
+        *(str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local", "-n", "--quiet", "rules"),
+        *("--config", f"workspace={workspace}", "camera=ztf", f"night={NIGHT}", "--", "splits", "biases", "flats"),
+    ]
+
+    def work() -> object:
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if ran.returncode != 0:
+            raise RuntimeError(ran.stdout + ran.stderr)
+        return next(int(line.split()[1]) for line in ran.stdout.splitlines() if line.startswith("total "))
+
+    return work
+
+
+def make_night(workspace: Path, exposures: int) -> None:
+    """A workspace with empty raw files of the full camera and a current plan."""
+    camera = Camera.load("ztf")
+    config = load_config(ROOT / "config.yaml", {"camera": "ztf", "workspace": str(workspace)})
+    for section in ("ingest", "calibration", "quality"):
+        write_settings(workspace / "settings", section, config)
+    science = [_exposure(200000 + 900 * i, 300 + i % 400, "zg" if i % 2 else "zr", "o") for i in range(exposures)]
+    frames = {"00": [_exposure(1000 + 100 * i, 0, "bi", "b") for i in range(FRAMES)]}
+    frames |= {code: [_exposure(10000 + 9000 * j + 100 * i, 0, code, "f") for i in range(FRAMES)]
+               for j, code in enumerate(("zg", "zr"))}  # fmt: skip
+    incoming = workspace / "incoming" / NIGHT
+    incoming.mkdir(parents=True)
+    for exposure in [*science, *(one for many in frames.values() for one in many)]:
+        for ccdid in camera.ccds:
+            Path(incoming, Path(path_of("raw", QuadrantKey(exposure, ccdid, 1).raw)).name).touch()
+    masters = []
+    for ccdid, qid in camera.quadrants():
+        for code, many in frames.items():
+            key = CalibrationKey(NIGHT, code, ccdid, qid)
+            used = tuple(QuadrantKey(one, ccdid, qid) for one in many)
+            kind = "bias" if code == "00" else "hifreqflat"
+            masters.append(MasterChoice(kind, code, ccdid, qid, key, used, True, ""))
+    quadrants = tuple(QuadrantKey(one, ccdid, qid) for one in science for ccdid, qid in camera.quadrants())
+    plan = NightPlan(NIGHT, "ztf", incoming_digest(incoming), quadrants, tuple(masters))
+    write_plan(workspace / "archive" / path_of("plan", NightKey(NIGHT)), plan)
+
+
+def one_exposure(folder: str) -> Callable[[], object]:
+    """Work: draw the graph of one exposure's 64 quadrants, asked for by their paths, within the night in `folder`."""
+    camera = Camera.load("ztf")
+    exposure = _exposure(200000, 300, "zr", "o")
+    targets = [path_of("split", QuadrantKey(exposure, ccdid, qid)) for ccdid, qid in camera.quadrants()]
+    command = [
+        *(str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local", "-n", "--quiet", "rules"),
+        *("--config", f"workspace={folder}", "camera=ztf", "--", *targets),
+    ]
+
+    def work() -> object:
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if ran.returncode != 0:
+            raise RuntimeError(ran.stdout + ran.stderr)
+        return next(int(line.split()[1]) for line in ran.stdout.splitlines() if line.startswith("total "))
+
+    return work
+
+
+def _exposure(fracday: int, field: int, code: str, imgtype: str) -> ExposureKey:
+    return ExposureKey(f"{NIGHT}{fracday:06d}", field, code, imgtype)
+
+
+def rows() -> list[dict[str, Any]]:
+    """One exposure by its paths, and nights of 50, 350 and 700 exposures; the last with its bar on time and memory."""
+    result = []
+    with tempfile.TemporaryDirectory() as scratch:
+        nights: dict[int, Cost] = {}
+        for exposures in (50, 350, 700):
+            nights[exposures] = measure(
+                "benchmarks.bench_graph:draw", str(exposures), f"{scratch}/{exposures}", repeats=1
+            )
+        one = measure("benchmarks.bench_graph:one_exposure", f"{scratch}/700")
+    met = one.cpu_s <= ONE_S_MAX
+    result.append(row("graph of 1 exposure of 700", one, bar=f"<= {ONE_S_MAX:g} s", met=met, note=f"{one.value} jobs"))
+    for exposures, cost in nights.items():
+        met = exposures < 700 or (cost.cpu_s <= NIGHT_S_MAX and cost.peak_mb <= NIGHT_MB_MAX)
+        bar = f"<= {NIGHT_S_MAX:g} s, {NIGHT_MB_MAX:g} MB" if exposures == 700 else ""
+        note = f"{cost.value} jobs, {1000 * cost.cpu_s / cost.value:.2f} ms a job"
+        result.append(row(f"graph of {exposures} exposures", cost, bar=bar, met=met, note=note))
+    return result
