@@ -42,6 +42,7 @@ class Amplifier(_Frozen):
     read_noise_e: Annotated[float, Field(gt=0)]
     dark_current_e_per_s: Annotated[float, Field(ge=0)]
     saturation_adu: Annotated[float, Field(gt=0, lt=65536)]
+    name: str = ""
     source: str
 
     @property
@@ -85,6 +86,9 @@ class Filter(_Frozen):
     colour_text: str
     reference_zero_point_mag: float
     extinction_mag_per_airmass: float
+    zero_point_max_mag: float
+    zero_point_rms_max_mag: float
+    calibrators_min: int
 
 
 class MaskBit(_Frozen):
@@ -97,13 +101,14 @@ class MaskBit(_Frozen):
 
 
 class InfoBit(_Frozen):
-    """A bit of INFOBITS: the quality metric and the comparison that set it, with thresholds by first night of use."""
+    """A bit of INFOBITS: the quality metric and comparison that set it, thresholds by first night; fatal: STATUS 0."""
 
     bit: Annotated[int, Field(ge=0, le=31)]
     metric: str
     comparison: Annotated[Literal["above", "below", "outside", "true"], Field(alias="is")]
     thresholds: dict[str, float | tuple[float, float] | None]
     text: str
+    fatal: bool = False
 
     def threshold(self, night: str) -> float | tuple[float, float] | None:
         """Threshold in force on `night` (YYYYMMDD), None for a bit without one."""

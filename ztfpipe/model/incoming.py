@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ztfpipe.model.images import RawQuadrant
+if TYPE_CHECKING:
+    from ztfpipe.model.images import RawQuadrant
 
 CardTexts = Mapping[str, str]
 """Header keywords with their values as written, quotes and comments removed."""

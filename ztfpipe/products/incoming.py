@@ -65,9 +65,14 @@ def sent_list(folder: str | Path) -> dict[str, Announcement] | None:
 
 
 def rivals(folder: str | Path, filefracday: str, ccdid: int) -> list[str]:
-    """Names, in order, of the files received that claim to be this CCD of this exposure."""
+    """Names of the files in a folder that claim to be this CCD of this exposure: compressed first, then by name."""
     pattern = re.compile(rf"ztf_{filefracday}_[0-9]{{6}}_[a-z]{{2}}_c{ccdid:02d}_[a-z]\.fits(\.fz)?")
-    return [name for name in received(folder) if pattern.fullmatch(name)]
+    try:
+        with machine_faults(folder):
+            found = [path.name for path in Path(folder).iterdir() if pattern.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=lambda name: (not name.endswith(".fz"), name))
 
 
 def file_md5(path: str | Path) -> str:

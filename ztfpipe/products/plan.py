@@ -22,6 +22,7 @@ def plan_to_json(plan: NightPlan) -> str:
             {
                 **{name: getattr(choice, name) for name in ("kind", "filter", "ccdid", "qid")},
                 "key": dataclasses.asdict(choice.key) if choice.key else None,
+                "previous": dataclasses.asdict(choice.previous) if choice.previous else None,
                 "made_tonight": choice.made_tonight,
                 "note": choice.note,
                 "frames": [_text(frame) for frame in choice.frames],
@@ -48,6 +49,7 @@ def plan_from_json(text: str) -> NightPlan:
             tuple(map(_key, one["frames"])),
             one["made_tonight"],
             one["note"],
+            CalibrationKey(**one["previous"]) if one["previous"] else None,
         )
         for one in content["masters"]
     )

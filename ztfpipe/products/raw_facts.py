@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.incoming import QuadrantFacts, RawFacts
 from ztfpipe.products.atomic import machine_faults
 from ztfpipe.products.fits_blocks import BrokenBlocks, HduBlocks, checksum_fault, scan
-from ztfpipe.products.raw import read_quadrant_from
+from ztfpipe.products.raw import read_quadrant_of
 
 _BITPIX = ("16", "32", "-32")
 """16 bit as the camera writes; the wider ones as other tools unpack."""
@@ -66,7 +65,7 @@ def _facts_of_hdus(facts: RawFacts, content: bytes, hdus: list[HduBlocks], camer
         faults += _layout_faults(hdus[overscan], camera.overscan_shape, overscan)
         quadrants[qid] = QuadrantFacts(tuple(fault for fault in faults if fault), hdus[image].keywords, None)
     if not sums[0]:
-        quadrants = {qid: _with_pixels(facts.name, content, one, camera, qid) for qid, one in quadrants.items()}
+        quadrants = {qid: _with_pixels(facts.name, content, hdus, one, camera, qid) for qid, one in quadrants.items()}
     faults = (sums[0],) if sums[0] else ()
     return RawFacts(facts.name, facts.size, facts.md5, faults, hdus[0].keywords, quadrants, checksums)
 
@@ -89,11 +88,13 @@ def _layout_faults(hdu: HduBlocks, shape: tuple[int, int], index: int) -> list[s
     return faults
 
 
-def _with_pixels(name: str, content: bytes, facts: QuadrantFacts, camera: Camera, qid: int) -> QuadrantFacts:
+def _with_pixels(
+    name: str, content: bytes, hdus: list[HduBlocks], facts: QuadrantFacts, camera: Camera, qid: int
+) -> QuadrantFacts:
     if facts.faults:
         return facts
     try:
-        pixels: RawQuadrant = read_quadrant_from(name, io.BytesIO(content), camera, qid)
+        pixels: RawQuadrant = read_quadrant_of(name, content, hdus, camera, qid)
     except BadFile as error:
         where = f"HDU {error.hdu}: " if error.hdu is not None else ""
         return QuadrantFacts((where + error.reason,), facts.header, None)

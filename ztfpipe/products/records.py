@@ -67,7 +67,7 @@ def read_manifest(path: str | Path) -> Manifest:
         return Manifest(entries=entries, **content)
     except FileNotFoundError as error:
         raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadFile(path, f"not a night's accounts: {error}") from error
 
 

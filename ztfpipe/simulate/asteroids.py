@@ -156,8 +156,11 @@ def _draw_belt(rng: np.random.Generator, here: Floats, direction: Floats) -> tup
 
 
 def _draw_near_earth(rng: np.random.Generator, here: Floats, direction: Floats) -> tuple[Floats, Floats]:
-    """A near-Earth orbit through a point 0.03 to 0.25 au away: a is drawn, and an e that reaches there."""
-    position = here + direction * 0.03 * (0.25 / 0.03) ** rng.uniform()
+    """A near-Earth orbit through a point 0.004 to 0.25 au away: a is drawn, and an e that reaches there.
+
+    The near half moves by more than ten pixels in 30 s and leaves a streak.
+    """
+    position = here + direction * 0.004 * (0.25 / 0.004) ** rng.uniform()
     radius = np.linalg.norm(position)
     a = rng.uniform(1.15, 2.2) * radius
     e = rng.uniform(abs(1 - radius / a) + 0.02, 0.75)

@@ -147,6 +147,13 @@ def quadrant_footprint(camera: Camera, field: int, ccdid: int, qid: int) -> tupl
     return float(ra[0]), float(dec[0]), 0.5 * nx * per_px, 0.5 * ny * per_px
 
 
+def stars_within(
+    settings: Simulate, camera: Camera, field: int, ccdid: int, qid: int, border_arcmin: float = BORDER_ARCMIN
+) -> StarCatalog:
+    """The true stars of a quadrant's nominal footprint with a border."""
+    return _within(settings, camera, field, ccdid, qid, border_arcmin)[0]
+
+
 def _within(
     settings: Simulate, camera: Camera, field: int, ccdid: int, qid: int, border_arcmin: float
 ) -> tuple[StarCatalog, GalaxyCatalog]:

@@ -48,7 +48,6 @@ def stars(looked: View) -> tuple[PointSources, pd.DataFrame]:
     colour = colour_of(table, looked.code)
     flux_e = looked.electrons(vectors, mag, colour)
     ra, dec = sky_position(vectors)
-    still = np.zeros(len(x))
     truth = pd.DataFrame(
         {
             "identifier": table.identifier, "ra_deg": ra, "dec_deg": dec, "x_px": x, "y_px": y, "mag": mag,
@@ -56,7 +55,7 @@ def stars(looked: View) -> tuple[PointSources, pd.DataFrame]:
             "v_mag": table.v_mag, "flux_e": flux_e, "kind": table.kind,
         }
     )  # fmt: skip
-    return PointSources(x, y, flux_e, still, still), truth
+    return _points(looked, x, y, flux_e), truth
 
 
 def galaxies(looked: View) -> tuple[Galaxies, pd.DataFrame]:
@@ -96,5 +95,10 @@ def transients(looked: View) -> tuple[PointSources, pd.DataFrame]:
             "kind": np.array(KINDS)[table.kind[kept]], "peak_jd": table.peak_jd[kept], "host": table.host[kept],
         }
     )  # fmt: skip
-    still = np.zeros(len(x))
-    return PointSources(x, y, flux_e, still, still), truth
+    return _points(looked, x, y, flux_e), truth
+
+
+def _points(looked: View, x_px: Floats, y_px: Floats, flux_e: Floats) -> PointSources:
+    """Points that move with the telescope's drift alone."""
+    dx, dy = looked.truth.drift_px
+    return PointSources(x_px, y_px, flux_e, np.full(len(x_px), dx), np.full(len(x_px), dy))

@@ -22,6 +22,8 @@ def asteroids(looked: View) -> tuple[PointSources, Streaks, pd.DataFrame]:
     colours = seen.g_r_mag[kept], seen.r_i_mag[kept]
     x0, y0 = looked.optics.place(seen.start[kept], colours[0])
     x1, y1 = looked.optics.place(seen.end[kept], colours[0])
+    drift = looked.truth.drift_px
+    x0, y0, x1, y1 = x0 - drift[0] / 2, y0 - drift[1] / 2, x1 + drift[0] / 2, y1 + drift[1] / 2
     mag = seen.r_mag[kept] + {"zg": colours[0], "zr": np.zeros(len(x)), "zi": -colours[1]}[looked.code]
     colour = colours[1] if looked.code == "zi" else colours[0]
     flux_e = looked.electrons(seen.middle[kept], mag, colour)

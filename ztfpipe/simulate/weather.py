@@ -25,14 +25,14 @@ class Conditions:
     """The truth about one exposure.
 
     pointing_error_deg: (east, north) of actual minus commanded; fwhm_px: at the centres of quadrants before their own
-    variation; extinction_mag: per airmass; transparency_mag: loss by haze (of either sign);
-    cloud_rms: structure
-    relative to cloud_mag; dark_sky_mag, moon_over_dark: sky at the pointing; gradient: (5,) coefficients of u, v, u^2,
-    uv, v^2 relative to the level.
+    variation; extinction_mag: per airmass; transparency_mag: loss by haze (of either sign); cloud_rms: structure
+    relative to cloud_mag; dark_sky_mag, moon_over_dark: sky at the pointing; gradient: (5,) coefficients of u, v,
+    u^2, uv, v^2 relative to the level.
     """
 
     pointing_error_deg: tuple[float, float]
     rotation_error_deg: float
+    drift_px: tuple[float, float]
     turbulence_arcsec: float
     turbulence: RandomField
     fwhm_px: float
@@ -73,6 +73,7 @@ def conditions(settings: Simulate, camera: Camera, plan: ExposurePlan) -> Condit
 
     up = zenith(plan.mid_jd, camera.observatory)
     east, north = draws("pointing").normal(0, size("pointing_errors", optics.pointing_error_arcsec) / 3600, 2)
+    drift = draws("drift").uniform(0, 2 * np.pi)
     turbulence_mas = draws("turbulence size").uniform(*optics.turbulence_mas) * (30 / plan.exptime_s) ** 0.5
     dark_mag, moon_over_dark = _sky(settings, plan, camera, up)
     extinction = camera.filter(plan.key.filter).extinction_mag_per_airmass
@@ -81,6 +82,7 @@ def conditions(settings: Simulate, camera: Camera, plan: ExposurePlan) -> Condit
     return Conditions(
         pointing_error_deg=(float(east), float(north)),
         rotation_error_deg=float(draws("rotation").normal(0, size("pointing_errors", optics.rotation_error_deg))),
+        drift_px=(float(optics.drift_px * np.cos(drift)), float(optics.drift_px * np.sin(drift))),
         turbulence_arcsec=size("turbulence", turbulence_mas / 1000),
         turbulence=draw_field(draws("turbulence"), optics.turbulence_scale_arcmin, 2),
         fwhm_px=_fwhm_px(settings, plan, camera, slow("seeing", 40)),
@@ -158,7 +160,7 @@ def sky_light(
     level_e = dark_e * (1 + truth.moon_over_dark)
     own = stream(settings.noise_seed, "gradient", int(plan.key.filefracday), rcid).standard_normal(5)
     gradient = truth.gradient + 0.3 * own * np.abs(truth.gradient)
-    fringe = settings.weather.fringe_fraction.get(plan.key.filter, 0.0) if settings.on("fringes") else 0.0
+    fringe = settings.weather.fringe_fraction[plan.key.filter] if settings.on("fringes") else 0.0
     hours = (plan.mid_jd - 2457388.5) * 24
     return SkyLight(
         level_e=level_e * np.concatenate([[1.0], gradient]),

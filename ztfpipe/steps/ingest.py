@@ -15,7 +15,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Calibration, Ingest
 from ztfpipe.errors import BadFile, BadName, BadSettings
 from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey
-from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE
+from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE, Manifest
 from ztfpipe.model.records import IngestRecord
 from ztfpipe.products import names
 from ztfpipe.products.incoming import (
@@ -81,7 +81,9 @@ def manifest(output: str, settings: Path) -> None:
     digest = incoming_digest(folder)
     sizes = {name: stat.st_size for name, stat in received(folder).items()}
     records = [record for name in sizes if (record := _record_of(night, name, sizes[name])) is not None]
-    write_manifest(output, accounts(night, sent_list(folder), sizes, records, digest))
+    made = accounts(night, sent_list(folder), sizes, records, digest)
+    _keep_what_the_accounts_set_aside(night, made, records)
+    write_manifest(output, made)
 
 
 def plan(output: str, settings: Path, manifest: Path) -> None:
@@ -128,14 +130,13 @@ def _verdict(incoming: Path, night: str, camera: Camera, values: Ingest) -> Inge
     from ztfpipe.products.raw_facts import raw_facts
 
     facts = raw_facts(incoming, camera, values.settle_s)
-    announced = (sent_list(incoming.parent) or {}).get(incoming.name)
     key, fault, archive_path = None, "", ""
     try:
         key = names.parse_raw_name(incoming.name)
         archive_path = names.path_of("raw", key)
     except BadName as error:
         fault = error.reason
-    return verdict(facts, key, fault, announced, night=night, archive_path=archive_path, camera=camera, settings=values)
+    return verdict(facts, key, fault, night=night, archive_path=archive_path, camera=camera, settings=values)
 
 
 def _unless_duplicate(record: IngestRecord, incoming: Path, camera: Camera, values: Ingest) -> IngestRecord:
@@ -146,19 +147,19 @@ def _unless_duplicate(record: IngestRecord, incoming: Path, camera: Camera, valu
     from ztfpipe.pipelines.ingest import duplicate
 
     key = names.parse_raw_name(record.name)
-    others = [name for name in rivals(incoming.parent, key.exposure.filefracday, key.ccdid) if name != record.name]
-    different = {name: md5 for name in others if (md5 := file_md5(incoming.parent / name)) != record.md5}
+    claimants = rivals(incoming.parent, key.exposure.filefracday, key.ccdid)
+    different = {name: md5 for name in claimants if (md5 := file_md5(incoming.parent / name)) != record.md5}
     if not different:
         return record
-    archived = ARCHIVE / record.archive_path
-    held = file_md5(archived) if archived.exists() else None
-    if held == record.md5:
+    folder = (ARCHIVE / record.archive_path).parent
+    held = {file_md5(folder / name) for name in rivals(folder, key.exposure.filefracday, key.ccdid)}
+    if record.md5 in held:
         return record
     for name, md5 in different.items():
-        if md5 == held:
+        if md5 in held:
             return duplicate(record, name)
-    for name in different:
-        if name < record.name and _verdict(incoming.parent / name, record.night, camera, values).status == ACCEPTED:
+    for name in claimants[: claimants.index(record.name)]:
+        if name in different and _verdict(incoming.parent / name, record.night, camera, values).status == ACCEPTED:
             return duplicate(record, name)
     return record
 
@@ -169,6 +170,16 @@ def _keep_superseded(record: IngestRecord) -> None:
     if archived.exists() and (held := file_md5(archived)) != record.md5:
         key = IncomingKey(record.night, f"{record.name}.superseded-{held[:8]}")
         link_or_copy(archived, names.inside(ARCHIVE, names.path_of("setaside", key)))
+
+
+def _keep_what_the_accounts_set_aside(night: str, made: Manifest, records: list[IngestRecord]) -> None:
+    """Files fit by themselves that only the accounts set aside get their set-aside copy here."""
+    fit = {record.name for record in records if record.status == ACCEPTED}
+    for entry in made.entries:
+        name = entry.record.name
+        if entry.record.status == SET_ASIDE and name in fit:
+            path = names.path_of("setaside", IncomingKey(night, name))
+            link_or_copy(INCOMING / night / name, names.inside(ARCHIVE, path))
 
 
 def _record_of(night: str, name: str, size: int) -> IngestRecord | None:

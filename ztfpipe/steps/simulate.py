@@ -16,9 +16,12 @@ import pandas as pd
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
+from ztfpipe.model.keys import NightKey
 from ztfpipe.products.atomic import write_text
+from ztfpipe.products.plain import write_arrays, write_table
 from ztfpipe.products.raw import write_raw_ccd
-from ztfpipe.products.truth import write_truth_arrays, write_truth_table
+from ztfpipe.simulate.asteroids import known_asteroids
+from ztfpipe.simulate.calibrators import bright_stars, gaia_like, ps1_like
 from ztfpipe.simulate.detector import Shot
 from ztfpipe.simulate.frames import CcdFrames, bias_ccd, flat_ccd, sky_ccd
 from ztfpipe.simulate.headers import raw_name
@@ -38,13 +41,19 @@ class SentFile:
     md5: str
 
 
-def run_simulate(config_path: Path, night: str | None = None, jobs: int = 1, workspace: Path | None = None) -> int:
-    """`ztfpipe simulate [--night YYYYMMDD] [--config config.yaml] [--jobs N]`: simulate a night, return exit code 0.
+def run_simulate(
+    config_path: Path = Path("config.yaml"), night: str | None = None, jobs: int = 1, workspace: Path | None = None
+) -> int:
+    """`ztfpipe simulate [--night YYYYMMDD] [--config config.yaml] [--jobs N] [--workspace DIR]`: simulate a night.
 
-    workspace replaces that of the configuration. Raises BadSettings for a bad configuration, BadKey for a night or
-    field that cannot be observed, TryAgain when the disk is full.
+    Writes incoming/NIGHT/*.fits.fz and its sent.csv, calibrators/*.parquet and truth/NIGHT/* below the workspace.
+    Returns exit code 0. Raises BadSettings for a bad configuration, BadKey for a night or field that cannot be
+    observed, TryAgain when the disk is full.
     """
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    night = night or config.simulate.night.date
+    NightKey(night)
+    write_catalogs(config)
     simulate_night(config, night, jobs)
     return 0
 
@@ -72,6 +81,24 @@ def simulate_night(
             say(f"{night}: {len(sent)} of {len(tasks)} files, {said - started:.0f} s")
     write_text(incoming_folder(config, night) / SENT_LIST, _sent_list(sent))
     return sent
+
+
+def write_catalogs(config: Config) -> None:
+    """Write what other surveys know of the fields: `{gaia,ps1,tycho2}_<field>_c<CC>_q<Q>.parquet` per field and
+    quadrant, columns as in simulate/calibrators.py, and `known_asteroids.parquet`."""
+    camera, folder = Camera.load(config.camera), calibrators_folder(config)
+    makers = {"gaia": gaia_like, "ps1": ps1_like, "tycho2": bright_stars}
+    for field in config.simulate.night.fields:
+        for ccdid, qid in camera.quadrants():
+            for name, make in makers.items():
+                table = make(config.simulate, camera, field, ccdid, qid)
+                write_table(folder / f"{name}_{field:06d}_c{ccdid:02d}_q{qid}.parquet", table)
+    write_table(folder / "known_asteroids.parquet", known_asteroids(config.simulate, camera))
+
+
+def calibrators_folder(config: Config) -> Path:
+    """Where the catalogs of other surveys lie."""
+    return Path(config.workspace) / "calibrators"
 
 
 def incoming_folder(config: Config, night: str) -> Path:
@@ -110,9 +137,9 @@ def _make_file(task: Task) -> SentFile:
     arrays = {}
     for qid, truth in frames.truth.items():
         arrays[f"mask_q{qid}"], arrays[f"row_level_adu_q{qid}"] = truth.mask, truth.row_level_adu
-    write_truth_arrays(truth_folder(config, night) / f"{stem}_pixels.npz", arrays)
+    write_arrays(truth_folder(config, night) / f"{stem}_pixels.npz", arrays)
     for table_name, table in tables.items():
-        write_truth_table(truth_folder(config, night) / f"{stem}_{table_name}.parquet", table)
+        write_table(truth_folder(config, night) / f"{stem}_{table_name}.parquet", table)
     content = path.read_bytes()
     return SentFile(name, len(content), hashlib.md5(content, usedforsecurity=False).hexdigest())
 

@@ -67,10 +67,10 @@ def _choose(
 ) -> MasterChoice:
     tonight = CalibrationKey(rules.night, filter_code, ccdid, qid)
     used = tuple(frames[: rules.frames_max])
-    if len(frames) >= rules.frames_min and not lacks:
-        return MasterChoice(kind, filter_code, ccdid, qid, tonight, used, True, "")
-    reason = lacks or f"{len(frames)} {_NOUNS[kind]} frames of {rules.frames_min}"
     earlier = rules.previous(kind, tonight)
+    if len(frames) >= rules.frames_min and not lacks:
+        return MasterChoice(kind, filter_code, ccdid, qid, tonight, used, True, "", earlier)
+    reason = lacks or f"{len(frames)} {_NOUNS[kind]} frames of {rules.frames_min}"
     if earlier is None:
         note = f"{reason}; no earlier master within {rules.previous_nights} nights"
         return MasterChoice(kind, filter_code, ccdid, qid, None, used, False, note)

@@ -9,7 +9,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Ingest
 from ztfpipe.methods.detector.raw_quality import raw_quality
 from ztfpipe.model.identifiers import exposure_id, night_id
-from ztfpipe.model.incoming import Announcement, QuadrantFacts, RawFacts
+from ztfpipe.model.incoming import QuadrantFacts, RawFacts
 from ztfpipe.model.keys import RawKey
 from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE
 from ztfpipe.model.records import IngestRecord
@@ -23,7 +23,6 @@ def verdict(
     facts: RawFacts,
     key: RawKey | None,
     name_fault: str,
-    announced: Announcement | None,
     *,
     night: str,
     archive_path: str,
@@ -32,15 +31,15 @@ def verdict(
 ) -> IngestRecord:
     """Decide on a file sent, from facts alone.
 
-    key: from the file's name, None with `name_fault` saying why not. announced: its row in the list of files sent.
-    night: whose folder it came in. archive_path: where it goes if accepted. A fault of the file sets it aside; a fault
-    of one quadrant leaves that quadrant out, and sets the file aside when none is left.
+    key: from the file's name, None with `name_fault` saying why not. night: whose folder it came in. archive_path:
+    where it goes if accepted. A fault of the file sets it aside; a fault of one quadrant leaves that quadrant out, and
+    sets the file aside when none is left.
     """
     blank = IngestRecord(night, facts.name, SET_ASIDE, facts.md5, facts.size, {}, "", None, (), {}, {})
-    faults = [*_name_faults(key, name_fault, night, camera), *_delivery_faults(facts, announced), *facts.faults]
+    faults = [*_name_faults(key, name_fault, night, camera), *facts.faults]
     if key is None or not facts.quadrants:
         return set_aside(blank, faults)
-    blank = replace(blank, ccdid=key.ccdid, facts=_facts(facts))
+    blank = replace(blank, ccdid=key.ccdid, facts=_facts(facts, key))
     faults += range_faults(facts, key, camera, settings)
     faults += contradictions(facts, key, camera, settings)
     if faults:
@@ -67,18 +66,8 @@ def _name_faults(key: RawKey | None, name_fault: str, night: str, camera: Camera
     return faults
 
 
-def _delivery_faults(facts: RawFacts, announced: Announcement | None) -> list[str]:
-    if announced is None:
-        return []
-    if announced.size is not None and announced.size != facts.size:
-        return [f"{facts.size} bytes, but {announced.size} were sent"]
-    if announced.md5 is not None and announced.md5 != facts.md5:
-        return [f"md5 is {facts.md5}, but {announced.md5} was sent"]
-    return []
-
-
-def _facts(facts: RawFacts) -> dict[str, float | int | str | None]:
-    known = header_facts(facts)
+def _facts(facts: RawFacts, key: RawKey) -> dict[str, float | int | str | None]:
+    known = {"filefracday": key.exposure.filefracday, **header_facts(facts)}
     if isinstance(known["obsjd"], float):
         known["nid"], known["expid"] = night_id(known["obsjd"]), exposure_id(known["obsjd"])
     return known
