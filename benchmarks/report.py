@@ -49,8 +49,15 @@ def machine() -> str:
 
 
 def _commit() -> str:
-    ran = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return ran.stdout.strip() or "unknown"
+    """The commit measured, `-dirty` when any file but results and pages differs from it."""
+    commit = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "--", ".", ":!benchmarks/results", ":!docs")
+    return f"{commit or 'unknown'}{'-dirty' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    ran = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    return ran.stdout.strip()
 
 
 def write_table(kind: str) -> str:
