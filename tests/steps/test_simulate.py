@@ -100,6 +100,10 @@ def test_catalogs_of_other_surveys(night):
         assert len(list(folder.glob(f"{survey}_000473_c1?_q?.parquet"))) == 8
     assert len(read_table(folder / "gaia_000473_c10_q1.parquet")) > 10
     assert "epoch_jd" in read_table(folder / "known_asteroids.parquet")
+    fields = night / "truth" / "fields"
+    assert len(list(fields.glob("variables_000473_c1?_q?.parquet"))) == 8
+    assert len(list(fields.glob("transients_000473_c1?_q?.parquet"))) == 8
+    assert "identifier" in read_table(fields / "asteroids_000473.parquet")
 
 
 def test_the_same_bytes_whatever_the_number_of_processes(night, tmp_path):
