@@ -125,8 +125,10 @@ def _each(tasks: list[Task], jobs: int) -> Iterator[SentFile]:
     if jobs <= 1:
         yield from map(_make_file, tasks)
         return
-    # A fork would copy locks of numba's and BLAS's threads; a fresh interpreter costs a second, once.
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    # A fork of this process could copy locks held by its threads; the server has none and pays for the imports once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with context.Pool(jobs) as pool:
         yield from pool.imap(_make_file, tasks, chunksize=1)
 
 
