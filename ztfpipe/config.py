@@ -233,8 +233,10 @@ class SimulateStars(Section):
 class SimulateMoving(Section):
     """What moves: asteroids, near-Earth objects, satellites, aircraft."""
 
-    asteroids_per_square_degree: Annotated[float, Field(ge=0)] = 60.0
-    """Main-belt asteroids within the camera's footprint on the date, 15 < r < 21.3; near opposition about that many."""
+    asteroids_per_square_degree: Annotated[float, Field(ge=0)] = 100.0
+    """Main-belt asteroids of 15 < r < 21.3 in a field on the ecliptic on the date; near opposition about that many."""
+    asteroid_latitude_deg: Positive = 10.0
+    """Ecliptic latitude over which their density falls by a factor e."""
     near_earth_objects: Annotated[int, Field(ge=0)] = 2
     """Near-Earth objects within the footprint of each field on the date."""
     known_fraction: Fraction = 0.8

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
+from astropy.wcs import WCS
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
@@ -23,6 +25,7 @@ NIGHT = "20180325"
 SMALL = {
     "night": {"biases": 1, "flats": 1, "filters": ["zr"], "fields": [473], "visits": 1},
     "stars": {"stars_per_square_degree": 3000.0},
+    "moving": {"asteroids_per_square_degree": 5.0, "near_earth_objects": 0},
 }
 
 
@@ -94,12 +97,32 @@ def test_truth_tables_of_a_look_at_the_sky(night):
         assert image[y - 2 : y + 3, x - 2 : x + 3].max() > np.median(image) + 10 * sigma
 
 
+def test_header_and_sky_have_the_same_orientation(night):
+    """What the header commands and where stars fall differ by the telescope's errors, not by a flip or a turn."""
+    stem = next(row["name"] for row in sent(night) if row["name"].endswith("_c11_o.fits.fz")).removesuffix(".fits.fz")
+    stars = read_table(night / "truth" / NIGHT / f"{stem}_stars.parquet")
+    for qid in (1, 2, 3, 4):
+        raw = read_raw_quadrant(night / "incoming" / NIGHT / f"{stem}.fits.fz", Camera.load("mini"), 11, qid)
+        words = {word: card[0] for word, card in raw.header.items()}
+        wcs = WCS(fits.Header({word: value for word, value in words.items() if word.startswith(("C", "WCSAXES"))}))
+        mine = stars[stars.qid == qid]
+        x, y = wcs.all_world2pix(mine.ra_deg, mine.dec_deg, 0)
+        for commanded, actual in ((x, mine.x_px), (y, mine.y_px)):
+            # Pointing errors of 25 arcsec rms and a CCD 3 px off its place; scale and rotation within some 1e-3.
+            assert abs(np.median(actual - commanded)) < 120
+            assert np.polyfit(commanded, actual, 1)[0] == pytest.approx(1.0, abs=0.01)
+
+
 def test_catalogs_of_other_surveys(night):
     folder = night / "calibrators"
     for survey in ("gaia", "ps1", "tycho2"):
         assert len(list(folder.glob(f"{survey}_000473_c1?_q?.parquet"))) == 8
     assert len(read_table(folder / "gaia_000473_c10_q1.parquet")) > 10
     assert "epoch_jd" in read_table(folder / "known_asteroids.parquet")
+    fields = night / "truth" / "fields"
+    assert len(list(fields.glob("variables_000473_c1?_q?.parquet"))) == 8
+    assert len(list(fields.glob("transients_000473_c1?_q?.parquet"))) == 8
+    assert "identifier" in read_table(fields / "asteroids_000473.parquet")
 
 
 def test_the_same_bytes_whatever_the_number_of_processes(night, tmp_path):

@@ -24,13 +24,20 @@ from ztfpipe.products.raw import write_raw_ccd
 from ztfpipe.simulate.asteroids import known_asteroids
 from ztfpipe.simulate.calibrators import bright_stars, gaia_like, ps1_like
 from ztfpipe.simulate.detector import Shot
+from ztfpipe.simulate.field_truth import asteroid_orbits, transient_events, variable_stars
 from ztfpipe.simulate.frames import CcdFrames, bias_ccd, flat_ccd, sky_ccd
 from ztfpipe.simulate.headers import raw_name
-from ztfpipe.simulate.night import ExposurePlan, plan_night
+from ztfpipe.simulate.night import ExposurePlan, night_start_jd, plan_night
 from ztfpipe.simulate.observe import scene
 
 SENT_LIST = "sent.csv"
 PROGRESS_EVERY_S = 5.0
+# Catalog of a survey: its maker, its identifier, and its own names of our columns.
+_SURVEYS = {
+    "gaia": (gaia_like, "source_id", {}),
+    "ps1": (ps1_like, "objid", PS1_COLUMNS),
+    "tycho2": (bright_stars, "identifier", {}),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def run_simulate(
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
     night = night or config.simulate.night.date
     NightKey(night)
-    write_catalogs(config)
+    write_catalogs(config, night)
     simulate_night(config, night, jobs)
     return 0
 
@@ -84,24 +91,28 @@ def simulate_night(
     return sent
 
 
-def write_catalogs(config: Config) -> None:
-    """Write what other surveys know of the fields: `{gaia,ps1,tycho2}/field<field>.parquet`, columns as in the surveys'
-    own tables, and `known_asteroids.parquet`. A source that two quadrants share stands there once."""
-    camera, folder = Camera.load(config.camera), calibrators_folder(config)
-    makers = {"gaia": (gaia_like, "source_id"), "ps1": (ps1_like, "objid"), "tycho2": (bright_stars, "identifier")}
-    for field in config.simulate.night.fields:
-        for name, (make, identifier) in makers.items():
-            parts = [make(config.simulate, camera, field, ccdid, qid) for ccdid, qid in camera.quadrants()]
+def write_catalogs(config: Config, night: str | None = None) -> None:
+    """Write what other surveys know of the fields, and what is true of them beyond single exposures.
+
+    calibrators/: `{gaia,ps1,tycho2}/field<field>.parquet`, columns as in the surveys' own tables, a source that two
+    quadrants share once, and `known_asteroids.parquet`. truth/fields/: `{variables,transients}_<field>_c<CC>_q<Q>.parquet`
+    and `asteroids_<field>.parquet`, columns as in simulate/field_truth.py; transients are those around `night`.
+    """
+    settings, camera = config.simulate, Camera.load(config.camera)
+    known, true = Path(config.workspace) / "calibrators", Path(config.workspace) / "truth" / "fields"
+    jd = night_start_jd(night or settings.night.date)
+    for field in settings.night.fields:
+        for name, (make, identifier, names) in _SURVEYS.items():
+            parts = [make(settings, camera, field, ccdid, qid) for ccdid, qid in camera.quadrants()]
             table = pd.concat(parts, ignore_index=True).drop_duplicates(identifier, ignore_index=True)
-            if name == "ps1":
-                table = table.rename(columns=PS1_COLUMNS)
-            write_table(folder / name / f"field{field:06d}.parquet", table)
-    write_table(folder / "known_asteroids.parquet", known_asteroids(config.simulate, camera))
-
-
-def calibrators_folder(config: Config) -> Path:
-    """Where the catalogs of other surveys lie."""
-    return Path(config.workspace) / "calibrators"
+            write_table(known / name / f"field{field:06d}.parquet", table.rename(columns=names))
+        for ccdid, qid in camera.quadrants():
+            place = (settings, camera, field, ccdid, qid)
+            tile = f"{field:06d}_c{ccdid:02d}_q{qid}.parquet"
+            write_table(true / f"variables_{tile}", variable_stars(*place))
+            write_table(true / f"transients_{tile}", transient_events(*place, jd))
+        write_table(true / f"asteroids_{field:06d}.parquet", asteroid_orbits(settings, camera, field))
+    write_table(known / "known_asteroids.parquet", known_asteroids(settings, camera))
 
 
 def incoming_folder(config: Config, night: str) -> Path:
@@ -122,8 +133,10 @@ def _each(tasks: list[Task], jobs: int) -> Iterator[SentFile]:
     if jobs <= 1:
         yield from map(_make_file, tasks)
         return
-    # A fork would copy locks of numba's and BLAS's threads; a fresh interpreter costs a second, once.
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    # A fork of this process could copy locks held by its threads; the server has none and pays for the imports once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with context.Pool(jobs) as pool:
         yield from pool.imap(_make_file, tasks, chunksize=1)
 
 
