@@ -1,7 +1,7 @@
 """The one validated settings model: every scientific choice of config.yaml, section by section.
 
 A section has the name of its pipeline. Its content, the camera and the recipe's version are written to
-`settings/<section>.json` beside the archive (see steps/settings.py); that file, not config.yaml, is what steps read
+`settings/<section>.json` beside the archive (see products/settings.py); that file, not config.yaml, is what steps read
 and what Snakemake compares, so that changing one section re-makes what depends on it and nothing else.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ztfpipe.errors import BadSettings
 
@@ -53,18 +53,145 @@ class Calibration(Section):
     """Trimming of the stack, in units of the robust percentile sigma of the pixel."""
     previous_master_nights: Annotated[int, Field(ge=0)] = 14
     """With too few frames, a master up to this many nights old is used instead."""
-    noisy_factor: Positive = 2.0
-    """A pixel is noisy when its untrimmed scatter is this many times the quadrant's."""
+    noisy_factor: Annotated[float, Field(gt=1)] = 2.0
+    """A pixel is noisy when it has at least this many times the noise of the quadrant's typical pixel."""
+    noisy_false_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.04
+    """Wanted fraction of good pixels among those called noisy; sets the threshold on the measured scatter."""
     dead_response_max: Fraction = 0.2
     """A pixel is dead below this response in the flat."""
     low_response_max: Fraction = 0.6
     """Low responsivity: between dead and this."""
     high_response_min: Annotated[float, Field(ge=1)] = 1.4
     """High responsivity: above this."""
+    bias_level_adu: tuple[float, float] = (-50.0, 50.0)
+    """Allowed level of a bias exposure above its overscan [DN]; others are left out."""
     flat_level_adu: tuple[float, float] = (2000.0, 45000.0)
     """Allowed median level of a flat exposure above bias [DN]; others are left out."""
+    frame_noise_max: Annotated[float, Field(gt=1)] = 1.5
+    """A frame whose pixels scatter this many times more than those of the median frame is left out."""
     master_change_sigma: Positive = 5.0
     """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
+
+
+class Calibrators(Section):
+    """Calibrator and context catalogs of the science pipeline: where they come from, and who may calibrate."""
+
+    gaia: str = "network"
+    """`network`, or the path of a local copy: a Parquet file, a folder of them, or a HATS catalog."""
+    ps1: str = "network"
+    bright: str = "network"
+    gaia_columns: dict[str, str] = {}
+    """Names of a local copy's columns where they differ from those of the survey's own tables: ours to theirs."""
+    ps1_columns: dict[str, str] = {}
+    bright_columns: dict[str, str] = {}
+    cache: str = "../calibrators"
+    """Folder that keeps the network's answers, from the archive."""
+    border_arcmin: Annotated[float, Field(ge=0)] = 2.0
+    """Border around a quadrant for pointing errors; system paper 3.5.1."""
+    bright_border_arcmin: Annotated[float, Field(ge=0)] = 8.0
+    """Border of the bright-star table: the border above and the 6.1 arcmin radius of the halos of mask bit 12."""
+    bright_v_max_mag: float = 11.5
+    """Faintest bright star kept; Tycho-2 is complete to V 11. Halos need V 6.5, ghosts more."""
+    g_mag_range: tuple[float, float] = (12.0, 18.0)
+    """Gaia G of astrometric calibrators; system paper 3.5.1."""
+    position_error_max_mas: Positive = 3.0
+    """Largest position error of a calibrator: a tenth of the floor that turbulence leaves; galaxies exceed it."""
+    ruwe_max: Positive = 1.4
+    """Largest ruwe of a calibrator: above, the source is probably double (Lindegren et al. 2021)."""
+    bands: tuple[Literal["g", "r", "i", "z"], ...] = ("r", "g", "i")
+    """Bands in which a photometric calibrator must be good; neighbours are judged in the first."""
+    ps1_mag_range: tuple[float, float] = (14.0, 20.0)
+    """PS1 saturates at 12 to 14 (Chambers et al. 2016); beyond 20 the image's own noise leaves no weight."""
+    ps1_error_max_mag: Positive = 0.03
+    """Largest error of a mean magnitude."""
+    ps1_detections_min: Annotated[int, Field(ge=1)] = 6
+    """Fewest single-epoch detections in all bands together: without several no scatter can be told."""
+    stable_floor_mag: Positive = 0.03
+    """Scatter of single epochs of constant bright stars, from zero points and flat fields (Magnier et al. 2020)."""
+    stable_factor: Positive = 2.0
+    """Scatter allowed in units of the expected one: single-epoch errors are uncertain by tens of per cent."""
+    star_score_min: Fraction = 0.83
+    """Least star/galaxy score: the threshold of Tachibana & Miller 2018 for one galaxy in 200 taken for a star."""
+    isolation_arcsec: Positive = 6.0
+    """No neighbour within this radius: three pixels beyond the FWHM, where a fit still parts stars well."""
+    isolation_contrast_mag: float = 3.0
+    """... that is brighter than the calibrator plus this."""
+
+
+class Science(Section):
+    """Science images: calibrated pixels, masks, astrometry, PSF, catalogs, photometry."""
+
+    bad_pixels_max: Fraction = 0.9
+    """A quadrant with a larger fraction of saturated or bad pixels is not looked at further."""
+    saturation_margin_adu: Annotated[float, Field(ge=0)] = 300.0
+    """How far below the tabulated saturation level a clipped pixel may lie [DN]: bias structure and the table's error."""
+    fringe_correction: bool = True
+    """Whether i-band fringes are taken out where there is a template."""
+    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 15
+    """Width of the smooth background under the fringes, in blocks of the template."""
+    background_mesh_px: Annotated[int, Field(ge=16)] = 128
+    """Mesh of the background [px]: larger than haloes of ordinary stars, smaller than the sky's gradients."""
+    first_threshold: Positive = 8.0
+    """Significance of the first detections, from which seeing, astrometry and PSF are found."""
+    ray_threshold: Positive = 4.5
+    """Significance of a cosmic ray's sharpness beyond any blend of stars."""
+    track_threshold: Positive = 8.0
+    """Least significance of a satellite or aircraft track."""
+    track_length_min_px: Positive = 150.0
+    """Shorter trails may be asteroids and are not masked."""
+    astrometric_mag: tuple[float, float] = (12.0, 18.0)
+    """Gaia G of the calibrators; system paper 3.5.1."""
+    pointing_error_max_arcsec: Positive = 180.0
+    rotation_error_max_deg: Positive = 0.5
+    """How far the commanded pointing and orientation may be off."""
+    turbulence_mas: Annotated[float, Field(ge=0)] = 25.0
+    """Error per axis that no polynomial takes out: smooth turbulence in 30 s."""
+    match_radius_arcsec: Positive = 1.0
+    """Of the final match with calibrators; half a seeing disc."""
+    psf_radius_px: Annotated[int, Field(ge=6)] = 12
+    """Half-width of the PSF's stamp."""
+    psf_order: Annotated[int, Field(ge=0, le=3)] = 3
+    """Highest order of the PSF's variation; few stars lower it."""
+    detection_threshold: Positive = 4.5
+    """Matched-filter significance of a detection in either pass."""
+    catalog_snr_min: Positive = 4.7
+    """Flux over uncertainty of the faintest source kept."""
+    edge_px: Annotated[int, Field(ge=0)] = 5
+    """Sources nearer to an edge carry flags -1."""
+    photometric_mag: tuple[float, float] = (13.0, 19.0)
+    """PS1 magnitudes of the calibrators in the filter of the image."""
+    photometric_snr_min: Positive = 10.0
+    """S/N of detections that calibrate."""
+    aperture_diameters_px: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
+    """Fixed apertures: FIXAPERS of the archive's headers."""
+    aperture_threshold_sigma: Positive = 1.5
+    aperture_pixels_min: Annotated[int, Field(ge=1)] = 5
+    """Detection of the aperture catalog: that many joined pixels above this many sigma of the smoothed image."""
+    halo_mag: float = 6.5
+    halo_radius_arcsec: Positive = 368.0
+    """Haloes are circles of this radius about stars this bright (V); the archive's masks."""
+    cloud_structure_max_mag: Positive = 0.04
+    """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
+    calibrators: Calibrators = Calibrators()
+
+
+def _every_filter(sizes: dict[str, float]) -> dict[str, float]:
+    if set(sizes) != {"zg", "zr", "zi"}:
+        raise ValueError("a number for each of zg, zr and zi is needed")
+    return sizes
+
+
+ByFilter = Annotated[dict[str, float], AfterValidator(_every_filter)]
+"""A number for each filter."""
+
+
+class Quality(Section):
+    """The night's report and its pictures."""
+
+    picture_pixels: Annotated[int, Field(ge=100, le=4000)] = 900
+    """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
+    stretch_percent: tuple[float, float] = (1.0, 99.0)
+    """Percentiles of the pixels shown as black and white."""
 
 
 class SimulateStars(Section):
@@ -106,8 +233,10 @@ class SimulateStars(Section):
 class SimulateMoving(Section):
     """What moves: asteroids, near-Earth objects, satellites, aircraft."""
 
-    asteroids_per_square_degree: Annotated[float, Field(ge=0)] = 60.0
-    """Main-belt asteroids within the camera's footprint on the date, 15 < r < 21.3; near opposition about that many."""
+    asteroids_per_square_degree: Annotated[float, Field(ge=0)] = 100.0
+    """Main-belt asteroids of 15 < r < 21.3 in a field on the ecliptic on the date; near opposition about that many."""
+    asteroid_latitude_deg: Positive = 10.0
+    """Ecliptic latitude over which their density falls by a factor e."""
     near_earth_objects: Annotated[int, Field(ge=0)] = 2
     """Near-Earth objects within the footprint of each field on the date."""
     known_fraction: Fraction = 0.8
@@ -137,7 +266,7 @@ class SimulateOptics(Section):
     """Swirl 3.6 deg from the axis."""
     pattern_mas: Annotated[float, Field(ge=0)] = 130.0
     """RMS per axis of a smooth fixed pattern over each quadrant; real headers have 140 mas of terms beyond linear."""
-    refraction_colour_nm_per_mag: dict[str, float] = {"zg": 7.0, "zr": 3.0, "zi": 1.5}
+    refraction_colour_nm_per_mag: ByFilter = {"zg": 7.0, "zr": 3.0, "zi": 1.5}
     """Change of effective wavelength per magnitude of g - r, by filter, from integrals over stellar spectra."""
     turbulence_mas: tuple[float, float] = (25.0, 32.0)
     """Range of the RMS per axis of the smooth displacement field of a 30 s exposure; falls with the root of time."""
@@ -160,7 +289,7 @@ class SimulateWeather(Section):
     """RMS of the quadrants' zero points about the filter's; the archive's thresholds scatter as much."""
     zero_point_airmass: Positive = 1.2
     """Airmass at which the camera's reference zero points hold."""
-    colour_term: dict[str, float] = {"zg": -0.055, "zr": 0.110, "zi": 0.150}
+    colour_term: ByFilter = {"zg": -0.055, "zr": 0.110, "zi": 0.150}
     """m_PS1 - m_inst per magnitude of the filter's colour: real headers of 2025 and the archive's accepted ranges."""
     colour_term_scatter: Annotated[float, Field(ge=0)] = 0.012
     """RMS of the quadrants' colour terms: two detector coatings."""
@@ -178,11 +307,11 @@ class SimulateWeather(Section):
     """RMS of a cloud's structure relative to its grey extinction."""
     cloud_scale_arcmin: Positive = 5.0
     """Correlation length (Gaussian sigma) of that structure, and half and twice it."""
-    dark_sky_mag: dict[str, float] = {"zg": 21.7, "zr": 20.9, "zi": 19.9}
+    dark_sky_mag: ByFilter = {"zg": 21.7, "zr": 20.9, "zi": 19.9}
     """Sky at the zenith without Moon [mag per square arcsec]; from sky levels and zero points of real headers."""
     sky_gradient: Annotated[float, Field(ge=0)] = 0.02
     """RMS relative change of the sky from centre to edge of a quadrant, per axis; a third of it in second order."""
-    fringe_fraction: dict[str, float] = {"zi": 0.015}
+    fringe_fraction: ByFilter = {"zg": 0.0, "zr": 0.0, "zi": 0.015}
     """Peak amplitude of fringes relative to the sky, by filter."""
 
 
@@ -194,7 +323,11 @@ class SimulateNight(Section):
     biases: Annotated[int, Field(ge=0)] = 22
     flats: Annotated[int, Field(ge=0)] = 22
     """Screen flats per filter."""
-    flat_exposure_s: dict[str, Positive] = {"zg": 20.0, "zr": 15.0, "zi": 15.0}
+    flat_exposure_s: Annotated[dict[str, Positive], AfterValidator(_every_filter)] = {
+        "zg": 20.0,
+        "zr": 15.0,
+        "zi": 15.0,
+    }
     """Exposure time of the screen flats, by filter."""
     fields: tuple[int, ...] = (473, 1467)
     """Survey fields; these two culminate at midnight on the date, on the ecliptic."""
@@ -362,10 +495,12 @@ class Config(Section):
     """Folder that holds `incoming/`, `archive/`, `settings/` and `ledger/`."""
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
+    science: Science = Science()
+    quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "quality": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Simulate
@@ -29,7 +30,8 @@ def test_they_are_in_the_field_on_the_date():
     room = np.where(seen.near_earth[own], 0.8, 0.02)
     assert np.all(np.abs(east) < half[0] + room)
     assert np.all(np.abs(north) < half[1] + room)
-    expected = 300 * 4 * half[0] * half[1]
+    latitude = SkyCoord(plan.object_ra_deg, plan.object_dec_deg, unit="deg").barycentricmeanecliptic.lat.deg
+    expected = 300 * np.exp(-abs(latitude) / 10) * 4 * half[0] * half[1]
     assert (~seen.near_earth[own]).sum() == pytest.approx(expected, abs=4 * expected**0.5)
     assert seen.near_earth[own].sum() == 4
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -18,6 +18,7 @@ from ztfpipe.errors import BadFile
 from ztfpipe.model.images import Cards
 from ztfpipe.products import fits_blocks
 from ztfpipe.products.atomic import atomic_write, machine_faults, write_bytes
+from ztfpipe.products.rice import CfitsioException
 
 __all__ = [
     "ImageExtension",
@@ -38,10 +39,15 @@ _STRUCTURAL = frozenset(
     [
         *["SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", "EXTEND", "BSCALE", "BZERO", "BLANK"],
         *["TFIELDS", "THEAP", "LONGSTRN", "INHERIT", "CHECKSUM", "DATASUM", "ZHECKSUM", "ZDATASUM"],
-        *["COMMENT", "HISTORY"],
+        *["ZIMAGE", "ZTENSION", "ZSIMPLE", "ZEXTEND", "ZBITPIX", "ZNAXIS", "ZPCOUNT", "ZGCOUNT", "ZCMPTYPE", "ZBLANK"],
+        *["ZQUANTIZ", "ZDITHER0", "ZMASKCMP", "ZBLOCKED", "COMMENT", "HISTORY"],
     ]
 )
-_NUMBERED = ("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP")
+_TILE_PIXELS = 3072
+_NUMBERED = (
+    *("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP"),
+    *("ZNAXIS", "ZTILE", "ZNAME", "ZVAL"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,13 @@ def write_image(path: str | Path, array: NDArray[Any], header: Cards) -> None:
 
 
 def write_images(path: str | Path, header: Cards, extensions: Sequence[ImageExtension]) -> None:
-    """Write a primary HDU without data and one image extension each, Rice-compressed row by row where asked."""
+    """Write a primary HDU without data and one image extension each, Rice-compressed where asked."""
     hdus: list[Any] = [fits.PrimaryHDU(header=header_of(header))]
     for extension in extensions:
         own = header_of({"EXTNAME": (extension.name, "name of this extension"), **extension.header})
         array = np.ascontiguousarray(extension.array)
         if extension.rice:
-            hdus.append(fits.CompImageHDU(array, own, compression_type="RICE_1"))
+            hdus.append(fits.CompImageHDU(array, own, compression_type="RICE_1", tile_shape=_tile(array.shape)))
         else:
             hdus.append(fits.ImageHDU(array, own))
     write_hdus(path, hdus)
@@ -84,12 +90,13 @@ def write_table(
     units: Mapping[str, str] | None = None,
 ) -> None:
     """Write a primary HDU with `header` and a binary table called `name` with these columns (zero rows allowed)."""
-    units = units or {}
-    table = np.rec.fromarrays(list(columns.values()), names=list(columns)) if columns else np.recarray(0, dtype=[])
+    rows = len(next(iter(columns.values()), ()))
+    table = np.empty(rows, dtype=[(column, values.dtype, values.shape[1:]) for column, values in columns.items()])
+    for column, values in columns.items():
+        table[column] = values
     hdu = fits.BinTableHDU(table, name=name)
-    for column in columns:
-        if column in units:
-            hdu.columns[column].unit = units[column]
+    for column, unit in (units or {}).items():
+        hdu.columns[column].unit = unit
     write_hdus(path, [fits.PrimaryHDU(header=header_of(header)), hdu])
 
 
@@ -130,18 +137,30 @@ def read_table(path: str | Path, hdu: int = 1) -> tuple[dict[str, NDArray[Any]],
         return {name: native(unit.data[name]) for name in unit.columns.names}, cards_of(hdus[0].header)
 
 
-@contextmanager
-def opened(path: str | Path) -> Iterator[fits.HDUList]:
-    """An open FITS file; BadFile when it cannot be read as one, TryAgain when the machine fails."""
+@contextlib.contextmanager
+def opened(path: str | Path, source: BinaryIO | None = None) -> Iterator[fits.HDUList]:
+    """An open FITS file, or its bytes (`source`).
+
+    Raises BadFile when it cannot be read as one, TryAgain when the machine fails. Only reading belongs in the body:
+    what it raises is taken for a fault of the file.
+    """
     with machine_faults(path), warnings.catch_warnings():
         # A file that astropy has to guess at is a bad file: its warnings become the reason.
         warnings.simplefilter("error", fits.verify.VerifyWarning)
         warnings.filterwarnings("error", message=".*truncated.*")
         try:
-            # Not mapped: a mapped file that shrinks while it is read ends the process.
-            with fits.open(path, mode="readonly", memmap=False) as hdus:
-                yield hdus
-        except (fits.VerifyError, fits.verify.VerifyWarning, UserWarning, TypeError, ValueError, EOFError) as error:
+            with contextlib.ExitStack() as stack:
+                stream = stack.enter_context(Path(path).open("rb")) if source is None else source
+                # Not mapped: a mapped file that shrinks while it is read ends the process.
+                yield stack.enter_context(fits.open(stream, mode="readonly", memmap=False))
+        except (
+            fits.VerifyError,
+            fits.verify.VerifyWarning,
+            UserWarning,
+            CfitsioException,
+            TypeError,
+            ValueError,
+        ) as error:
             raise BadFile(path, f"not readable as FITS: {_one_line(error)}") from error
         except OSError as error:
             if error.errno is None:
@@ -163,9 +182,16 @@ def cards_of(header: fits.Header) -> Cards:
         keyword = card.keyword
         if not keyword or keyword in _STRUCTURAL or (keyword.startswith(_NUMBERED) and keyword[-1].isdigit()):
             continue
-        value = None if isinstance(card.value, fits.card.Undefined) else card.value
-        cards.setdefault(keyword, (value, card.comment))
+        cards.setdefault(keyword, _value_and_comment(card))
     return cards
+
+
+def _value_and_comment(card: fits.Card) -> tuple[Any, str]:
+    """None for a card without a value, and for one that holds none of the standard, such as NaN."""
+    try:
+        return (None if isinstance(card.value, fits.card.Undefined) else card.value), card.comment
+    except fits.VerifyError:
+        return None, ""
 
 
 def header_of(cards: Cards) -> fits.Header:
@@ -174,6 +200,11 @@ def header_of(cards: Cards) -> fits.Header:
     for keyword, (value, comment) in cards.items():
         header.append((keyword, value, comment), end=True)
     return header
+
+
+def _tile(shape: tuple[int, int]) -> tuple[int, int]:
+    """Whole rows of at least some 3000 pixels in all: a tile for each short row of an overscan is slow to read."""
+    return min(shape[0], max(1, _TILE_PIXELS // shape[1])), shape[1]
 
 
 def _hdu(path: str | Path, hdus: fits.HDUList, index: int) -> Any:

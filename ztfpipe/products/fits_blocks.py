@@ -6,7 +6,9 @@ whole HDU whose CHECKSUM card is right is all ones.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -28,6 +30,25 @@ class HduBlocks:
     """The value field of each keyword as text, quotes and comment removed; the first of a repeated keyword holds."""
 
 
+class FileBytes:
+    """The bytes of an open file by slices, each read when it is asked for."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._size = os.fstat(stream.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        self._stream.seek(start)
+        return self._stream.read(max(0, stop - start))
+
+
+Content = bytes | bytearray | memoryview | FileBytes
+
+
 class BrokenBlocks(Exception):
     """The bytes are not a whole FITS HDU; `whole` HDUs before it are."""
 
@@ -36,7 +57,7 @@ class BrokenBlocks(Exception):
         super().__init__(reason)
 
 
-def scan(content: bytes | memoryview) -> list[HduBlocks]:
+def scan(content: Content) -> list[HduBlocks]:
     """Extents of all HDUs of a FITS file. BrokenBlocks, with the whole HDUs before, where it stops being one."""
     hdus: list[HduBlocks] = []
     offset = 0
@@ -52,7 +73,7 @@ def scan(content: bytes | memoryview) -> list[HduBlocks]:
     return hdus
 
 
-def _scan_hdu(content: bytes | memoryview, start: int) -> HduBlocks:
+def _scan_hdu(content: Content, start: int) -> HduBlocks:
     keywords: dict[str, str] = {}
     offset = start
     for _ in range(_HEADER_BLOCKS_MAX):

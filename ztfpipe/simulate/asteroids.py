@@ -107,15 +107,18 @@ def population(settings: Simulate, camera: Camera, field: int) -> Population:
     sizes = settings.moving
     rng = stream(settings.sky_seed, "asteroids", field)
     half_east, half_north = camera_box_deg(camera)
-    belt = rng.poisson(sizes.asteroids_per_square_degree * 4 * half_east * half_north)
+    centre = camera.field(field)
+    direction = unit_vectors(centre.ra_deg, centre.dec_deg)
+    latitude_deg = abs(np.degrees(np.arcsin(direction @ ecliptic_axes()[2])))
+    density = sizes.asteroids_per_square_degree * np.exp(-latitude_deg / sizes.asteroid_latitude_deg)
+    belt = rng.poisson(density * 4 * half_east * half_north)
     belt = belt if settings.on("asteroids") else 0
     near = sizes.near_earth_objects if settings.on("near_earth_objects") else 0
     n = belt + near
     jd_utc = night_start_jd(settings.night.date) + POPULATION_HOUR / 24
     here = observer(jd_utc, camera.observatory)
-    centre = camera.field(field)
     box = rng.uniform(-1, 1, (2, n)) * [[half_east], [half_north]]
-    directions = from_gnomonic(box[0], box[1], unit_vectors(centre.ra_deg, centre.dec_deg))
+    directions = from_gnomonic(box[0], box[1], direction)
     near_earth = np.arange(n) >= belt
     positions, velocities = np.empty((n, 3)), np.empty((n, 3))
     for k in range(n):

@@ -152,7 +152,7 @@ def _draw_star_colours(rng: np.random.Generator, r_mag: Floats) -> tuple[Floats,
     return g_r, r_i + np.where(red, 0.35 * np.exp(0.5 * normal[2]), 0.0)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _star_tile(seed: int, sizes_json: str, off: frozenset[str], tile: Tile) -> StarCatalog:
     sizes = SimulateStars.model_validate_json(sizes_json)
     rng = stream(seed, "stars", tile.number)
@@ -182,7 +182,7 @@ def _star_tile(seed: int, sizes_json: str, off: frozenset[str], tile: Tile) -> S
     )  # fmt: skip
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _galaxy_tile(seed: int, sizes_json: str, off: frozenset[str], tile: Tile) -> GalaxyCatalog:
     sizes = SimulateStars.model_validate_json(sizes_json)
     rng = stream(seed, "galaxies", tile.number)

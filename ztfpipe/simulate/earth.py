@@ -68,7 +68,8 @@ def observer_position_au(jd_utc: float, site: Observatory) -> Floats:
 def airmass_at(cos_zenith: Floats | float) -> Floats:
     """Airmass of a cosine of the true zenith distance: Kasten & Young 1989, which stays finite at the horizon."""
     altitude = np.degrees(np.arcsin(np.clip(cos_zenith, 0.0, 1.0)))
-    return 1 / (np.clip(cos_zenith, 0.0, 1.0) + 0.50572 * (altitude + 6.07995) ** -1.6364)
+    slant = 1 / (np.clip(cos_zenith, 0.0, 1.0) + 0.50572 * (altitude + 6.07995) ** -1.6364)
+    return np.maximum(slant, 1.0)
 
 
 def horizontal(vector: Floats, jd_utc: float, site: Observatory) -> tuple[float, float]:

@@ -160,7 +160,7 @@ def sky_light(
     level_e = dark_e * (1 + truth.moon_over_dark)
     own = stream(settings.noise_seed, "gradient", int(plan.key.filefracday), rcid).standard_normal(5)
     gradient = truth.gradient + 0.3 * own * np.abs(truth.gradient)
-    fringe = settings.weather.fringe_fraction.get(plan.key.filter, 0.0) if settings.on("fringes") else 0.0
+    fringe = settings.weather.fringe_fraction[plan.key.filter] if settings.on("fringes") else 0.0
     hours = (plan.mid_jd - 2457388.5) * 24
     return SkyLight(
         level_e=level_e * np.concatenate([[1.0], gradient]),
