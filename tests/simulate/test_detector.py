@@ -10,7 +10,7 @@ from scipy.ndimage import label
 from ztfpipe.config import SimulateDetector
 from ztfpipe.simulate import detector_nb
 from ztfpipe.simulate.detector import add_cosmic_rays, add_crosstalk, count_photons, full_well_e, in_read_order
-from ztfpipe.simulate.frames import bias_ccd
+from ztfpipe.simulate.frames import COSMIC, bias_ccd, sky_ccd
 
 
 @pytest.mark.parametrize("mean", [0.5, 12.0, 60.0, 3000.0])
@@ -27,6 +27,17 @@ def test_photon_counts_follow_poisson(mean):
     variance = mean + (1 / 12 if mean > 40 else 0)
     assert counts.var(dtype=float) == pytest.approx(variance, abs=4.5 * np.sqrt((2 * mean**2 + mean) / n) + 0.02)
     assert stats.skew(counts.ravel().astype(float)) == pytest.approx(mean**-0.5, abs=4.5 * np.sqrt(6 / n) + 0.05 / mean)
+
+
+def test_shot_noise_kernel_against_a_slow_twin():
+    rng = np.random.default_rng(3)
+    mean, z = rng.uniform(0, 200, (4, 5)).astype(np.float32), rng.standard_normal((4, 5)).astype(np.float32)
+    out = np.empty_like(mean)
+    detector_nb.shot_noise(mean, z, out)
+    expected = np.maximum(0, np.rint(mean + np.sqrt(mean) * z + (z.astype(float) ** 2 - 1) / 6))
+    # float32 may round a value within 1e-5 of a half to the other side.
+    assert np.abs(out - expected).max() <= 1
+    assert (out == expected).mean() > 0.9
 
 
 def test_no_light_gives_no_photons():
@@ -151,6 +162,21 @@ def test_full_well_reads_as_the_saturation_level(make_shot, mini):
     assert out[0] == pytest.approx(amplifier.saturation_adu, abs=0.05)
     linear = make_shot(SimulateDetector.quiet())
     assert full_well_e(linear, 1) == pytest.approx(amplifier.saturation_adu * amplifier.gain_e_per_adu)
+
+
+def test_one_effect_switched_off_leaves_the_draws_of_the_others(make_shot, build, mini):
+    scenes = dict.fromkeys(mini.qids, build.scene(level_e=500.0))
+    common = {"cosmic_rays_per_px_s": 1e-6, "bias_jump_adu": 2.0, "bias_level_adu": 1000.0}
+    masks, levels = [], []
+    for switches in ({}, {"shot_noise": True}, {"read_noise": True, "overscan_wave_adu": 0.0}):
+        truth = sky_ccd(make_shot(SimulateDetector.quiet(**common, **switches), "o", "zg", 30.0), scenes).truth[2]
+        masks.append(truth.mask & COSMIC)
+        levels.append(truth.row_level_adu)
+    assert masks[0].any()
+    assert np.array_equal(masks[0], masks[1])
+    assert np.array_equal(masks[0], masks[2])
+    assert np.array_equal(levels[0], levels[1])
+    assert np.array_equal(levels[0], levels[2])
 
 
 def test_noise_depends_on_the_exposure_and_quadrant_alone(make_shot):

@@ -133,6 +133,7 @@ def test_header_knows_nothing_of_the_truth(mini, plans):
 )
 def test_sexagesimal(value, text):
     assert sexagesimal(value) == text
+    assert sexagesimal(23.9999999, wrap=24) == "+00:00:00.00"
 
 
 def test_iso_time():

@@ -243,6 +243,32 @@ def test_galaxy_weights_against_a_slow_twin():
     assert total == pytest.approx(slow.sum())
 
 
+def test_galaxy_kernel_adds_stamps_point_by_point(build):
+    rng = np.random.default_rng(9)
+    stamps = rng.uniform(0, 1, (5, 7, 7)).astype(np.float32)
+    form = (np.cos(0.4), np.sin(0.4), 0.6, 1.678, 2.0, 1.0)
+    # Off the corner, so that stamps are cut by the edges.
+    x0, y0, fine_px, edge_px, phases = 1.3, 17.6, 1, 3.5, 2
+    image, slow = np.zeros((20, 24), np.float32), np.zeros((60, 64))
+    render_nb.add_galaxy(image, x0, y0, 100.0, form, fine_px, edge_px, phases, stamps)
+    weights = np.zeros((5, 9, 9))
+    total = render_nb.galaxy_weights(x0, y0, *form[:3], form[3:], fine_px, edge_px, phases, weights)
+    for phase, j, i in np.argwhere(weights > 0):
+        y, x = 18 + j - 4 + 20, 1 + i - 4 + 20
+        slow[y - 3 : y + 4, x - 3 : x + 4] += 100 * weights[phase, j, i] / total * stamps[phase]
+    assert image == pytest.approx(slow[20:40, 20:44], rel=1e-4, abs=1e-4)
+
+
+def test_discs_against_a_slow_twin():
+    image, mask = np.zeros((30, 40), np.float32), np.zeros((30, 40), np.uint8)
+    render_nb.add_discs(image, mask, 8, np.array([5.2, 60.0]), np.array([28.7, 90.0]), np.array([50.0, 1.0]), 4.0, 9.0)
+    y, x = np.indices(image.shape)
+    r = np.hypot(x - 5.2, y - 28.7)
+    share = np.clip(9.5 - r, 0, 1) * np.clip(r - 3.5, 0, 1)
+    assert image == pytest.approx(50 / (np.pi * (81 - 16)) * share, rel=1e-5, abs=1e-7)
+    assert np.array_equal(mask, np.where(share > 0, 8, 0))
+
+
 def test_galaxies_are_convolved_with_the_local_psf(build):
     psf = replace(build.psf(beta=4.5), fwhm_px=build.even(2.5, 1.0))
     image = np.zeros((200, 200), np.float32)

@@ -77,9 +77,8 @@ def collect(light_e: Image, shot: Shot, qid: int) -> Charge:
     if shot.plan.exptime_s > 0:
         dark = fixed_pattern(shot.camera, settings, shot.ccdid, qid).dark_e_per_s
         light_e += np.float32(shot.plan.exptime_s) * dark
-    rng = shot.stream("charge", qid)
-    electrons = count_photons(light_e, rng) if settings.shot_noise else light_e
-    cosmic = add_cosmic_rays(electrons, shot.plan.exptime_s, settings, rng)
+    electrons = count_photons(light_e, shot.stream("photons", qid)) if settings.shot_noise else light_e
+    cosmic = add_cosmic_rays(electrons, shot.plan.exptime_s, settings, shot.stream("cosmic rays", qid))
     saturated = np.zeros(electrons.shape, np.bool_)
     if settings.saturation:
         well_e = np.float32(full_well_e(shot, qid))
@@ -171,8 +170,8 @@ def _amplified(electrons: Image, shot: Shot, qid: int) -> Image:
 def _digitised(signal_adu: Image, shot: Shot, qid: int) -> Readout:
     camera, settings, amplifier = shot.camera, shot.settings, shot.amplifier(qid)
     pattern = fixed_pattern(camera, settings, shot.ccdid, qid)
-    rng = shot.stream("readout", qid)
-    level_adu = row_level(shot, qid, rng)
+    level_adu = row_level(shot, qid, shot.stream("level", qid))
+    rng = shot.stream("read noise", qid)
     noise_adu = np.float32(amplifier.read_noise_e / amplifier.gain_e_per_adu * settings.read_noise)
     image = np.empty(camera.quadrant_shape, np.uint16)
     deviates = rng.standard_normal(image.shape, np.float32)

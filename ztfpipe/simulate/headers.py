@@ -243,10 +243,11 @@ def _pointing(camera: Camera, plan: ExposurePlan) -> dict[str, HeaderValue]:
         ("{}", plan.ra_deg, plan.dec_deg),
         ("TEL{}", plan.ra_deg, plan.dec_deg),
     ):
-        values[name.format("RA")], values[name.format("DEC")] = sexagesimal(ra_deg / 15), sexagesimal(dec_deg)
+        values[name.format("RA")] = sexagesimal(ra_deg / 15, wrap=24)
+        values[name.format("DEC")] = sexagesimal(dec_deg)
         values[name.format("RAD")], values[name.format("DECD")] = round(ra_deg, 6), round(dec_deg, 6)
     return values | {
-        "OBLST": sexagesimal(seen.sidereal_time_deg / 15),
+        "OBLST": sexagesimal(seen.sidereal_time_deg / 15, wrap=24),
         "HOURANG": sexagesimal(seen.hour_angle_deg / 15),
         "HOURANGD": round(seen.hour_angle_deg / 15, 5),
         "AZIMUTH": round(seen.azimuth_deg, 2),
@@ -317,8 +318,10 @@ def iso_time(jd: float) -> str:
     return str(np.datetime64(milliseconds, "ms"))
 
 
-def sexagesimal(value: float) -> str:
-    """`+hh:mm:ss.ss` of hours or degrees."""
+def sexagesimal(value: float, wrap: int | None = None) -> str:
+    """`+hh:mm:ss.ss` of hours or degrees; with `wrap`, what rounds up to that many is written as zero."""
     hundredths = round(abs(value) * 360000)
+    if wrap is not None:
+        hundredths %= wrap * 360000
     minutes, rest = divmod(hundredths, 6000)
     return f"{'-' if value < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}:{rest / 100:05.2f}"
