@@ -24,7 +24,7 @@ _STARS_FOR_ORDER = ((400, 3), (60, 2), (20, 1), (0, 0))
 """Least number of stars for each polynomial degree: ten and more per term, and more where a term is less certain."""
 _PSF_ERRORS = (0.05, 0.02, 0.01)
 """Relative error allowed to the model in each round, so that the first, poor ones do not follow the brightest stars."""
-_PRIOR_WIDTHS = (0.5, 0.3)
+_PRIOR_WIDTHS = (1.0, 1.0)
 """Relative width of the prior around the Moffat profile: of the constant table, and of the varying ones."""
 
 
@@ -79,7 +79,7 @@ def fit_psf(
     max_order: int = 3,
     min_snr: float = 40.0,
     max_stars: int = 700,
-    iterations: int = 8,
+    iterations: int = 7,
 ) -> PsfModel:
     """Fit the PSF and its variation over an image.
 
