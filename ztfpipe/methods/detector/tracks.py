@@ -66,9 +66,11 @@ def find_tracks(
     """
     bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(_CLIP))
     bins -= uniform_filter(bins, _SMOOTH_BINS)
-    # Bad columns and what the bias left of rows are lines too, but along the axes.
-    bins -= np.median(bins, axis=0)
-    bins -= np.median(bins, axis=1)[:, None]
+    # Bad columns and what the bias left of rows are lines too, but along the axes. Stars put the median below the
+    # mean, which has to stay nought.
+    middle = np.median(bins)
+    bins -= np.median(bins, axis=0) - middle
+    bins -= np.median(bins, axis=1)[:, None] - middle
     tracks: list[Track] = []
     fruitless = 0
     while len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
