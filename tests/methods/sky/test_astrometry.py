@@ -8,7 +8,7 @@ from ztfpipe.methods.sky.astrometric_quality import metrics
 from ztfpipe.methods.sky.astrometry import Detections, References, solve
 from ztfpipe.methods.sky.pattern_nb import offset_votes
 from ztfpipe.methods.sky.tpv_fit import affine_moved, fit_tpv, recentred
-from ztfpipe.model.wcs import PV_POWERS
+from ztfpipe.model.wcs import PV_POWERS, TpvWcs, undistorted_pv
 
 SHAPE = (3080, 3072)
 
@@ -156,6 +156,28 @@ def test_votes_are_counts_of_pairs():
                 if abs(d_xi) < window and abs(d_eta) < window:
                     slow[r, int((d_eta + window) // size), int((d_xi + window) // size)] += 1
     np.testing.assert_array_equal(offset_votes(*det, *ref, rotations, window, size), slow)
+
+
+def test_a_prior_about_the_centre_of_a_wide_field(make_star_field):
+    """The commanded WCS of a corner quadrant has its reference point 4.5 degrees away."""
+    scale = 1.0125 / 3600
+    field = make_star_field(2, n_stars=1500)
+    ra0, dec0 = (float(v) for v in projection.gnomonic_inverse(-3.2, -3.3, 210.0, 35.0))
+    xi, eta = projection.gnomonic(210.0, 35.0, ra0, dec0)
+    crpix = np.array([1535.5 + xi / scale + 80, 1539.5 + eta / scale - 60])
+    prior = TpvWcs(np.array([ra0, dec0]), crpix, np.diag([-scale, -scale]), undistorted_pv())
+    # Meridians turn by 2.3 degrees from the field's centre to here, and the true camera is turned by 1.6 more.
+    solution = solve(field.detections, field.references, prior, SHAPE, max_rotation_deg=5.0)
+    assert solution.solved
+    np.testing.assert_allclose(solution.wcs.crpix_px, [1535.5, 1539.5])
+    error = error_mas(field, solution.wcs, *used_positions(field, solution))
+    # 20 mas of noise, 15 coefficients, 1000 stars: 2.4 mas; twice that.
+    assert np.sqrt(np.mean(error**2, axis=1)).max() < 5.0
+    near = recentred(prior, SHAPE)
+    x, y = np.random.default_rng(1).uniform(0, 3072, (2, 200))
+    there, here = projection.pixel_to_sky(prior, x, y), projection.pixel_to_sky(near, x, y)
+    # A milliarcsecond is 2.8e-7 deg.
+    np.testing.assert_allclose(here, there, rtol=0, atol=2.8e-7)
 
 
 def test_frames_may_be_changed_without_moving_the_sky(make_star_field):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter, uniform_filter1d
 
 from ztfpipe.methods.detector.tracks_nb import binned_significance, draw_segment, strongest_lines
 
@@ -23,9 +23,11 @@ _BIN_PX = 4
 _CLIP = 4.0
 _FIRST_LEVEL = 5  # 2^5 bins of 4 px
 _SMOOTH_BINS = 33
+_RUN_BINS = 16
 _CHUNK_PX = 32
 _REACHES_PX = (24, 72)  # half widths of the strip looked at: a satellite; an aircraft out of focus
-_MAX_ROUNDS = 30
+_MAX_TRACKS = 30
+_MAX_FRUITLESS = 3  # rounds whose four candidates were no tracks
 _RUN = 9  # chunks
 _ALIGNED_PX = 2.0
 _GROWTHS = 3  # times that a line is followed anew after it proved longer
@@ -64,10 +66,15 @@ def find_tracks(
     """
     bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(_CLIP))
     bins -= uniform_filter(bins, _SMOOTH_BINS)
+    # Bad columns and what the bias left of rows are lines too, but along the axes. Stars put the median below the
+    # mean, which has to stay nought.
+    middle = np.median(bins)
+    bins -= np.median(bins, axis=0) - middle
+    bins -= np.median(bins, axis=1)[:, None] - middle
     tracks: list[Track] = []
-    for _ in range(_MAX_ROUNDS):
-        sigma = max(float(bins.std()), 0.5)
-        candidates = _candidates(bins, sigma, threshold)
+    fruitless = 0
+    while len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
+        candidates = _candidates(bins, max(_line_scatter(bins), 0.5), threshold)
         if not candidates:
             break
         new = []
@@ -82,6 +89,7 @@ def find_tracks(
             if track is not None:
                 new.append(track)
         tracks += new
+        fruitless = 0 if new else fruitless + 1
     return sorted(tracks, key=lambda track: -track.significance)
 
 
@@ -91,6 +99,11 @@ def track_mask(shape: tuple[int, int], tracks: list[Track]) -> Mask:
     for track in tracks:
         draw_segment(mask, track.x0_px, track.y0_px, track.x1_px, track.y1_px, track.half_width_px)
     return mask
+
+
+def _line_scatter(bins: Image) -> float:
+    """Scatter of a line's sum over the root of its length: stars reach over bins, so it exceeds that of one bin."""
+    return max(float(uniform_filter1d(bins, _RUN_BINS, axis=axis).std()) for axis in (0, 1)) * float(np.sqrt(_RUN_BINS))
 
 
 def _candidates(bins: Image, sigma: float, threshold: float) -> list[tuple[float, float, float, float, float]]:

@@ -105,19 +105,19 @@ def affine_moved(wcs: TpvWcs, matrix: Floats, shift_deg: Floats) -> TpvWcs:
 
 
 def recentred(wcs: TpvWcs, shape: tuple[int, int]) -> TpvWcs:
-    """The same solution with CRVAL the position of CRPIX and CD its derivative there, so that PVi_0, PVi_2 vanish.
+    """The same solution about the image's centre: CRVAL its position, CD the derivative there; PVi_0, PVi_2 vanish.
 
-    The change of tangent point is projective, not quartic; for moves of minutes of arc what a quartic leaves of it
-    over a quadrant of `shape` is below a microarcsecond.
+    The change of tangent point is projective, not quartic; what a quartic leaves of it over a quadrant of `shape` is
+    below a milliarcsecond even for five degrees, from the centre of the camera's field to its corner.
     """
-    x0, y0 = wcs.crpix_px
+    x0, y0 = (shape[1] - 1) / 2, (shape[0] - 1) / 2
     ra0, dec0 = projection.pixel_to_sky(wcs, x0, y0)
     crval = np.array([float(ra0), float(dec0)])
     half_px = 0.5
     x, y = x0 + half_px * np.array([1.0, -1.0, 0.0, 0.0]), y0 + half_px * np.array([0.0, 0.0, 1.0, -1.0])
     plane = np.array(projection.gnomonic(*projection.pixel_to_sky(wcs, x, y), *crval))
     cd = np.stack([plane[:, 0] - plane[:, 1], plane[:, 2] - plane[:, 3]], axis=1) / (2 * half_px)
-    moved = replace(wcs, crval_deg=crval, cd_deg=cd)
+    moved = replace(wcs, crval_deg=crval, crpix_px=np.array([x0, y0]), cd_deg=cd)
     gx, gy = np.meshgrid(np.linspace(0, shape[1] - 1, _GRID), np.linspace(0, shape[0] - 1, _GRID))
     sky = projection.pixel_to_sky(wcs, gx.ravel(), gy.ravel())
     target = np.array(projection.gnomonic(*sky, *crval))
