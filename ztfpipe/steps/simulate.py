@@ -95,8 +95,8 @@ def write_catalogs(config: Config, night: str | None = None) -> None:
     """Write what other surveys know of the fields, and what is true of them beyond single exposures.
 
     calibrators/: `{gaia,ps1,tycho2}/field<field>.parquet`, columns as in the surveys' own tables, a source that two
-    quadrants share once, and `known_asteroids.parquet`. truth/fields/: `{variables,transients}_<field>_c<CC>_q<Q>.parquet`
-    and `asteroids_<field>.parquet`, columns as in simulate/field_truth.py; transients are those around `night`.
+    quadrants share once, and `known_asteroids.parquet`. truth/fields/: `{variables,transients}_<field>_c<CC>_q<Q>` and
+    `asteroids_<field>`, Parquet, columns as in simulate/field_truth.py; transients are those around `night`.
     """
     settings, camera = config.simulate, Camera.load(config.camera)
     known, true = Path(config.workspace) / "calibrators", Path(config.workspace) / "truth" / "fields"

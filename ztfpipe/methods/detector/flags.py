@@ -11,8 +11,8 @@ def box_flags(
 ) -> NDArray[np.int16]:
     """Bits of a mask joined by OR in a box of 2 half_px + 1 pixels about each position; -1 on or near the image's edge.
 
-    mask: (ny, nx); x_px, y_px: (n,), zero-based; bits: the mask bits that count; edge_px: a position nearer than this to
-    the outermost pixel centres is near the edge. Source: psfcat `flags`, Explanatory Supplement 10.6.
+    mask: (ny, nx); x_px, y_px: (n,), zero-based; bits: the mask bits that count; edge_px: a position nearer than this
+    to the outermost pixel centres is near the edge. Source: psfcat `flags`, Explanatory Supplement 10.6.
     """
     ny, nx = mask.shape
     x, y = np.asarray(x_px, float), np.asarray(y_px, float)

@@ -22,10 +22,10 @@ def first_fwhm(
 ) -> float:
     """FWHM [px] of the image's stars, to some 10 %; NaN when there are fewer than five to tell it from.
 
-    image_adu: (ny, nx), background taken off; unusable: (ny, nx), pixels that must not count. Each star's width is that
-    of the Gaussian which, as a weight, gives itself back (adaptive moments, Bernstein & Jarvis 2002, eq. 3-5): neighbours and
-    wings hardly matter. Stars have the same width, galaxies and blends larger ones, rays smaller ones: the median of
-    the shortest half of the widths is that of the stars.
+    image_adu: (ny, nx), background taken off; unusable: (ny, nx), pixels that must not count. Each star's width is
+    that of the Gaussian which, as a weight, gives itself back (adaptive moments, Bernstein & Jarvis 2002, eq. 3-5):
+    neighbours and wings hardly matter. Stars have the same width, galaxies and blends larger ones, rays smaller ones:
+    the median of the shortest half of the widths is that of the stars.
     """
     ny, nx = image_adu.shape
     edge = np.minimum.reduce([found.x_px, found.y_px, nx - 1 - found.x_px, ny - 1 - found.y_px])

@@ -1,178 +1,12 @@
-"""The one validated settings model: every scientific choice of config.yaml, section by section.
-
-A section has the name of its pipeline. Its content, the camera and the recipe's version are written to
-`settings/<section>.json` beside the archive (see products/settings.py); that file, not config.yaml, is what steps read
-and what Snakemake compares, so that changing one section re-makes what depends on it and nothing else.
-"""
+"""Settings of the synthetic sky and camera: every effect with its size and its switch."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from ztfpipe.errors import BadSettings
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Ingest(Section):
-    """What a raw file must be to be accepted."""
-
-    exposure_s: tuple[float, float] = (0.0, 300.0)
-    """Allowed requested exposure time [s]; a bias has 0."""
-    name_header_tolerance_s: Positive = 120.0
-    """Largest difference of the time in the name from OBSJD [s]; the name is set when the exposure is commanded."""
-    saturated_fraction_max: Fraction = 0.9
-    """Fraction of pixels at the top of the digitiser's range above which a quadrant is set aside."""
-    settle_s: Annotated[float, Field(ge=0)] = 0.0
-    """A file whose size or time changes within this time of being looked at [s] is still being written."""
-
-
-class Calibration(Section):
-    """Overscan, bias and flat masters."""
-
-    overscan_degree: Annotated[int, Field(ge=0, le=6)] = 2
-    """Degree of the floating-bias polynomial along rows; second order in the system paper 3.3."""
-    overscan_clip_sigma: Positive = 4.0
-    """Rows further than this from the polynomial are left out of the fit."""
-    frames_min: Annotated[int, Field(ge=2)] = 20
-    """Fewest frames of a master; system paper 3.4.1."""
-    frames_max: Annotated[int, Field(ge=2)] = 60
-    """Most frames of a master: the first ones of the night in time order are taken."""
-    clip_sigma: Positive = 4.0
-    """Trimming of the stack, in units of the robust percentile sigma of the pixel."""
-    previous_master_nights: Annotated[int, Field(ge=0)] = 14
-    """With too few frames, a master up to this many nights old is used instead."""
-    noisy_factor: Annotated[float, Field(gt=1)] = 2.0
-    """A pixel is noisy when it has at least this many times the noise of the quadrant's typical pixel."""
-    noisy_false_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.04
-    """Wanted fraction of good pixels among those called noisy; sets the threshold on the measured scatter."""
-    dead_response_max: Fraction = 0.2
-    """A pixel is dead below this response in the flat."""
-    low_response_max: Fraction = 0.6
-    """Low responsivity: between dead and this."""
-    high_response_min: Annotated[float, Field(ge=1)] = 1.4
-    """High responsivity: above this."""
-    bias_level_adu: tuple[float, float] = (-50.0, 50.0)
-    """Allowed level of a bias exposure above its overscan [DN]; others are left out."""
-    flat_level_adu: tuple[float, float] = (2000.0, 45000.0)
-    """Allowed median level of a flat exposure above bias [DN]; others are left out."""
-    frame_noise_max: Annotated[float, Field(gt=1)] = 1.5
-    """A frame whose pixels scatter this many times more than those of the median frame is left out."""
-    master_change_sigma: Positive = 5.0
-    """A master whose level moved by more than this many of its uncertainties since the previous one is reported."""
-
-
-class Calibrators(Section):
-    """Calibrator and context catalogs of the science pipeline: where they come from, and who may calibrate."""
-
-    gaia: str = "network"
-    """`network`, or the path of a local copy: a Parquet file, a folder of them, or a HATS catalog."""
-    ps1: str = "network"
-    bright: str = "network"
-    gaia_columns: dict[str, str] = {}
-    """Names of a local copy's columns where they differ from those of the survey's own tables: ours to theirs."""
-    ps1_columns: dict[str, str] = {}
-    bright_columns: dict[str, str] = {}
-    cache: str = "../calibrators"
-    """Folder that keeps the network's answers, from the archive."""
-    border_arcmin: Annotated[float, Field(ge=0)] = 2.0
-    """Border around a quadrant for pointing errors; system paper 3.5.1."""
-    bright_border_arcmin: Annotated[float, Field(ge=0)] = 8.0
-    """Border of the bright-star table: the border above and the 6.1 arcmin radius of the halos of mask bit 12."""
-    bright_v_max_mag: float = 11.5
-    """Faintest bright star kept; Tycho-2 is complete to V 11. Halos need V 6.5, ghosts more."""
-    g_mag_range: tuple[float, float] = (12.0, 18.0)
-    """Gaia G of astrometric calibrators; system paper 3.5.1."""
-    position_error_max_mas: Positive = 3.0
-    """Largest position error of a calibrator: a tenth of the floor that turbulence leaves; galaxies exceed it."""
-    ruwe_max: Positive = 1.4
-    """Largest ruwe of a calibrator: above, the source is probably double (Lindegren et al. 2021)."""
-    bands: tuple[Literal["g", "r", "i", "z"], ...] = ("r", "g", "i")
-    """Bands in which a photometric calibrator must be good; neighbours are judged in the first."""
-    ps1_mag_range: tuple[float, float] = (14.0, 20.0)
-    """PS1 saturates at 12 to 14 (Chambers et al. 2016); beyond 20 the image's own noise leaves no weight."""
-    ps1_error_max_mag: Positive = 0.03
-    """Largest error of a mean magnitude."""
-    ps1_detections_min: Annotated[int, Field(ge=1)] = 6
-    """Fewest single-epoch detections in all bands together: without several no scatter can be told."""
-    stable_floor_mag: Positive = 0.03
-    """Scatter of single epochs of constant bright stars, from zero points and flat fields (Magnier et al. 2020)."""
-    stable_factor: Positive = 2.0
-    """Scatter allowed in units of the expected one: single-epoch errors are uncertain by tens of per cent."""
-    star_score_min: Fraction = 0.83
-    """Least star/galaxy score: the threshold of Tachibana & Miller 2018 for one galaxy in 200 taken for a star."""
-    isolation_arcsec: Positive = 6.0
-    """No neighbour within this radius: three pixels beyond the FWHM, where a fit still parts stars well."""
-    isolation_contrast_mag: float = 3.0
-    """... that is brighter than the calibrator plus this."""
-
-
-class Science(Section):
-    """Science images: calibrated pixels, masks, astrometry, PSF, catalogs, photometry."""
-
-    bad_pixels_max: Fraction = 0.9
-    """A quadrant with a larger fraction of saturated or bad pixels is not looked at further."""
-    saturation_margin_adu: Annotated[float, Field(ge=0)] = 300.0
-    """How far below the tabulated saturation level a clipped pixel may lie [DN]: bias structure and the table's error."""
-    fringe_correction: bool = True
-    """Whether i-band fringes are taken out where there is a template."""
-    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 15
-    """Width of the smooth background under the fringes, in blocks of the template."""
-    background_mesh_px: Annotated[int, Field(ge=16)] = 128
-    """Mesh of the background [px]: larger than haloes of ordinary stars, smaller than the sky's gradients."""
-    first_threshold: Positive = 8.0
-    """Significance of the first detections, from which seeing, astrometry and PSF are found."""
-    ray_threshold: Positive = 4.5
-    """Significance of a cosmic ray's sharpness beyond any blend of stars."""
-    track_threshold: Positive = 8.0
-    """Least significance of a satellite or aircraft track."""
-    track_length_min_px: Positive = 150.0
-    """Shorter trails may be asteroids and are not masked."""
-    astrometric_mag: tuple[float, float] = (12.0, 18.0)
-    """Gaia G of the calibrators; system paper 3.5.1."""
-    pointing_error_max_arcsec: Positive = 180.0
-    rotation_error_max_deg: Positive = 0.5
-    """How far the commanded pointing and orientation may be off."""
-    turbulence_mas: Annotated[float, Field(ge=0)] = 25.0
-    """Error per axis that no polynomial takes out: smooth turbulence in 30 s."""
-    match_radius_arcsec: Positive = 1.0
-    """Of the final match with calibrators; half a seeing disc."""
-    psf_radius_px: Annotated[int, Field(ge=6)] = 12
-    """Half-width of the PSF's stamp."""
-    psf_order: Annotated[int, Field(ge=0, le=3)] = 3
-    """Highest order of the PSF's variation; few stars lower it."""
-    detection_threshold: Positive = 4.5
-    """Matched-filter significance of a detection in either pass."""
-    catalog_snr_min: Positive = 4.7
-    """Flux over uncertainty of the faintest source kept."""
-    edge_px: Annotated[int, Field(ge=0)] = 5
-    """Sources nearer to an edge carry flags -1."""
-    photometric_mag: tuple[float, float] = (13.0, 19.0)
-    """PS1 magnitudes of the calibrators in the filter of the image."""
-    photometric_snr_min: Positive = 10.0
-    """S/N of detections that calibrate."""
-    aperture_diameters_px: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
-    """Fixed apertures: FIXAPERS of the archive's headers."""
-    aperture_threshold_sigma: Positive = 1.5
-    aperture_pixels_min: Annotated[int, Field(ge=1)] = 5
-    """Detection of the aperture catalog: that many joined pixels above this many sigma of the smoothed image."""
-    halo_mag: float = 6.5
-    halo_radius_arcsec: Positive = 368.0
-    """Haloes are circles of this radius about stars this bright (V); the archive's masks."""
-    cloud_structure_max_mag: Positive = 0.04
-    """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
-    calibrators: Calibrators = Calibrators()
+from ztfpipe.config.base import Fraction, Positive, Section
 
 
 def _every_filter(sizes: dict[str, float]) -> dict[str, float]:
@@ -183,15 +17,6 @@ def _every_filter(sizes: dict[str, float]) -> dict[str, float]:
 
 ByFilter = Annotated[dict[str, float], AfterValidator(_every_filter)]
 """A number for each filter."""
-
-
-class Quality(Section):
-    """The night's report and its pictures."""
-
-    picture_pixels: Annotated[int, Field(ge=100, le=4000)] = 900
-    """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
-    stretch_percent: tuple[float, float] = (1.0, 99.0)
-    """Percentiles of the pixels shown as black and white."""
 
 
 class SimulateStars(Section):
@@ -484,30 +309,3 @@ class Simulate(Section):
         if effect not in SKY_EFFECTS:
             raise KeyError(effect)
         return effect not in self.off
-
-
-class Config(Section):
-    """config.yaml as a whole."""
-
-    camera: str
-    """Name of a camera, or the path of its file."""
-    workspace: str
-    """Folder that holds `incoming/`, `archive/`, `settings/` and `ledger/`."""
-    ingest: Ingest = Ingest()
-    calibration: Calibration = Calibration()
-    science: Science = Science()
-    quality: Quality = Quality()
-    simulate: Simulate = Simulate()
-
-
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "quality": 1}
-"""Goes up when a change of code must re-make what the section's recipe made."""
-
-
-def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
-    """Read and validate config.yaml with top-level `overrides` laid over it. Raises BadSettings with the reason."""
-    try:
-        content = yaml.safe_load(path.read_text())
-        return Config.model_validate({**content, **(overrides or {})})
-    except (OSError, yaml.YAMLError, TypeError, ValidationError) as error:
-        raise BadSettings(path, str(error)) from error
