@@ -4,6 +4,8 @@ SHELL := bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Programs start in half the time with their bytecode at hand, whatever the shell that calls make thinks of it.
+export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 WORKERS ?= 2
 
@@ -13,21 +15,53 @@ WORKERS ?= 2
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-env: $(VENV)/.ready  ## the pinned environment in .venv
+KERNELS := $(shell find ztfpipe -name '*_nb.py')
+
+env: $(VENV)/.warm  ## the pinned environment in .venv, kernels compiled
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "ztfpipe needs Python 3.11, and $(PYTHON) was not found" >&2; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
+$(VENV)/.warm: $(VENV)/.ready $(KERNELS)
+	$(BIN)/python -m ztfpipe.methods.warm
+	touch $@
+
+bench: env  ## speed beside peers, docs/performance.md
+	$(BIN)/python -m benchmarks
+
+validate: env  ## full-size products against truth, docs/accuracy.md
+	$(BIN)/python -m benchmarks validate
+
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock
+	$(BIN)/python tools/conda_env.py
 
-test: env  ## fast tests first, then the workflow on the mini camera, then a mini night on SLURM
-	$(BIN)/python -m pytest -q tests
+# Fast tests first; then whole nights, which use all processors themselves; SLURM last.
+PYTEST := $(BIN)/python -m pytest -q
+
+test: env  ## fast tests first, then mini nights through Snakemake, then one on SLURM
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
+	$(PYTEST) -m "workflow or slurm" tests/workflow
+
+demo: env  ## a simulated mini night, ingested, its masters built; ends with a summary and pictures
+	$(BIN)/python tools/demo.py
+
+test-fast: env  ## the fast tests only
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
+
+test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
+	$(PYTEST) -m fault tests/faults
+
+slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
+	tools/slurm/cluster.sh up
+
+slurm-down:  ## stop it and remove what it left
+	tools/slurm/cluster.sh down
 
 clean:  ## remove what was made here (never the environment)
 	rm -rf demo work .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -42,6 +42,7 @@ class Amplifier(_Frozen):
     read_noise_e: Annotated[float, Field(gt=0)]
     dark_current_e_per_s: Annotated[float, Field(ge=0)]
     saturation_adu: Annotated[float, Field(gt=0, lt=65536)]
+    name: str = ""
     source: str
 
     @property
@@ -65,7 +66,6 @@ class RawLayout(_Frozen):
     reversed_x_qids: tuple[int, ...]
     reversed_y_qids: tuple[int, ...]
     crosstalk: tuple[tuple[float, ...], ...]
-    static_bad_pixels: str
 
     def overscan_columns_used(self, qid: int) -> slice:
         """Stored columns of the overscan image that carry no trailed signal (`overscan_use` counts in read order)."""
@@ -86,6 +86,9 @@ class Filter(_Frozen):
     colour_text: str
     reference_zero_point_mag: float
     extinction_mag_per_airmass: float
+    zero_point_max_mag: float
+    zero_point_rms_max_mag: float
+    calibrators_min: int
 
 
 class MaskBit(_Frozen):
@@ -98,13 +101,14 @@ class MaskBit(_Frozen):
 
 
 class InfoBit(_Frozen):
-    """A bit of INFOBITS: the quality metric and the comparison that set it, with thresholds by first night of use."""
+    """A bit of INFOBITS: the quality metric and comparison that set it, thresholds by first night; fatal: STATUS 0."""
 
     bit: Annotated[int, Field(ge=0, le=31)]
     metric: str
     comparison: Annotated[Literal["above", "below", "outside", "true"], Field(alias="is")]
     thresholds: dict[str, float | tuple[float, float] | None]
     text: str
+    fatal: bool = False
 
     def threshold(self, night: str) -> float | tuple[float, float] | None:
         """Threshold in force on `night` (YYYYMMDD), None for a bit without one."""
@@ -255,20 +259,17 @@ def _load(path: Path) -> Camera:
     digest = hashlib.sha256()
     try:
         raw = _resolved(path, digest)
-        folder = path.parent
         tables = {
-            "amplifiers": {(row["ccdid"], row["qid"]): row for row in _table(folder / raw.pop("amplifiers"), digest)},
-            "fields": {row["field"]: row for row in _table(folder / raw.pop("fields"), digest)},
-            "zero_point_thresholds": {
-                row.pop("rcid"): row for row in _table(folder / raw.pop("zero_point_thresholds"), digest)
-            },
-            "static_bad_pixels": _table(folder / raw["raw"]["static_bad_pixels"], digest),
+            "amplifiers": {(row["ccdid"], row["qid"]): row for row in _table(raw.pop("amplifiers"), digest)},
+            "fields": {row["field"]: row for row in _table(raw.pop("fields"), digest)},
+            "zero_point_thresholds": {row.pop("rcid"): row for row in _table(raw.pop("zero_point_thresholds"), digest)},
+            "static_bad_pixels": _table(raw["raw"].pop("static_bad_pixels"), digest),
             "nonlinearity": [
                 {
                     "valid_from": entry["valid_from"],
                     "coefficients": {
                         (row["ccdid"], row["amp_id"]): (row["a_per_adu2"], row["b_per_adu"])
-                        for row in _table(folder / entry["table"], digest)
+                        for row in _table(entry["table"], digest)
                     },
                 }
                 for entry in raw.pop("nonlinearity")
@@ -283,6 +284,7 @@ def _resolved(path: Path, digest: Any) -> dict[str, Any]:
     """The mapping of a camera file, laid over the file it extends."""
     content = path.read_bytes()
     own = yaml.safe_load(content)
+    _anchor_tables(own, path.parent)
     if "extends" in own:
         base = _resolved(path.parent / f"{own.pop('extends')}.yaml", digest)
         for key, value in own.items():
@@ -292,6 +294,17 @@ def _resolved(path: Path, digest: Any) -> dict[str, Any]:
         own = base
     digest.update(content)
     return own
+
+
+def _anchor_tables(mapping: dict[str, Any], folder: Path) -> None:
+    """A table stands beside the file that names it, also when a camera of another folder extends that file."""
+    for name in ("amplifiers", "fields", "zero_point_thresholds"):
+        if name in mapping:
+            mapping[name] = folder / mapping[name]
+    for entry in mapping.get("nonlinearity", ()):
+        entry["table"] = folder / entry["table"]
+    if "static_bad_pixels" in mapping.get("raw", {}):
+        mapping["raw"]["static_bad_pixels"] = folder / mapping["raw"]["static_bad_pixels"]
 
 
 def _table(path: Path, digest: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ The formulas were fitted to real alerts and image headers; tests hold them to re
 from __future__ import annotations
 
 import math
+from datetime import date
 
 from ztfpipe.errors import BadKey
 
@@ -19,6 +20,12 @@ CALIBRATION_TYPES = {"pmask": 1, "bias": 2, "hifreqflat": 4, "lofreqflat": 5}
 def night_id(jd: float) -> int:
     """Days since 2017-01-01 UT (`nid`) of Julian date `jd`."""
     return math.floor(jd - JD_OF_NIGHT_ZERO)
+
+
+def night_jd(night: str) -> float:
+    """Julian date of 0 h UT of a night, YYYYMMDD."""
+    day = date(int(night[:4]), int(night[4:6]), int(night[6:]))
+    return JD_OF_NIGHT_ZERO + (day - date(2017, 1, 1)).days
 
 
 def exposure_id(jd: float) -> int:

@@ -169,8 +169,27 @@ class ReferenceKey:
     qid: int
 
     def __post_init__(self) -> None:
-        _check("field", self.field, 1 <= self.field <= 999999, "1 to 999999")
+        # The archive's folders of light curves have four digits for it.
+        _check("field", self.field, 1 <= self.field <= 9999, "1 to 9999")
         _check("filter", self.filter, self.filter in SKY_FILTERS, f"one of {', '.join(SKY_FILTERS)}")
+        _check_quadrant(self.ccdid, self.qid)
+
+    @property
+    def rcid(self) -> int:
+        """Readout channel, 0 to 63."""
+        return 4 * (self.ccdid - 1) + self.qid - 1
+
+
+@dataclass(frozen=True, order=True)
+class FieldQuadrantKey:
+    """A field and quadrant of the sky grid, whatever the filter: calibrator and context catalogs."""
+
+    field: int
+    ccdid: int
+    qid: int
+
+    def __post_init__(self) -> None:
+        _check("field", self.field, 1 <= self.field <= 999999, "1 to 999999")
         _check_quadrant(self.ccdid, self.qid)
 
     @property
@@ -202,4 +221,14 @@ class ProgramKey:
         _check("program", self.programid, 0 <= self.programid <= 3, "0 to 3")
 
 
-Key = NightKey | IncomingKey | RawKey | QuadrantKey | CalibrationKey | ReferenceKey | ReleaseKey | ProgramKey
+Key = (
+    NightKey
+    | IncomingKey
+    | RawKey
+    | QuadrantKey
+    | CalibrationKey
+    | ReferenceKey
+    | FieldQuadrantKey
+    | ReleaseKey
+    | ProgramKey
+)

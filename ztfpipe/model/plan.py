@@ -17,7 +17,8 @@ class MasterChoice:
 
     key: the master, of this night or an earlier one; None when there is none. frames: tonight's accepted quadrants, in
     order of time. made_tonight: whether the master is a target of tonight's graph. note: empty, or the sentence for
-    header and report ("12 bias frames of 20; master of 20180323 used").
+    header and report ("12 bias frames of 20; master of 20180323 used"). previous: for a master made tonight, the most
+    recent earlier one, which it is compared with.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class MasterChoice:
     frames: tuple[QuadrantKey, ...]
     made_tonight: bool
     note: str
+    previous: CalibrationKey | None = None
 
 
 @dataclass(frozen=True)

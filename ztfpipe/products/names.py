@@ -19,6 +19,7 @@ from ztfpipe.model.keys import (
     SKY_FILTERS,
     CalibrationKey,
     ExposureKey,
+    FieldQuadrantKey,
     IncomingKey,
     Key,
     NightKey,
@@ -61,6 +62,8 @@ _FLAT = (
 )
 _REF = "ref/{field3}/field{field}/{filter}/ccd{ccd}/q{qid}/ztf_{field}_{filter}_c{ccd}_q{qid}_"
 _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_match.pytable"
+_STATIC = "ops/static/rc{rcid}/"
+_TILE = "{field}_c{ccd}_q{qid}"
 _CURVE = "lc_dr{release}/{thousand}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}.parquet"
 _NIGHT = "ops/night/{year}/{monthday}/ztf_{year}{monthday}_"
 
@@ -103,6 +106,10 @@ def _reference_parts(key: ReferenceKey) -> Parts:
     }
 
 
+def _field_quadrant_parts(key: FieldQuadrantKey) -> Parts:
+    return {"field": f"{key.field:06d}", "ccd": f"{key.ccdid:02d}", "qid": str(key.qid), "rcid": f"{key.rcid:02d}"}
+
+
 # Key type -> (its parts, and the key from its parts).
 _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
     NightKey: (lambda k: _night_parts(k.night), lambda p: NightKey(p["year"] + p["monthday"])),
@@ -128,6 +135,10 @@ _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
         lambda p: CalibrationKey(p["year"] + p["monthday"], p["filter"], int(p["ccd"]), int(p["qid"])),
     ),
     ReferenceKey: (_reference_parts, _reference),
+    FieldQuadrantKey: (
+        _field_quadrant_parts,
+        lambda p: FieldQuadrantKey(int(p["field"]), int(p["ccd"]), int(p["qid"])),
+    ),
     ReleaseKey: (
         lambda k: {**_reference_parts(k.reference), "release": str(k.release)},
         lambda p: ReleaseKey(int(p["release"]), _reference(p)),
@@ -242,6 +253,18 @@ PRODUCTS: dict[str, Product] = {
             "refimlog": "refimlog.txt",
             "reflog": "log.txt",
             "refqa": "refqa.json",
+        },
+    ),
+    **_family(
+        FieldQuadrantKey,
+        _STATIC,
+        {
+            "gaiacalibrators": f"astrom/gaia_{_TILE}.fits",
+            "ps1calibrators": f"photom/ps1_{_TILE}.fits",
+            "gaiacontext": f"context/gaia_{_TILE}.fits",
+            "ps1context": f"context/ps1_{_TILE}.fits",
+            "brightstars": f"bright/tycho2_{_TILE}.fits",
+            "calibratorsqa": f"ztf_{_TILE}_calibratorsqa.json",
         },
     ),
     **_family(ReferenceKey, _MATCH, {"matchfile": ""}),

@@ -1,8 +1,8 @@
 """What a quadrant looks at during one exposure: the door between the synthetic sky and the synthetic camera.
 
-The sky (positions, fluxes, weather) fills a `QuadrantScene`; the camera (PSF, detector, electronics) renders it. Positions
-are zero-based pixels of the stored frame, fluxes are photo-electrons collected over the whole exposure above the
-atmosphere's and the clouds' losses, that is, what a perfect detector would count.
+The sky (positions, fluxes, weather) fills a `QuadrantScene`; the camera (PSF, detector, electronics) renders it.
+Positions are zero-based pixels of the stored frame, fluxes are photo-electrons collected over the whole exposure
+after the atmosphere's and the clouds' losses, that is, what a perfect detector would count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PointSources:
-    """Stars, transients, slow asteroids: positions [px], fluxes [e-], and motion over the exposure [px] (0 for stars)."""
+    """Stars, transients, slow asteroids: positions at mid-exposure [px] (some outside the quadrant), fluxes [e-], and
+    motion over the whole exposure [px] (0 for stars)."""
 
     x_px: Floats
     y_px: Floats
@@ -28,7 +29,8 @@ class PointSources:
 
 @dataclass(frozen=True)
 class Galaxies:
-    """Extended sources: half-light radius [px], axis ratio, position angle of the major axis from +x to +y [deg], index."""
+    """Extended sources: half-light radius along the major axis [px], axis ratio, angle of the major axis from +x to
+    +y [deg], Sersic index."""
 
     x_px: Floats
     y_px: Floats
@@ -56,8 +58,8 @@ class Streaks:
 class PsfField:
     """The PSF of an exposure over one quadrant: a two-component Moffat-like family that varies smoothly.
 
-    fwhm_px, ellipticity (e1, e2) and coma-like skewness each are coefficients of 1, u, v, u^2, uv, v^2 with u, v from -1 to
-    1 over the quadrant; beta: slope of the core's wings; halo_fraction, halo_fwhm_px: the broad second component.
+    fwhm_px, ellipticity (e1, e2) and coma-like skewness each are coefficients of 1, u, v, u^2, uv, v^2 with u, v from
+    -1 to 1 over the quadrant; beta: slope of the core's wings; halo_fraction, halo_fwhm_px: the broad second component.
     """
 
     fwhm_px: Floats
@@ -72,8 +74,9 @@ class PsfField:
 
 @dataclass(frozen=True)
 class SkyLight:
-    """Sky background [e- / px over the exposure]: coefficients of 1, u, v, u^2, uv, v^2; fringe_fraction: peak amplitude of the
-    fringes relative to the level (0 except in i); fringe_phase drifts slowly between exposures [rad]."""
+    """Sky background [e- / px over the exposure]: coefficients of 1, u, v, u^2, uv, v^2; fringe_fraction: peak
+    amplitude of the fringes relative to the level (0 except in i); fringe_phase drifts slowly between exposures [rad].
+    """
 
     level_e: Floats
     fringe_fraction: float

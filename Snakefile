@@ -1,0 +1,64 @@
+# The night as a graph of files: what there is, in the order of the pipeline. docs/workflow.md says how to run it.
+#
+#     snakemake --profile profiles/local night --config night=20180325
+#     snakemake --profile slurm cal/2018/0325/bias/00/ccd10/q1/ztf_20180325_00_c10_q1_bias.fits
+
+
+include: "rules/common.smk"
+
+
+workdir: ARCHIVE
+
+
+wildcard_constraints:
+    **PART_PATTERNS,
+
+
+# A second's work each, on which the rest of the night waits: not worth a place in a cluster's queue.
+localrules:
+    ingest_manifest,
+    ingest_plan,
+
+
+# Named targets, narrowed by --config night= field= filter= ccd= quadrant=
+rule night:
+    input:
+        manifest_of_night,
+        plan_of_night,
+        biases_of_night,
+        flats_of_night,
+        report_of_night,
+
+
+rule manifest:
+    input:
+        manifest_of_night,
+
+
+rule plan:
+    input:
+        plan_of_night,
+
+
+rule biases:
+    input:
+        biases_of_night,
+
+
+rule flats:
+    input:
+        flats_of_night,
+
+
+rule splits:
+    input:
+        splits_of_night,
+
+
+include: "rules/ingest.smk"
+include: "rules/calibration.smk"
+include: "rules/quality.smk"
+
+
+onstart:
+    lock_nights(workflow)

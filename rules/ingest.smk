@@ -1,0 +1,61 @@
+# From files sent to accepted raw files, the night's accounts, and the plan that the rest of the graph is drawn from.
+
+
+rule ingest_verify:
+    input:
+        sent="../incoming/{year}{monthday}/{name}",
+        settings=settings("ingest"),
+    output:
+        record=target("ingestrecord"),
+    log:
+        log_of("ingest", "ingestrecord"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe ingest verify {output.record:q} --settings {input.settings:q} --incoming {input.sent:q} 2> {log:q}"
+
+
+rule ingest_archive:
+    input:
+        sent=sent_file,
+        record=sent_record,
+        settings=settings("ingest"),
+    output:
+        raw=target("raw"),
+    log:
+        log_of("ingest", "raw"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe ingest archive {output.raw:q} --settings {input.settings:q}"
+        " --incoming {input.sent:q} --record {input.record:q} 2> {log:q}"
+
+
+rule ingest_manifest:
+    input:
+        records=night_records,
+        sent=sent_list,
+        settings=settings("ingest"),
+    output:
+        manifest=target("manifest"),
+    log:
+        log_of("ingest", "manifest"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe ingest manifest {output.manifest:q} --settings {input.settings:q} 2> {log:q}"
+
+
+checkpoint ingest_plan:
+    input:
+        manifest=target("manifest"),
+        ingest=settings("ingest"),
+        settings=settings("calibration"),
+    output:
+        plan=target("plan"),
+    log:
+        log_of("ingest", "plan"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe ingest plan {output.plan:q} --settings {input.settings:q} --manifest {input.manifest:q} 2> {log:q}"

@@ -1,0 +1,19 @@
+# The night's report, from what the other pipelines left.
+
+
+rule quality_report:
+    input:
+        manifest=target("manifest"),
+        plan=target("plan"),
+        masters=masters_made,
+        raw=exposure_shown,
+        settings=settings("quality"),
+    output:
+        report=target("nightreport"),
+    log:
+        log_of("quality", "nightreport"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe quality report {output.report:q} --settings {input.settings:q} --manifest {input.manifest:q}"
+        " --plan {input.plan:q} --masters {input.masters:q} --raw {input.raw:q} 2> {log:q}"

@@ -1,0 +1,172 @@
+"""Fixtures for all tests: a tiny camera, and raw CCD files in memory whose headers hold all that ingest asks for.
+
+`make_raw(...)` is quick (four quadrants of 64 x 56 pixels); the synthetic camera of ztfpipe.simulate is for tests of
+physics. `night_folder(...)` writes such files as the telescope would send them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Config
+from ztfpipe.model.images import Cards, RawCcd, RawQuadrant
+from ztfpipe.model.keys import IMAGE_TYPES, ExposureKey, RawKey
+from ztfpipe.products import names
+from ztfpipe.products.raw import write_raw_ccd
+from ztfpipe.products.settings import write_settings
+
+TINY = Path(__file__).parent / "data" / "camera" / "tiny.yaml"
+NIGHT = "20180325"
+WRITTEN: dict[tuple[RawKey, str], bytes] = {}
+"""Raw files made so far: packing one takes longer than most tests."""
+BIAS_LEVEL_ADU, SKY_ADU, NOISE_ADU = 1100, 400, 5.0
+
+
+def obsjd_of(filefracday: str) -> float:
+    """Julian date that a name's 14 digits stand for."""
+    day = date(int(filefracday[:4]), int(filefracday[4:6]), int(filefracday[6:8]))
+    return 2457754.5 + (day - date(2017, 1, 1)).days + int(filefracday[8:]) / 1e6
+
+
+def exposure_cards(key: RawKey, camera: Camera, **changes: object) -> Cards:
+    """The exposure's keywords that ingest needs, by `changes` laid over; a change to `...` leaves the keyword out."""
+    exposure = key.exposure
+    stem = Path(names.path_of("raw", key)).name.removesuffix(".fits.fz")
+    cards: dict[str, object] = {
+        "ORIGIN": "Zwicky Transient Facility",
+        "IMGTYPE": IMAGE_TYPES[exposure.imgtype],
+        "EXPTIME": 0.0 if exposure.imgtype == "b" else 30.0,
+        "FILENAME": f"{stem}.fits",
+        "ORIGNAME": f"{stem}.fits",
+        "HEADTEMP": 161.3,
+        "DEWPRESS": -9999.0,
+        f"CCDTMP{key.ccdid:02d}": "168.4",
+        "FIELDID": exposure.field,
+        "OBJRAD": 150.25,
+        "OBJDECD": 2.5,
+        "PROGRMID": 1,
+        "OBSJD": obsjd_of(exposure.filefracday),
+        "AIRMASS": 1.2,
+    }
+    if exposure.imgtype in "of":
+        entry = camera.filters[exposure.filter]
+        cards |= {"FILTERID": entry.fid, "FILTER": entry.header}
+    cards |= changes
+    return {word: (value, f"test value of {word}") for word, value in cards.items() if value is not ...}
+
+
+def quadrant_cards(camera: Camera, ccdid: int, qid: int, **changes: object) -> Cards:
+    """The quadrant's own keywords."""
+    amplifier = camera.amplifier(ccdid, qid)
+    cards = {
+        "CCD_ID": ccdid,
+        "AMP_ID": amplifier.amp_id,
+        "GAIN": amplifier.gain_e_per_adu,
+        "READNOI": amplifier.read_noise_e,
+    }
+    cards |= changes
+    return {word: (value, f"test value of {word}") for word, value in cards.items() if value is not ...}
+
+
+@pytest.fixture(scope="session")
+def tiny_camera() -> Camera:
+    """One CCD (10) of four quadrants, 64 rows x 56 columns, otherwise as the large camera."""
+    return Camera.load(str(TINY))
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Config:
+    """The default configuration for the tiny camera."""
+    return Config(camera=str(TINY), workspace="work")
+
+
+@pytest.fixture(scope="session")
+def raw_key() -> Callable[..., RawKey]:
+    """Keys of raw files: raw_key(imgtype="o", fracday="300000", field=314, filter="zr", ccdid=10)."""
+
+    def make(imgtype: str = "o", fracday: str = "300000", **given: object) -> RawKey:
+        usual = {"b": (0, "bi"), "f": (0, "zr")}.get(imgtype, (314, "zr"))
+        field, filter_code = given.get("field", usual[0]), given.get("filter", usual[1])
+        exposure = ExposureKey(given.get("night", NIGHT) + fracday, field, filter_code, imgtype)
+        return RawKey(exposure, given.get("ccdid", 10))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_raw(tiny_camera: Camera) -> Callable[..., RawCcd]:
+    """CCD files in memory: make_raw(key, seed=0, camera=tiny, header={}, quadrant_header={qid: {}})."""
+
+    def make(key: RawKey, *, seed: int = 0, camera: Camera = tiny_camera, header=None, quadrant_header=None) -> RawCcd:
+        rng = np.random.default_rng([seed, int(key.exposure.fracday), key.ccdid])
+        exposure = exposure_cards(key, camera, **(header or {}))
+        sky = 0 if key.exposure.imgtype == "b" else SKY_ADU
+        quadrants = {}
+        for qid in camera.qids:
+            image = rng.normal(BIAS_LEVEL_ADU + sky, NOISE_ADU, camera.quadrant_shape).astype(np.uint16)
+            overscan = rng.normal(BIAS_LEVEL_ADU, NOISE_ADU, camera.overscan_shape).astype(np.uint16)
+            own = quadrant_cards(camera, key.ccdid, qid, **(quadrant_header or {}).get(qid, {}))
+            quadrants[qid] = RawQuadrant(image, overscan, {**exposure, **own})
+        return RawCcd(exposure, quadrants)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def raw_ccd(make_raw: Callable[..., RawCcd], raw_key: Callable[..., RawKey]) -> RawCcd:
+    """One valid science CCD of the tiny camera."""
+    return make_raw(raw_key())
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, tiny_config: Config, tiny_camera: Camera, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with its settings written; the working directory is its archive, as for a step."""
+    for folder in ("archive", f"incoming/{NIGHT}"):
+        (tmp_path / folder).mkdir(parents=True)
+    for section in ("ingest", "calibration"):
+        write_settings(tmp_path / "settings", section, tiny_config, tiny_camera)
+    monkeypatch.chdir(tmp_path / "archive")
+    return tmp_path
+
+
+@pytest.fixture
+def send(workspace: Path, tiny_camera: Camera, make_raw: Callable[..., RawCcd]) -> Callable[..., Path]:
+    """Put a raw file in the incoming folder as the telescope would: send(key, **make_raw's) -> its path."""
+
+    def deliver(key: RawKey, **made: object) -> Path:
+        path = workspace / "incoming" / NIGHT / Path(names.path_of("raw", key)).name
+        request = (key, repr(made))
+        if request not in WRITTEN:
+            write_raw_ccd(path, make_raw(key, **made), tiny_camera)
+            WRITTEN[request] = path.read_bytes()
+        path.write_bytes(WRITTEN[request])
+        return path
+
+    return deliver
+
+
+@pytest.fixture
+def announce(workspace: Path) -> Callable[..., Path]:
+    """Write the list of files sent: announce(extra names) lists what is in the folder, and the extra ones."""
+
+    def write(*extra: str) -> Path:
+        folder = workspace / "incoming" / NIGHT
+        path = folder / "sent.csv"
+        with path.open("w", newline="") as stream:
+            rows = csv.writer(stream)
+            rows.writerow(["name", "size", "md5"])
+            for one in sorted(folder.glob("ztf_*")):
+                content = one.read_bytes()
+                rows.writerow([one.name, len(content), hashlib.md5(content).hexdigest()])
+            rows.writerows([name, "", ""] for name in extra)
+        return path
+
+    return write

@@ -1,0 +1,214 @@
+"""A mini night through Snakemake: one command makes it, a second does nothing, a change re-makes what depends on it.
+
+The night: 2 CCDs of 4 quadrants, 4 biases, 4 g flats and 1 exposure, so 18 files, 16 of them frames of masters, and
+8 masters of each kind.
+"""
+
+import fcntl
+import json
+import shutil
+
+import pytest
+from astropy.io import fits
+
+from ztfpipe.model.keys import NightKey
+from ztfpipe.products.names import path_of
+from ztfpipe.products.plan import read_plan
+from ztfpipe.products.records import read_manifest
+
+from .conftest import FRAMES, NEXT_NIGHT, NIGHT, simulated
+
+pytestmark = pytest.mark.workflow
+
+ACCOUNTS = {"ingest_manifest": 1, "ingest_plan": 1}
+
+
+def test_one_command_makes_a_new_night(first_run):
+    site, run = first_run
+    assert run.code == 0, run.text
+    assert run.jobs == {
+        **ACCOUNTS,
+        "ingest_verify": 18,
+        "ingest_archive": 16,
+        "calibration_bias": 8,
+        "calibration_flat": 8,
+    }
+    for ccdid, qid in ((ccdid, qid) for ccdid in (10, 11) for qid in (1, 2, 3, 4)):
+        for kind, code in (("bias", "00"), ("hifreqflat", "zg")):
+            header = fits.getheader(site.archive / site.master(kind, ccdid, qid, code))
+            assert (header["STATUS"], header["NFRAMES"]) == (1, FRAMES)
+    manifest = read_manifest(site.archive / path_of("manifest", NightKey(NIGHT)))
+    assert manifest.complete
+    assert manifest.counts["accepted"] == manifest.counts["sent"] == 18
+
+
+def test_a_second_run_does_nothing(site):
+    assert site.run("night").nothing_done
+
+
+def test_a_product_alone_is_made_by_its_own_chain(site):
+    bias = site.master("bias", 10, 2)
+    (site.archive / bias).unlink()
+    assert site.run(bias, night=None).jobs == {"calibration_bias": 1}
+
+
+def test_a_raw_file_sent_again_remakes_what_depends_on_it(site):
+    site.send_again(site.raw("_zg_c11_f")[0])
+    run = site.run("night")
+    assert run.jobs == {**ACCOUNTS, "ingest_verify": 1, "ingest_archive": 1, "calibration_flat": 4}, run.text
+    assert site.run("night").nothing_done
+
+
+def test_a_bias_sent_again_remakes_the_flats_that_use_it(site):
+    site.send_again(site.raw("_bi_c10_b")[0])
+    run = site.run("night")
+    expected = {"ingest_verify": 1, "ingest_archive": 1, "calibration_bias": 4, "calibration_flat": 4}
+    assert run.jobs == ACCOUNTS | expected, run.text
+
+
+def test_files_that_come_later_join_the_night(site, late_bias):
+    late_bias(site)
+    run = site.run("night")
+    expected = {"ingest_verify": 2, "ingest_archive": 2, "calibration_bias": 8, "calibration_flat": 8}
+    assert run.jobs == ACCOUNTS | expected, run.text
+    assert fits.getval(site.archive / site.master("bias", 11, 4), "NFRAMES") == FRAMES + 1
+
+
+def test_a_section_of_the_configuration_remakes_what_it_governs(site):
+    run = site.run("night", sections={"calibration": {"frames_min": FRAMES, "clip_sigma": 3.5}})
+    assert run.jobs == {"ingest_plan": 1, "calibration_bias": 8, "calibration_flat": 8}, run.text
+
+
+def test_settings_that_are_spelt_otherwise_remake_nothing(site):
+    assert site.run("night", sections={"calibration": {"clip_sigma": 4, "frames_min": FRAMES}}).nothing_done
+
+
+def test_a_bad_extension_takes_its_quadrant_out_and_no_other(new_site):
+    new_site.damage(new_site.raw("_bi_c10_b")[0], hdu=2)
+    new_site.announce(new_site.incoming())
+    run = new_site.run("night")
+    assert run.code == 0, run.text
+    made = {(ccdid, qid) for ccdid in (10, 11) for qid in (1, 2, 3, 4)
+            if (new_site.archive / new_site.master("bias", ccdid, qid)).exists()}  # fmt: skip
+    assert made == {(ccdid, qid) for ccdid in (10, 11) for qid in (1, 2, 3, 4)} - {(10, 2)}
+    assert run.jobs["calibration_flat"] == 7
+    plan = read_plan(new_site.archive / path_of("plan", NightKey(NIGHT)))
+    (without,) = [one for one in plan.masters if one.kind == "bias" and one.key is None]
+    assert (without.ccdid, without.qid) == (10, 2)
+    assert without.note.startswith(f"{FRAMES - 1} bias frames of {FRAMES}")
+    # Asked for by name, it is refused with the reason.
+    run = new_site.run(new_site.master("bias", 10, 2), night=None)
+    assert run.code != 0
+    assert without.note in run.text
+
+
+def test_a_bad_file_is_set_aside_and_the_night_goes_on(site):
+    name = site.raw("_zg_c11_f")[1].name
+    path = site.incoming() / name
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+    run = site.run("night")
+    assert run.code == 0, run.text
+    assert run.jobs == {**ACCOUNTS, "ingest_verify": 1}, run.text
+    record = json.loads((site.archive / f"ops/ingest/2018/0325/{name}.json").read_text())
+    assert record["status"] == "set aside"
+    assert (site.archive / f"ops/ingest/2018/0325/setaside/{name}").read_bytes() == path.read_bytes()
+    assert site.run("night").nothing_done
+
+
+def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, tmp_path):
+    simulated(tmp_path / "next", NEXT_NIGHT, biases=0)
+    shutil.copytree(tmp_path / "next" / "incoming" / NEXT_NIGHT, site.incoming(NEXT_NIGHT))
+    run = site.run("night", night=NEXT_NIGHT)
+    assert run.code == 0, run.text
+    assert run.jobs == {**ACCOUNTS, "ingest_verify": 10, "ingest_archive": 8, "calibration_flat": 8}
+    header = fits.getheader(site.archive / site.master("hifreqflat", 10, 1, "zg", NEXT_NIGHT))
+    assert header["STATUS"] == 1
+    plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
+    notes = {one.note for one in plan.masters if one.kind == "bias"}
+    assert notes == {f"0 bias frames of {FRAMES}; master of {NIGHT} used"}
+    assert site.run("night", night=NEXT_NIGHT).nothing_done
+
+
+def test_a_night_without_biases_or_earlier_masters_makes_none_and_says_why(new_site):
+    for path in new_site.raw("_bi_c*_b"):
+        path.unlink()
+    new_site.announce(new_site.incoming())
+    run = new_site.run("night")
+    assert run.code == 0, run.text
+    assert run.jobs == {**ACCOUNTS, "ingest_verify": 10}
+    plan = read_plan(new_site.archive / path_of("plan", NightKey(NIGHT)))
+    flats = {one.note for one in plan.masters if one.kind == "hifreqflat"}
+    assert flats == {"no bias to subtract; no earlier master within 14 nights"}
+
+
+def test_named_targets_are_narrowed(new_site):
+    run = new_site.run("flats", ccd=11, quadrant=3, filter="zg")
+    assert run.code == 0, run.text
+    assert run.jobs == {
+        **ACCOUNTS,
+        "ingest_verify": 18,
+        "ingest_archive": 8,
+        "calibration_bias": 1,
+        "calibration_flat": 1,
+    }
+    assert (new_site.archive / new_site.master("hifreqflat", 11, 3, "zg")).exists()
+
+
+def test_splits_on_request(site):
+    run = site.run("splits", ccd=10)
+    assert run.jobs == {"ingest_archive": 1, "calibration_split": 4}, run.text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "cal/2018/0325/bias/00/ccd10/q1/x;touch PWNED;_bias.fits",
+        "sci/2018/0325/1/x;touch PWNED;_sciimg.fits",
+        "cal/2018/0325/bias/00/ccd10/q1/$(touch PWNED)_bias.fits",
+        "../archive/cal/2018/0325/bias/00/ccd10/q1/ztf_20180325_00_c10_q1_bias.fits",
+        "../../etc/passwd",
+        "/etc/passwd",
+    ],
+)
+def test_a_target_that_is_no_product_is_refused(site, target):
+    run = site.run(target, night=None)
+    assert run.code != 0
+    assert not run.jobs
+    assert f"{target}: " in run.text
+    assert not list(site.workspace.rglob("PWNED"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"night": "20180230"}, "night '20180230' is not a day of the calendar"),
+        ({"night": "20190101"}, "night 20190101: nothing was received"),
+        ({"ccd": 3}, "--config ccd=3: not one of 10, 11"),
+        ({"filter": "zz"}, "--config filter=zz: not one of zg, zr, zi"),
+        ({"night": None}, "night of which night?"),
+        ({"sections": {"calibration": {"frames_min": 1}}}, "frames_min"),
+        ({"sections": {"camera": "nosuch"}}, "nosuch.yaml: not a camera"),
+    ],
+    ids=str,
+)
+def test_a_bad_call_gets_one_clear_sentence(site, asked, sentence):
+    run = site.run("night", **asked)
+    assert run.code != 0
+    assert not run.jobs
+    assert sentence in run.text
+    assert "Traceback" not in run.text
+
+
+def test_one_run_per_night(new_site):
+    locks = new_site.workspace / "ledger" / "locks"
+    locks.mkdir(parents=True)
+    with (locks / NIGHT).open("w") as held:
+        held.write("process 17 of elsewhere\n")
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = new_site.run("night")
+    assert run.code != 0
+    assert not run.jobs
+    assert f"night {NIGHT} is being worked on by process 17 of elsewhere" in run.text

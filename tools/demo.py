@@ -1,0 +1,84 @@
+"""`make demo`: a simulated mini night, ingested, its masters built by Snakemake, shown in a terminal and an HTML file.
+
+Everything is made below demo/. One of the biases is cut short on its way, and one quadrant of a flat is damaged before
+it is sent, to show what becomes of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from ztfpipe.config import load_config
+from ztfpipe.model.keys import NightKey
+from ztfpipe.products.names import path_of
+from ztfpipe.products.report import text_tables
+from ztfpipe.steps.quality import night_summary
+from ztfpipe.steps.simulate import simulate_night
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+NIGHT = "20180325"
+CONFIG = {
+    "camera": "mini",
+    "workspace": str(ROOT / "demo"),
+    "simulate": {"night": {"date": NIGHT, "biases": 22, "flats": 22, "fields": [473], "filters": ["zg"], "visits": 1}},
+}
+
+
+def main() -> int:
+    """Make the night unless it is there, run it twice, and show what came out."""
+    workspace = ROOT / "demo"
+    workspace.mkdir(exist_ok=True)
+    config_path = workspace / "config.yaml"
+    config_path.write_text(yaml.safe_dump(CONFIG))
+    times = {}
+    incoming = workspace / "incoming" / NIGHT
+    if not (incoming / "sent.csv").exists():
+        times["simulate"] = _timed(lambda: _simulate(config_path, incoming))
+    times["first run"] = _timed(lambda: _snakemake(config_path))
+    times["second run"] = _timed(lambda: _snakemake(config_path))
+    os.chdir(workspace / "archive")
+    night = NightKey(NIGHT)
+    print("\n" + text_tables(night_summary(Path(path_of("manifest", night)), Path(path_of("plan", night))), rows_max=8))
+    print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in times.items()))
+    print(f"The night's report, with pictures: {Path(path_of('nightreport', night)).resolve()}")
+    return 0
+
+
+def _simulate(config_path: Path, incoming: Path) -> None:
+    simulate_night(load_config(config_path), NIGHT, jobs=min(4, os.cpu_count() or 1))
+    flat = min(incoming.glob("*_zg_c10_f*"))
+    content = bytearray(flat.read_bytes())
+    # Four quadrants of about the same size, then their overscans: this is within the third.
+    content[len(content) * 6 // 10] ^= 1
+    flat.write_bytes(content)
+    listed = (incoming / "sent.csv").read_text().splitlines(keepends=True)
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    listed = [f"{flat.name},{len(content)},{md5}\n" if line.startswith(flat.name) else line for line in listed]
+    (incoming / "sent.csv").write_text("".join(listed))
+    bias = min(incoming.glob("*_bi_*"))
+    bias.write_bytes(bias.read_bytes()[: bias.stat().st_size // 2])
+
+
+def _snakemake(config_path: Path) -> None:
+    targets = ["--configfile", str(config_path), "--config", f"night={NIGHT}", "--", "night"]
+    command = ["snakemake", "--profile", "profiles/local", "--quiet", "all", *targets]
+    print(f"\n{' '.join(command)}", flush=True)
+    subprocess.run([BIN / "ztfpipe", "worker", "--", BIN / command[0], *command[1:]], cwd=ROOT, check=True)
+
+
+def _timed(work) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""What `ztfpipe` can be asked to do: parse the call, run one step, turn what happened into an exit code.
+
+The table of steps is data, so that asking for help imports no science, and a call imports one step's module only.
+Exit codes: 0 done, 2 a call that cannot be done as asked (one sentence on stderr), 75 try again, 1 a bug (traceback).
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
+
+EXIT_BAD_CALL = 2
+RETRY_PAUSES_S = (1.0, 5.0, 20.0)
+"""A full disk or an absent file server is waited for this long between tries; ZTFPIPE_RETRY_PAUSES_S overrides it."""
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT}
+
+
+@dataclass(frozen=True)
+class Input:
+    """A named input of a step: one path, or `many`; `optional` when the step can do without; or a text."""
+
+    name: str
+    text: str
+    many: bool = False
+    optional: bool = False
+    is_path: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """A function of steps/PIPELINE.py, called as function(output, settings, **inputs)."""
+
+    pipeline: str
+    action: str
+    text: str
+    output: str
+    inputs: tuple[Input, ...] = ()
+
+
+_FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
+_PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
+_NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
+STEPS = (
+    Step("ingest", "verify", "check one file sent", "ingestrecord", (Input("incoming", "the file sent"),)),
+    Step(
+        "ingest",
+        "archive",
+        "copy an accepted file to its archive path",
+        "raw",
+        (Input("incoming", "the file sent"), Input("record", "its record")),
+    ),
+    Step("ingest", "manifest", "make the night's accounts", "manifest"),
+    Step("ingest", "plan", "freeze what the graph may know", "plan", (Input("manifest", "the night's accounts"),)),
+    Step("calibration", "split", "correct one quadrant for its overscan", "split", (Input("raw", "the raw file"),)),
+    Step("calibration", "bias", "stack a bias master", "bias", (_FRAMES, _PREVIOUS, _NOTE)),
+    Step(
+        "calibration",
+        "flat",
+        "stack a flat master",
+        "hifreqflat",
+        (_FRAMES, Input("bias", "the bias master to subtract"), _PREVIOUS, _NOTE),
+    ),
+    Step(
+        "quality",
+        "report",
+        "write the night's report",
+        "nightreport",
+        (
+            Input("manifest", "the night's accounts"),
+            Input("plan", "the night's plan"),
+            Input("masters", "masters made tonight", many=True, optional=True),
+            Input("raw", "raw files of one exposure to show", many=True, optional=True),
+        ),
+    ),
+)
+
+
+def run(argv: list[str]) -> int:
+    """Do one call and return its exit code."""
+    try:
+        call = _parser().parse_args(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_BAD_CALL
+    try:
+        return call.run(call) or 0
+    except KeyboardInterrupt:
+        return 130
+    except ZtfpipeError as error:
+        print(f"ztfpipe: {error}", file=sys.stderr)
+        return EXIT_TRY_AGAIN if isinstance(error, TryAgain) else EXIT_BAD_CALL
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ztfpipe", description=__doc__.splitlines()[0])
+    pipelines = parser.add_subparsers(metavar="PIPELINE", required=True)
+    actions = {}
+    for step in STEPS:
+        if step.pipeline not in actions:
+            pipeline = pipelines.add_parser(step.pipeline, help=f"steps of {step.pipeline}")
+            actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
+        _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
+    _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
+    worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
+    worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    worker.set_defaults(run=_worker)
+    return parser
+
+
+def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
+    parser.add_argument("output", help=f"path of the {step.output} below the archive; its key is parsed from it")
+    parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings file of the section")
+    for one in step.inputs:
+        # A name without a value is an input that Snakemake has nothing for.
+        count = ("*" if one.optional else "+") if one.many else "?" if one.optional else None
+        kind = _archive_path if one.is_path else str
+        required = not one.optional
+        parser.add_argument(f"--{one.name}", type=kind, required=required, nargs=count, metavar="FILE", help=one.text)
+    parser.set_defaults(run=_run_step, step=step)
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--night", metavar="YYYYMMDD", help="the night; that of the configuration when not given")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=_simulate)
+
+
+def _simulate(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.simulate import run_simulate
+
+    return run_simulate(call.config, call.night, call.jobs, call.workspace)
+
+
+def _archive_path(text: str) -> Path:
+    """A path as steps take it: the workflow spells an earlier night's product from outside the archive."""
+    return Path(text.removeprefix("../archive/"))
+
+
+def _run_step(call: argparse.Namespace) -> int:
+    step: Step = call.step
+    function = getattr(importlib.import_module(f"ztfpipe.steps.{step.pipeline}"), step.action)
+    inputs = {one.name: getattr(call, one.name) for one in step.inputs}
+    started = time.perf_counter()
+    _patiently(lambda: function(call.output, call.settings, **inputs))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        f"ztfpipe {step.pipeline} {step.action}: {time.perf_counter() - started:.2f} s, "
+        f"{used.ru_utime + used.ru_stime:.2f} CPU s, {used.ru_maxrss / 1024:.0f} MB",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _patiently(work: Callable[[], object]) -> None:
+    """Do `work`, again after growing pauses while it raises TryAgain or the system reports a fault that passes."""
+    pauses = [float(text) for text in os.environ.get("ZTFPIPE_RETRY_PAUSES_S", "").split(",") if text]
+    for pause in [*(pauses or RETRY_PAUSES_S), None]:
+        try:
+            work()
+            return
+        except TryAgain as error:
+            fault = error
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+            fault = TryAgain(error.filename or "a file", error.strerror or str(error))
+        if pause is None:
+            raise fault
+        print(f"ztfpipe: {fault}; trying again in {pause:g} s", file=sys.stderr, flush=True)
+        time.sleep(pause)
+
+
+def _worker(call: argparse.Namespace) -> int:
+    from ztfpipe.cli.worker import serve
+
+    command = call.command[1:] if call.command[:1] == ["--"] else call.command
+    if not command:
+        print("ztfpipe: worker needs a command to run: ztfpipe worker -- COMMAND", file=sys.stderr)
+        return EXIT_BAD_CALL
+    return serve(command)

@@ -1,0 +1,108 @@
+"""Fringes of the i band: patterns learned from many exposures of a quadrant, scaled to each exposure and taken out.
+
+The night sky's lines interfere in the detector; the pattern is fixed to the silicon, its strength follows the sky, and
+it changes a little as the lines' ratios do. A few principal components hold all of that (the approach of Medford et al.
+2021). Fringes are tens of pixels wide, so everything is learned and fitted on block medians, which stars do not move.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import uniform_filter
+
+from ztfpipe.model.science import FringeTemplate
+
+Floats = NDArray[np.float32]
+
+
+def block_medians(image: Floats, mask: NDArray[np.bool_], block_px: int) -> Floats:
+    """Medians of `block_px` x `block_px` blocks of unmasked pixels; NaN where fewer than a quarter are left.
+
+    image: (ny, nx); mask: True where a pixel must not count. Rows and columns that fill no block are left out.
+    """
+    ny, nx = (size // block_px * block_px for size in image.shape)
+    pixels = np.where(mask[:ny, :nx], np.float32(np.nan), image[:ny, :nx])
+    blocks = pixels.reshape(ny // block_px, block_px, nx // block_px, block_px).swapaxes(1, 2)
+    blocks = np.sort(blocks.reshape(ny // block_px, nx // block_px, block_px**2), axis=-1)  # NaN sorts last
+    count = np.isfinite(blocks).sum(axis=-1)
+    low, high = np.maximum((count - 1) // 2, 0), np.maximum(count // 2, 0)
+    high = np.minimum(high, block_px**2 - 1)
+    take = np.take_along_axis
+    medians = 0.5 * (take(blocks, low[..., None], -1) + take(blocks, high[..., None], -1))[..., 0]
+    return np.where(count >= block_px**2 / 4, medians, np.nan).astype(np.float32)
+
+
+def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
+    """Relative small-scale structure of one exposure: (blocks - their smooth background) / sky.
+
+    The smooth background is a running mean over `smooth_blocks` blocks, twice, with missing blocks left out of it.
+    """
+    good = np.isfinite(blocks)
+    filled = np.where(good, blocks, 0.0).astype(np.float64)
+    weight = good.astype(np.float64)
+    for _ in range(2):
+        filled = uniform_filter(filled, smooth_blocks, mode="nearest")
+        weight = uniform_filter(weight, smooth_blocks, mode="nearest")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return ((blocks - filled / weight) / sky_adu).astype(np.float32)
+
+
+def learn_fringes(signals: Floats, n_components: int, block_px: int, clip_sigma: float = 4.0) -> FringeTemplate:
+    """Principal components of the fringe signals of many exposures.
+
+    signals: (n, my, mx) from `fringe_signal`, NaN where a block is missing; n must be at least `n_components`. Missing
+    and outlying blocks (haloes, galaxies) are replaced by what the other exposures' components say, and the components
+    are found again, until that settles: five rounds.
+    """
+    flat = signals.reshape(len(signals), -1).astype(np.float64)
+    missing = ~np.isfinite(flat)
+    usable = missing.mean(axis=0) < 0.5
+    data = np.where(missing, 0.0, flat)[:, usable]
+    hole = missing[:, usable]
+    for _ in range(5):
+        left, strength, patterns = np.linalg.svd(data, full_matrices=False)
+        model = (left[:, :n_components] * strength[:n_components]) @ patterns[:n_components]
+        residual = flat[:, usable] - model
+        scatter = 1.4826 * np.nanmedian(np.abs(residual), axis=1, keepdims=True)
+        outlier = hole | (np.abs(residual) > clip_sigma * scatter)
+        data = np.where(outlier, model, flat[:, usable])
+    components = np.zeros((n_components, flat.shape[1]), np.float32)
+    components[:, usable] = patterns[:n_components]
+    explained = strength**2 / np.sum(strength**2)
+    shape = (n_components, *signals.shape[1:])
+    return FringeTemplate(components.reshape(shape), block_px, explained[:n_components])
+
+
+def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.0) -> NDArray[np.float64]:
+    """Strength of each component in one exposure's fringe signal: clipped linear least squares over the blocks."""
+    design = template.components.reshape(len(template.components), -1).T.astype(np.float64)
+    values = signal.ravel().astype(np.float64)
+    good = np.isfinite(values)
+    strength = np.zeros(design.shape[1])
+    for _ in range(4):
+        strength, *_ = np.linalg.lstsq(design[good], values[good], rcond=None)
+        residual = values - design @ strength
+        scatter = 1.4826 * np.nanmedian(np.abs(residual[good]))
+        good = np.isfinite(values) & (np.abs(residual) <= clip_sigma * scatter)
+    return strength
+
+
+def fringe_image(
+    template: FringeTemplate, strength: NDArray[np.float64], sky_adu: float, shape: tuple[int, int]
+) -> Floats:
+    """The fringes of an exposure at full size [DN]: the fitted pattern, interpolated by cubic splines between
+    blocks."""
+    pattern = np.tensordot(strength, template.components.astype(np.float64), axes=1) * sky_adu
+    # The centre of block k lies at pixel (k + 1/2) b - 1/2.
+    rows = (np.arange(shape[0]) + 0.5) / template.block_px - 0.5
+    columns = (np.arange(shape[1]) + 0.5) / template.block_px - 0.5
+    # Separable: along y first, then along x, so that the cost is that of two one-dimensional interpolations.
+    tall = _interpolate_rows(pattern, rows)
+    return np.ascontiguousarray(_interpolate_rows(tall.T, columns).T, dtype=np.float32)
+
+
+def _interpolate_rows(values: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    spline = CubicSpline(np.arange(len(values)), values, axis=0, bc_type="natural")
+    return spline(np.clip(rows, 0, len(values) - 1))

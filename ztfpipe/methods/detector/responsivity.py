@@ -1,0 +1,62 @@
+"""Low-frequency responsivity: what the screen flat gets wrong on large scales, found from stars (design document 7.5).
+
+The sky does not light the detector as the screen does. Photometric residuals of many stars over many nights, binned and
+smoothed, show the ratio; the map is divided into science pixels after the high-frequency flat.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, zoom
+
+Floats = NDArray[np.float64]
+
+
+def responsivity_map(
+    x_px: Floats,
+    y_px: Floats,
+    residual_mag: Floats,
+    error_mag: Floats,
+    shape: tuple[int, int],
+    *,
+    cell_px: int,
+    smooth_cells: float,
+    clip_sigma: float = 3.0,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Relative responsivity of a quadrant and its error, each (ny, nx), from photometric residuals.
+
+    x_px, y_px: (n,) positions; residual_mag: (n,) calibrated minus catalog magnitude, the zero point of each exposure
+    already taken out (positive: the star came out too faint, the pixel responds too little); error_mag: (n,). Cells of
+    `cell_px` get a clipped weighted mean, empty cells their neighbours' through the Gaussian smoothing of
+    `smooth_cells`. The map has a median of 1.
+    """
+    cells = tuple(-(-size // cell_px) for size in shape)
+    row = np.clip((y_px // cell_px).astype(int), 0, cells[0] - 1)
+    column = np.clip((x_px // cell_px).astype(int), 0, cells[1] - 1)
+    index = row * cells[1] + column
+    n_cells = cells[0] * cells[1]
+    good = np.isfinite(residual_mag) & (error_mag > 0)
+    for _ in range(5):
+        weight = np.where(good, error_mag**-2.0, 0.0)
+        total = np.bincount(index, weight, n_cells)
+        value = np.where(good, residual_mag, 0.0)
+        mean = np.bincount(index, weight * value, n_cells) / np.where(total > 0, total, 1.0)
+        pull = np.abs(residual_mag - mean[index]) / error_mag
+        scatter = max(1.0, 1.4826 * float(np.median(pull[good])))
+        good = np.isfinite(residual_mag) & (error_mag > 0) & (pull <= clip_sigma * scatter)
+    mean, total = mean.reshape(cells), total.reshape(cells) / scatter**2
+    smooth_total = gaussian_filter(total, smooth_cells, mode="nearest")
+    safe = np.maximum(smooth_total, np.finfo(float).tiny)
+    smooth = gaussian_filter(mean * total, smooth_cells, mode="nearest") / safe
+    # Smoothing over an area of 4 pi s^2 cells averages that many cells' weights.
+    error = 1.0 / np.sqrt(safe * max(1.0, 4 * np.pi * smooth_cells**2))
+    response = 10 ** (-0.4 * smooth)
+    response /= np.median(response)
+    return _to_pixels(response, shape, cell_px), _to_pixels(0.4 * np.log(10) * error * response, shape, cell_px)
+
+
+def _to_pixels(cells: Floats, shape: tuple[int, int], cell_px: int) -> NDArray[np.float32]:
+    """Cells to pixels by cubic splines, cell centres staying where they are."""
+    large = zoom(cells, cell_px, order=3, mode="nearest", grid_mode=True)
+    return np.ascontiguousarray(large[: shape[0], : shape[1]], dtype=np.float32)

@@ -1,0 +1,148 @@
+"""Recipe `quality`: the night in tables and pictures, from records and products that are there already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ztfpipe.camera import Camera
+from ztfpipe.methods.detector.mosaic import Tile, assemble, block_mean, tile_corners
+from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
+from ztfpipe.model.plan import MasterChoice, NightPlan
+from ztfpipe.model.records import IngestRecord, QaRecord
+from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
+
+_NOUNS = {"bias": "bias", "hifreqflat": "flat"}
+_WHOLE_FILE = ""
+"""Key of a file's own sentence among the reasons of its record."""
+
+
+def summarise(manifest: Manifest, plan: NightPlan, records: Mapping[str, QaRecord]) -> NightSummary:
+    """The night's tables: accounts, what was set aside, the masters made, and those taken from earlier nights.
+
+    records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks.
+    """
+    made = [one for one in plan.masters if one.made_tonight]
+    tables = (
+        _accounts(manifest),
+        _set_aside(manifest),
+        _masters("bias", made, records),
+        _masters("hifreqflat", made, records),
+        _earlier(plan),
+    )
+    return NightSummary(manifest.night, manifest.summary, tuple(table for table in tables if table.rows))
+
+
+def record_name(choice: MasterChoice) -> str:
+    """The name by which `summarise` looks for the record of a master."""
+    return f"{choice.kind} {choice.filter} {choice.ccdid} {choice.qid}"
+
+
+def focal_plane(
+    camera: Camera,
+    tiles: Mapping[Tile, NDArray[np.float32]],
+    factor: int,
+    *,
+    title: str,
+    caption: str,
+    unit: str,
+) -> FocalPlane:
+    """The focal plane with `tiles` (averaged down by `factor` with `shrink`) where the camera has them."""
+    corners = tile_corners(_centres_px(camera), camera.quadrant_shape)
+    labels = tuple((float(x), float(y), f"CCD {ccdid} q{qid}") for (ccdid, qid), (y, x) in corners.items())
+    return FocalPlane(title, caption, unit, assemble(tiles, corners, factor), factor, labels)
+
+
+def shrink_factor(camera: Camera, picture_pixels: int) -> int:
+    """How much to average down so that the whole focal plane has at most `picture_pixels` on its longer side."""
+    corners = tile_corners(_centres_px(camera), camera.quadrant_shape)
+    ny, nx = camera.quadrant_shape
+    longest = max(max(y for y, _ in corners.values()) + ny, max(x for _, x in corners.values()) + nx)
+    return max(1, -(-longest // picture_pixels))
+
+
+def shrink(image: NDArray[np.float32], factor: int, mask: NDArray[np.uint16] | None = None) -> NDArray[np.float32]:
+    """A quadrant averaged down, without the pixels whose mask is not zero."""
+    good = image if mask is None else np.where(mask == 0, image, np.float32(np.nan))
+    return block_mean(good, factor)
+
+
+def _centres_px(camera: Camera) -> dict[Tile, tuple[float, float]]:
+    """Centre (x, y) of each quadrant on the focal plane [px]: x to the west, y to the south, like the pixels."""
+    scale = 3600.0 / camera.pixel_scale_arcsec
+    amplifiers = (camera.amplifier(ccdid, qid) for ccdid, qid in camera.quadrants())
+    return {(one.ccdid, one.qid): (-one.east_deg * scale, -one.north_deg * scale) for one in amplifiers}
+
+
+def _accounts(manifest: Manifest) -> Table:
+    kinds: dict[str, dict[str, int]] = {}
+    for entry in manifest.entries:
+        kind = str(entry.record.facts.get("imgtype") or "unreadable or not received")
+        counts = kinds.setdefault(kind, dict.fromkeys(("sent", ACCEPTED, SET_ASIDE, NOT_RECEIVED, "quadrants"), 0))
+        counts["sent"] += entry.announced
+        if entry.record.status in counts:
+            counts[entry.record.status] += 1
+        counts["quadrants"] += len(entry.record.quadrants)
+    rows = [(kind, *counts.values()) for kind, counts in sorted(kinds.items())]
+    total: tuple[Cell, ...] = ("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True)))
+    columns = ("type", "files sent", "accepted", "set aside", "not received", "quadrants accepted")
+    return Table("Files", manifest.summary, columns, (*rows, total))
+
+
+def _set_aside(manifest: Manifest) -> Table:
+    rows = [
+        (
+            entry.record.name,
+            f"quadrant {which}" if which != _WHOLE_FILE else "file",
+            _without_name(reason, entry.record),
+        )
+        for entry in manifest.entries
+        for which, reason in entry.record.reasons.items()
+    ]
+    text = "Nothing is deleted: files stand below ops/ingest/; a quadrant left out does not take its neighbours along."
+    return Table("Set aside or left out", text, ("file", "what", "why"), tuple(rows))
+
+
+def _without_name(reason: str, record: IngestRecord) -> str:
+    """A record's sentence without the file's name, which stands beside it in the table."""
+    return re.sub(rf"^{re.escape(record.name)}( quadrant [1-4])?: ", "", reason)
+
+
+def _masters(kind: str, made: Sequence[MasterChoice], records: Mapping[str, QaRecord]) -> Table:
+    rows = []
+    for choice in made:
+        record = records.get(record_name(choice))
+        if choice.kind != kind or record is None:
+            continue
+        metrics = record.metrics
+        measured = metrics.get("read_noise_e") if kind == "bias" else metrics.get("pixel_sigma")
+        bad = sum(int(metrics.get(name) or 0) for name in ("n_noisy", "n_dead", "n_low_response", "n_high_response"))
+        level, uncertainty = metrics.get("level_adu"), metrics.get("uncertainty_median")
+        values = (metrics.get("frames_used"), level, uncertainty, measured, bad, record.timings_s.get("cpu"))
+        verdict = "usable" if record.status else record.reason
+        rows.append((choice.filter, choice.ccdid, choice.qid, *values, verdict))
+    if kind == "bias":
+        text = "Level above the overscan; uncertainty is the median 1-sigma error of a pixel of the master."
+        columns = ("level [DN]", "uncertainty [DN]", "read noise [e-]")
+    else:
+        text = "Level of the exposures above bias; the master is relative to its mean, and so are the next two columns."
+        columns = ("level [DN]", "uncertainty", "pixel response sigma")
+    head = ("filter", "CCD", "quadrant", "frames", *columns, "bad pixels", "CPU [s]", "verdict")
+    return Table(f"{_NOUNS[kind].capitalize()} masters made tonight", text, head, tuple(rows))
+
+
+def _earlier(plan: NightPlan) -> Table:
+    quadrants: dict[tuple[Cell, ...], list[str]] = {}
+    for one in plan.masters:
+        if not one.made_tonight:
+            reason = (_NOUNS[one.kind], one.filter, one.key.night if one.key else None, one.note)
+            quadrants.setdefault(reason, []).append(f"{one.ccdid}/{one.qid}")
+    everywhere = len({(one.ccdid, one.qid) for one in plan.masters})
+    rows = [
+        (kind, code, "all" if len(places) == everywhere else " ".join(places), night, why)
+        for (kind, code, night, why), places in quadrants.items()
+    ]
+    return Table("Masters not made tonight", "", ("kind", "filter", "CCD/quadrant", "night used", "why"), tuple(rows))

@@ -1,0 +1,339 @@
+"""The science image of a quadrant, in the order of the system paper's figure 3.
+
+A part that cannot be made (no seeing, no astrometric solution, no PSF, no zero point) leaves its products empty and its
+quality bit set; the parts that do not need it go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Science
+from ztfpipe.errors import Unusable
+from ztfpipe.methods.detector.cosmic_rays import find_rays, moffat_stamps, ray_filters
+from ztfpipe.methods.detector.ghosts import halo_mask
+from ztfpipe.methods.detector.tracks import find_tracks, track_mask
+from ztfpipe.methods.sky.projection import sky_to_pixel
+from ztfpipe.methods.stars.calibration import limiting_magnitude
+from ztfpipe.methods.stars.psf import stamps
+from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
+from ztfpipe.model.images import RawQuadrant
+from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.quality import info_bits, photometrically_bad, status
+from ztfpipe.model.science import (
+    ApertureCorrections,
+    AstrometrySummary,
+    Calibrators,
+    Masters,
+    PhotometrySummary,
+    Pointing,
+    ScienceImage,
+)
+from ztfpipe.model.stars import PsfModel
+from ztfpipe.model.wcs import TpvWcs
+from ztfpipe.pipelines.science import sky, stars
+from ztfpipe.pipelines.science.pixels import CalibratedPixels, calibrate_pixels
+
+Image = NDArray[np.float32]
+Part = TypeVar("Part")
+RAY_STAMP_HALF_PX = 8
+"""Half-width of the PSF stamps from which filters against rays are made."""
+FIRST_RAY_SHARPNESS = 0.85
+"""The Moffat of the first search is this much narrower than the seeing seen: a ray must be sharper than any star."""
+
+
+@dataclass
+class _Progress:
+    """What is known of a quadrant so far; each stage adds to it."""
+
+    pixels: CalibratedPixels
+    mask: NDArray[np.uint16]
+    wcs: TpvWcs
+    metrics: dict[str, float | int | str | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    fwhm_px: float = np.nan
+    psf: PsfModel | None = None
+    astrometry: AstrometrySummary | None = None
+    photometry: PhotometrySummary | None = None
+    corrections: ApertureCorrections | None = None
+    catalog: PsfCatalog = field(default_factory=PsfCatalog.empty)
+    apertures: ApertureCatalog = field(default_factory=ApertureCatalog.empty)
+    limiting_mag: float = np.nan
+
+    @property
+    def signal(self) -> Image:
+        """The image less its background [DN]."""
+        return self.pixels.image_adu - self.pixels.background.level
+
+
+def make_science_image(
+    raw: RawQuadrant,
+    masters: Masters,
+    calibrators: Calibrators,
+    camera: Camera,
+    key: QuadrantKey,
+    pointing: Pointing,
+    settings: Science,
+) -> ScienceImage:
+    """Calibrate a raw quadrant and measure everything on it. Never raises Unusable: STATUS and INFOBITS say it."""
+    prior = sky.commanded_wcs(camera, key, pointing.ra_deg, pointing.dec_deg)
+    try:
+        pixels = calibrate_pixels(raw, masters, camera, key, settings)
+    except Unusable as reason:
+        return _nothing(raw, prior, camera, key, str(reason))
+    so_far = _Progress(pixels, pixels.mask.copy(), prior)
+    work = _Work(so_far, camera, key, pointing, settings)
+    work.mask_tracks()
+    seen = work.attempt("seeing", lambda: stars.look(so_far.signal, work.weight(), settings))
+    if seen is not None:
+        so_far.fwhm_px = seen.fwhm_px
+        work.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)))
+        seen = stars.look(so_far.signal, work.weight(), settings)
+        work.solve_astrometry(seen, calibrators)
+        work.mask_halos(calibrators)
+        gain = work.gain
+        so_far.psf = work.attempt("psf", lambda: stars.make_psf(so_far.signal, work.weight(), seen, gain, settings))
+    if so_far.psf is not None:
+        so_far.fwhm_px = so_far.psf.fwhm_px
+        work.mask_rays(ray_filters(_psf_stamps(so_far.psf)))
+        work.measure_stars()
+        work.calibrate_photometry(calibrators)
+    work.make_aperture_catalog()
+    return work.finished()
+
+
+def without_masters(
+    raw: RawQuadrant, camera: Camera, key: QuadrantKey, pointing: Pointing, reason: str
+) -> ScienceImage:
+    """The products of a quadrant that cannot be calibrated because a master is missing."""
+    return _nothing(raw, sky.commanded_wcs(camera, key, pointing.ra_deg, pointing.dec_deg), camera, key, reason)
+
+
+@dataclass
+class _Work:
+    """The stages of the recipe on one quadrant."""
+
+    so_far: _Progress
+    camera: Camera
+    key: QuadrantKey
+    pointing: Pointing
+    settings: Science
+
+    @property
+    def gain(self) -> float:
+        return self.camera.amplifier(self.key.ccdid, self.key.qid).gain_e_per_adu
+
+    def unusable(self) -> NDArray[np.bool_]:
+        """Pixels with any defect bit."""
+        return (self.so_far.mask & np.uint16(self.camera.defect_mask)) != 0
+
+    def weight(self) -> Image:
+        """1 / variance of background and read noise; 0 where unusable."""
+        return np.where(self.unusable(), np.float32(0), self.so_far.pixels.background.noise**-2)
+
+    def mark(self, where: NDArray[np.bool_], *names: str) -> None:
+        self.so_far.mask[where] |= np.uint16(self.camera.mask_value(*names))
+
+    def attempt(self, part: str, make: Callable[[], Part]) -> Part | None:
+        """What `make` gives, or None with a note when the data do not allow it."""
+        try:
+            return make()
+        except Unusable as reason:
+            self.so_far.notes.append(str(reason))
+            self.so_far.metrics[f"{part}_failed"] = 1.0
+            return None
+
+    def mask_rays(self, filters: NDArray[np.float32]) -> None:
+        found = find_rays(
+            self.so_far.signal,
+            self.so_far.pixels.background.noise,
+            self.gain,
+            self.unusable(),
+            filters,
+            threshold=self.settings.ray_threshold,
+        )
+        self.mark(found, "spike")
+
+    def mask_tracks(self) -> None:
+        noise = self.so_far.pixels.background.noise
+        tracks = find_tracks(
+            self.so_far.signal,
+            noise,
+            self.unusable(),
+            threshold=self.settings.track_threshold,
+            min_length_px=self.settings.track_length_min_px,
+        )
+        on_track = track_mask(noise.shape, tracks)
+        self.mark(on_track, "track")
+        self.so_far.metrics |= {"ntracks": len(tracks), "pcttrack": 100.0 * float(on_track.mean())}
+
+    def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
+        wcs, summary, metrics = sky.solve_quadrant(
+            seen.for_astrometry(),
+            calibrators.astrometric,
+            self.so_far.wcs,
+            self.so_far.mask.shape,
+            epoch_year=sky.epoch_of(self.pointing.jd_mid),
+            pixel_scale_arcsec=self.camera.pixel_scale_arcsec,
+            settings=self.settings,
+        )
+        self.so_far.wcs, self.so_far.astrometry = wcs, summary
+        self.so_far.metrics |= metrics
+
+    def mask_halos(self, calibrators: Calibrators) -> None:
+        if calibrators.bright is None or calibrators.bright.v_mag.size == 0:
+            return
+        x, y = sky_to_pixel(self.so_far.wcs, calibrators.bright.ra_deg, calibrators.bright.dec_deg)
+        radius_px = self.settings.halo_radius_arcsec / self.camera.pixel_scale_arcsec
+        halos = halo_mask(
+            self.so_far.mask.shape,
+            x,
+            y,
+            calibrators.bright.v_mag,
+            faintest_mag=self.settings.halo_mag,
+            radius_px=radius_px,
+        )
+        self.mark(halos, "halo")
+
+    def measure_stars(self) -> None:
+        found = stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
+        self.so_far.corrections = found.corrections
+        self.so_far.catalog = stars.psf_catalog(
+            found.stars, self.so_far.wcs, self.so_far.mask, self.camera.defect_mask, self.settings
+        )
+        column = np.clip(np.rint(found.stars.x_px), 0, self.so_far.mask.shape[1] - 1).astype(int)
+        row = np.clip(np.rint(found.stars.y_px), 0, self.so_far.mask.shape[0] - 1).astype(int)
+        self.so_far.mask[row, column] |= np.uint16(self.camera.mask_value("psfsource"))
+
+    def calibrate_photometry(self, calibrators: Calibrators) -> None:
+        band = self.camera.filter(self.key.exposure.filter)
+        self.so_far.photometry, metrics = stars.calibrate(
+            self.so_far.catalog, calibrators.photometric, band, self.so_far.mask.shape, self.settings
+        )
+        self.so_far.metrics |= metrics
+        fit = self.so_far.photometry
+        if fit is not None:
+            catalog = self.so_far.catalog
+            limit = self.attempt(
+                "maglim",
+                lambda: limiting_magnitude(catalog.flux_adu, catalog.flux_error_adu, fit.zero_point),
+            )
+            self.so_far.limiting_mag = np.nan if limit is None else limit
+            self.so_far.metrics["photometric_bad"] = float(
+                photometrically_bad(
+                    self.camera,
+                    self.key.exposure.filter,
+                    self.key.rcid,
+                    zero_point_mag=fit.zero_point,
+                    zero_point_rms_mag=fit.zero_point_rms,
+                    n_calibrators=fit.n_matches,
+                    airmass=self.pointing.airmass,
+                    exptime_s=self.pointing.exptime_s,
+                )
+            )
+
+    def make_aperture_catalog(self) -> None:
+        so_far = self.so_far
+        so_far.apertures, covered = stars.aperture_catalog(
+            so_far.signal,
+            so_far.pixels.background.noise,
+            so_far.mask,
+            so_far.pixels.background.level,
+            so_far.wcs,
+            defects=self.camera.defect_mask,
+            gain=self.gain,
+            fwhm_px=so_far.fwhm_px if np.isfinite(so_far.fwhm_px) else stars.GUESSED_FWHM_PX,
+            settings=self.settings,
+        )
+        self.mark(covered, "sexsource")
+
+    def finished(self) -> ScienceImage:
+        so_far, background = self.so_far, self.so_far.pixels.background
+        for part in ("psf", "astrocal", "photcal"):
+            if f"{part}_failed" not in so_far.metrics:
+                done = {"psf": so_far.psf, "astrocal": so_far.astrometry, "photcal": so_far.photometry}[part]
+                so_far.metrics[f"{part}_failed"] = float(done is None)
+        metrics = {**so_far.metrics, **self._image_metrics()}
+        bits = info_bits(self.camera, metrics, self.key.night)
+        variance = background.noise**2 + np.maximum(so_far.signal, 0) / np.float32(self.gain)
+        return ScienceImage(
+            image_adu=so_far.pixels.image_adu,
+            mask=so_far.mask,
+            uncertainty_adu=np.sqrt(variance),
+            saturation_adu=so_far.pixels.saturation_adu,
+            seeing_px=so_far.fwhm_px,
+            limiting_mag=so_far.limiting_mag,
+            wcs=so_far.wcs,
+            astrometry=so_far.astrometry,
+            photometry=so_far.photometry,
+            apertures=so_far.corrections,
+            psf=so_far.psf,
+            psf_catalog=so_far.catalog,
+            aperture_catalog=so_far.apertures,
+            metrics=metrics,
+            infobits=bits,
+            status=status(self.camera, bits),
+            notes=tuple(so_far.notes),
+        )
+
+    def _image_metrics(self) -> dict[str, float | int]:
+        so_far, background = self.so_far, self.so_far.pixels.background
+        mask, value = so_far.mask, self.camera.mask_value
+        saturated = int(np.count_nonzero(mask & np.uint16(value("saturated"))))
+        return {
+            "gmedian": background.median,
+            "gstddev": background.scatter,
+            "pctsat": 100.0 * saturated / mask.size,
+            "npixsat": saturated,
+            "npixbad": int(np.count_nonzero(self.unusable())),
+            "npixnoisy": int(np.count_nonzero(mask & np.uint16(value("noisy")))),
+            "nnanpix": int(np.count_nonzero(mask & np.uint16(value("nan")))),
+            "npixspike": int(np.count_nonzero(mask & np.uint16(value("spike")))),
+            "fwhm": so_far.fwhm_px,
+            "fwhm_arcsec": so_far.fwhm_px * self.camera.pixel_scale_arcsec,
+            "npsfcat": len(so_far.catalog),
+            "nsexcat": len(so_far.apertures),
+            "maglimcat": so_far.limiting_mag,
+            "fringe_strength": so_far.pixels.fringe_strength,
+            **so_far.pixels.overscan.metrics(),
+        }
+
+
+def _psf_stamps(psf: PsfModel) -> NDArray[np.float64]:
+    """The PSF at 5 x 5 sub-pixel offsets about the image's centre."""
+    ny, nx = psf.shape
+    offset = (np.arange(5) + 0.5) / 5 - 0.5
+    x, y = np.meshgrid(nx // 2 + offset, ny // 2 + offset)
+    return stamps(psf, x.ravel(), y.ravel(), RAY_STAMP_HALF_PX).astype(np.float64)
+
+
+def _nothing(raw: RawQuadrant, wcs: TpvWcs, camera: Camera, key: QuadrantKey, reason: str) -> ScienceImage:
+    """The products of a quadrant whose pixels cannot be used: raw counts, all masked, no sources."""
+    metrics = {"psf_failed": 1.0, "astrocal_failed": 1.0, "photcal_failed": 1.0, "npsfcat": 0, "nsexcat": 0}
+    bits = info_bits(camera, metrics, key.night)
+    shape = raw.image.shape
+    return ScienceImage(
+        image_adu=raw.image.astype(np.float32),
+        mask=np.full(shape, camera.mask_value("nan"), np.uint16),
+        uncertainty_adu=np.zeros(shape, np.float32),
+        saturation_adu=camera.amplifier(key.ccdid, key.qid).saturation_adu,
+        seeing_px=np.nan,
+        limiting_mag=np.nan,
+        wcs=wcs,
+        astrometry=None,
+        photometry=None,
+        apertures=None,
+        psf=None,
+        psf_catalog=PsfCatalog.empty(),
+        aperture_catalog=ApertureCatalog.empty(),
+        metrics=metrics,
+        infobits=bits,
+        status=0,
+        notes=(reason,),
+    )

@@ -1,0 +1,84 @@
+"""Where the quadrant looks: from the commanded pointing to a fourth-order TPV solution (system paper 3.5.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Science
+from ztfpipe.methods.sky import astrometric_quality, astrometry
+from ztfpipe.methods.sky.matching import move_to_epoch
+from ztfpipe.model.catalogs import AstrometricCalibrators
+from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.science import AstrometrySummary
+from ztfpipe.model.wcs import TpvWcs, undistorted_pv
+
+ARCSEC_PER_DEG = 3600.0
+
+
+def commanded_wcs(camera: Camera, key: QuadrantKey, ra_deg: float, dec_deg: float) -> TpvWcs:
+    """The WCS a perfect telescope would have: gnomonic about the commanded field centre, axes to west and south.
+
+    The tangent point is the field's, far outside the quadrant, so that the turn of north across the field is right.
+    """
+    amplifier = camera.amplifier(key.ccdid, key.qid)
+    scale_deg = camera.pixel_scale_arcsec / ARCSEC_PER_DEG
+    x0, y0 = camera.reference_pixel
+    crpix = np.array([x0 + amplifier.east_deg / scale_deg, y0 + amplifier.north_deg / scale_deg])
+    return TpvWcs(np.array([ra_deg, dec_deg]), crpix, np.diag([-scale_deg, -scale_deg]), undistorted_pv())
+
+
+def references_at(
+    catalog: AstrometricCalibrators, epoch_year: float, g_mag_range: tuple[float, float]
+) -> astrometry.References:
+    """Calibrators within a range of G, moved to the epoch of the exposure."""
+    chosen = (catalog.g_mag >= g_mag_range[0]) & (catalog.g_mag <= g_mag_range[1])
+    ra, dec = move_to_epoch(
+        catalog.ra_deg[chosen],
+        catalog.dec_deg[chosen],
+        catalog.pmra_mas[chosen],
+        catalog.pmdec_mas[chosen],
+        epoch_year - catalog.epoch_year,
+    )
+    return astrometry.References(ra, dec, catalog.error_mas[chosen], catalog.g_mag[chosen])
+
+
+def solve_quadrant(
+    detections: astrometry.Detections,
+    catalog: AstrometricCalibrators | None,
+    prior: TpvWcs,
+    shape: tuple[int, int],
+    *,
+    epoch_year: float,
+    pixel_scale_arcsec: float,
+    settings: Science,
+) -> tuple[TpvWcs, AstrometrySummary | None, dict[str, float | str]]:
+    """Both passes and their quality metrics; where nothing can be solved the WCS is the commanded one.
+
+    Returns the WCS, the summary for the header (None when unsolved), and the metrics, `astrocal_failed` among them.
+    """
+    if catalog is None or catalog.ra_deg.size == 0:
+        return prior, None, {"astrocal_failed": 1.0, "astrocal_reason": "no astrometric calibrators"}
+    references = references_at(catalog, epoch_year, settings.astrometric_mag)
+    solution = astrometry.solve(
+        detections,
+        references,
+        prior,
+        shape,
+        max_offset_arcsec=settings.pointing_error_max_arcsec,
+        max_rotation_deg=settings.rotation_error_max_deg,
+        floor_mas=settings.turbulence_mas,
+        match_radius_arcsec=settings.match_radius_arcsec,
+    )
+    if not solution.solved:
+        return prior, None, {"astrocal_failed": 1.0, "astrocal_reason": solution.reason}
+    metrics = astrometric_quality.metrics(solution, detections, references, pixel_scale_arcsec, shape)
+    used = solution.residual_arcsec[:, solution.used]
+    rms = np.sqrt(np.mean(used**2, axis=1)) / ARCSEC_PER_DEG
+    summary = AstrometrySummary(int(solution.used.sum()), (float(rms[0]), float(rms[1])), metrics["ascmp2chi2"])
+    return solution.wcs, summary, {**metrics, "astrocal_failed": 0.0}
+
+
+def epoch_of(jd: float) -> float:
+    """Julian year of a Julian date."""
+    return 2000.0 + (jd - 2451545.0) / 365.25

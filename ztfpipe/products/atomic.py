@@ -1,0 +1,82 @@
+"""Writing so that a product either has its whole content and its name, or does not exist."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from ztfpipe.errors import TryAgain
+
+_PASSING_FAULTS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.ESTALE,
+        errno.EROFS,
+        errno.ENFILE,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EAGAIN,
+    }
+)
+"""What a full disk or an absent file server answers; none of it says anything about the data."""
+
+
+@contextlib.contextmanager
+def machine_faults(path: str | Path) -> Iterator[None]:
+    """Turn the answers of a full disk or an absent file server into TryAgain naming `path`; let others through."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _PASSING_FAULTS:
+            raise TryAgain(path, os.strerror(error.errno)) from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a hidden, unique temporary path beside `path`; on success flush it to disk and rename it to `path`.
+
+    Folders are made as needed. When the body raises, the temporary file is removed and an earlier `path` stays as it
+    was. Raises TryAgain when the disk is full or the file server away.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with machine_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 `text` to `path`, atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write `content` to `path`, atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,205 @@
+"""Steps of `ingest`: verify a file sent, archive it, make the night's accounts, freeze the night's plan.
+
+Called with the archive as working directory; the workspace's other folders stand beside it. Modules that need a FITS
+library are imported by the step that needs them: the workflow imports this module at each start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Calibration, Ingest
+from ztfpipe.errors import BadFile, BadName, BadSettings
+from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey
+from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE, Manifest
+from ztfpipe.model.records import IngestRecord
+from ztfpipe.products import names
+from ztfpipe.products.incoming import (
+    copy_verified,
+    file_md5,
+    incoming_digest,
+    is_plain,
+    link_or_copy,
+    received,
+    rivals,
+    sent_list,
+)
+from ztfpipe.products.plan import write_plan
+from ztfpipe.products.records import read_manifest, read_record, write_manifest, write_record
+from ztfpipe.products.settings import read_settings
+
+__all__ = ["archive", "incoming_digest", "manifest", "plan", "verify"]
+
+ARCHIVE = Path()
+INCOMING = Path("../incoming")
+
+
+def verify(output: str, settings: Path, incoming: Path) -> IngestRecord:
+    """Verify one file sent and write its record; a file that is set aside is kept under its set-aside path as well.
+
+    Raises BadName when the record's path is not that of this file, TryAgain when the machine fails.
+    """
+    key = _key(output, "ingestrecord", IncomingKey)
+    if incoming.name != key.name:
+        raise BadName(output, f"not the record of {incoming}")
+    values, camera = _settings(settings, Ingest)
+    record = _verdict(incoming, key.night, camera, values)
+    if record.status == ACCEPTED:
+        record = _unless_duplicate(record, incoming, camera, values)
+    if record.status == SET_ASIDE:
+        link_or_copy(incoming, names.inside(ARCHIVE, names.path_of("setaside", key)))
+    else:
+        _keep_superseded(record)
+    write_record(output, record)
+    return record
+
+
+def archive(output: str, settings: Path, incoming: Path, record: Path) -> None:
+    """Copy an accepted file to its archive path, verifying its MD5 against its record.
+
+    Raises BadFile when the record does not accept this file for this path, or the file has changed since.
+    """
+    _key(output, "raw", RawKey)
+    read = read_record(IngestRecord, record)
+    if read.name != incoming.name or read.status != ACCEPTED or read.archive_path != output:
+        raise BadFile(incoming, f"its record does not accept it as {output}: {' '.join(read.reasons.values())}".strip())
+    copy_verified(incoming, names.inside(ARCHIVE, output), read.md5)
+
+
+def manifest(output: str, settings: Path) -> None:
+    """Make the night's accounts from the list of files sent, the incoming folder and the verdicts."""
+    from ztfpipe.pipelines.ingest import accounts
+
+    night = _key(output, "manifest", NightKey).night
+    _settings(settings, Ingest)
+    folder = INCOMING / night
+    # First of all: what arrives from here on makes the digest of these accounts, and so any plan, out of date.
+    digest = incoming_digest(folder)
+    sizes = {name: stat.st_size for name, stat in received(folder).items()}
+    records = [record for name in sizes if (record := _record_of(night, name, sizes[name])) is not None]
+    made = accounts(night, sent_list(folder), sizes, records, digest)
+    _keep_what_the_accounts_set_aside(night, made, records)
+    write_manifest(output, made)
+
+
+def plan(output: str, settings: Path, manifest: Path) -> None:
+    """Freeze the night's plan from its accounts and the masters that the archive holds now."""
+    from ztfpipe.pipelines.ingest import plan_night
+
+    night = _key(output, "plan", NightKey).night
+    values, camera = _settings(settings, Calibration)
+    read = read_manifest(manifest)
+    if read.night != night:
+        raise BadFile(manifest, f"accounts of night {read.night}, not of {night}")
+    accepted = [entry.record for entry in read.entries if entry.record.status == ACCEPTED]
+    keys = {record.name: names.parse_raw_name(record.name) for record in accepted}
+    choice = plan_night(
+        read,
+        keys,
+        camera,
+        lambda kind, tonight: previous_master(kind, tonight, values.previous_master_nights),
+        frames_min=values.frames_min,
+        frames_max=values.frames_max,
+        previous_master_nights=values.previous_master_nights,
+    )
+    write_plan(output, choice)
+
+
+def previous_master(kind: str, tonight: CalibrationKey, nights: int) -> CalibrationKey | None:
+    """The most recent master of the `nights` nights before, of the same quadrant and filter, whose STATUS is 1."""
+    from ztfpipe.products.fits import read_header
+
+    day = date(int(tonight.night[:4]), int(tonight.night[4:6]), int(tonight.night[6:]))
+    for back in range(1, nights + 1):
+        key = replace(tonight, night=(day - timedelta(days=back)).strftime("%Y%m%d"))
+        path = ARCHIVE / names.path_of(kind, key)
+        if not path.exists():
+            continue
+        with contextlib.suppress(BadFile):
+            if read_header(path).get("STATUS", (0, ""))[0] == 1:
+                return key
+    return None
+
+
+def _verdict(incoming: Path, night: str, camera: Camera, values: Ingest) -> IngestRecord:
+    from ztfpipe.pipelines.ingest import verdict
+    from ztfpipe.products.raw_facts import raw_facts
+
+    facts = raw_facts(incoming, camera, values.settle_s)
+    key, fault, archive_path = None, "", ""
+    try:
+        key = names.parse_raw_name(incoming.name)
+        archive_path = names.path_of("raw", key)
+    except BadName as error:
+        fault = error.reason
+    return verdict(facts, key, fault, night=night, archive_path=archive_path, camera=camera, settings=values)
+
+
+def _unless_duplicate(record: IngestRecord, incoming: Path, camera: Camera, values: Ingest) -> IngestRecord:
+    """The record as it is, unless its exposure and CCD are taken by another file with other content.
+
+    The file whose content the archive holds has the first right; before there is one, the first by name that is fit.
+    """
+    from ztfpipe.pipelines.ingest import duplicate
+
+    key = names.parse_raw_name(record.name)
+    claimants = rivals(incoming.parent, key.exposure.filefracday, key.ccdid)
+    different = {name: md5 for name in claimants if (md5 := file_md5(incoming.parent / name)) != record.md5}
+    if not different:
+        return record
+    folder = (ARCHIVE / record.archive_path).parent
+    held = {file_md5(folder / name) for name in rivals(folder, key.exposure.filefracday, key.ccdid)}
+    if record.md5 in held:
+        return record
+    for name, md5 in different.items():
+        if md5 in held:
+            return duplicate(record, name)
+    for name in claimants[: claimants.index(record.name)]:
+        if name in different and _verdict(incoming.parent / name, record.night, camera, values).status == ACCEPTED:
+            return duplicate(record, name)
+    return record
+
+
+def _keep_superseded(record: IngestRecord) -> None:
+    """Keep the archived file that this accepted one, sent again under the same name, is about to replace."""
+    archived = ARCHIVE / record.archive_path
+    if archived.exists() and (held := file_md5(archived)) != record.md5:
+        key = IncomingKey(record.night, f"{record.name}.superseded-{held[:8]}")
+        link_or_copy(archived, names.inside(ARCHIVE, names.path_of("setaside", key)))
+
+
+def _keep_what_the_accounts_set_aside(night: str, made: Manifest, records: list[IngestRecord]) -> None:
+    """Files fit by themselves that only the accounts set aside get their set-aside copy here."""
+    fit = {record.name for record in records if record.status == ACCEPTED}
+    for entry in made.entries:
+        name = entry.record.name
+        if entry.record.status == SET_ASIDE and name in fit:
+            path = names.path_of("setaside", IncomingKey(night, name))
+            link_or_copy(INCOMING / night / name, names.inside(ARCHIVE, path))
+
+
+def _record_of(night: str, name: str, size: int) -> IngestRecord | None:
+    if not is_plain(name):
+        from ztfpipe.pipelines.ingest import unnameable
+
+        return unnameable(night, name, size)
+    path = ARCHIVE / names.path_of("ingestrecord", IncomingKey(night, name))
+    return read_record(IngestRecord, path) if path.exists() else None
+
+
+def _settings(path: Path, kind: type) -> tuple:
+    values, camera = read_settings(path)
+    if not isinstance(values, kind):
+        raise BadSettings(path, f"not the settings of {kind.__name__.lower()}")
+    return values, camera
+
+
+def _key(output: str, product: str, kind: type):
+    found, key = names.parse(output)
+    if found != product or not isinstance(key, kind):
+        raise BadName(output, f"not a {product}")
+    return key

@@ -1,0 +1,94 @@
+"""Step of `quality`: the night's report. Called with the archive as working directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Quality
+from ztfpipe.errors import BadFile, BadName, BadSettings
+from ztfpipe.methods.detector.mosaic import Tile
+from ztfpipe.model.keys import CalibrationKey, NightKey, RawKey
+from ztfpipe.model.records import QaRecord
+from ztfpipe.model.summary import FocalPlane, NightSummary
+from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_factor, summarise
+from ztfpipe.products.calibration import read_master
+from ztfpipe.products.names import parse, path_of
+from ztfpipe.products.pictures import focal_plane_png
+from ztfpipe.products.plan import read_plan
+from ztfpipe.products.raw import read_raw_quadrant
+from ztfpipe.products.records import read_manifest, read_record
+from ztfpipe.products.report import write_report
+from ztfpipe.products.settings import read_settings
+
+
+def report(
+    output: str, settings: Path, manifest: Path, plan: Path, masters: Sequence[Path], raw: Sequence[Path]
+) -> None:
+    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`)."""
+    product, key = parse(output)
+    if product != "nightreport" or not isinstance(key, NightKey):
+        raise BadName(output, "not the path of a night's report")
+    section, camera = read_settings(settings)
+    if not isinstance(section, Quality):
+        raise BadSettings(settings, "not the settings of quality")
+    summary = night_summary(manifest, plan)
+    factor = shrink_factor(camera, section.picture_pixels)
+    planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
+    pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
+    write_report(output, summary, pictures)
+
+
+def night_summary(manifest: Path, plan: Path) -> NightSummary:
+    """The night's tables, from its accounts, its plan and the records of the masters that were made."""
+    chosen = read_plan(plan)
+    records = {}
+    for one in chosen.masters:
+        if one.made_tonight and one.key is not None:
+            path = Path(path_of(f"{one.kind}qa", one.key))
+            if path.exists():
+                records[record_name(one)] = read_record(QaRecord, path)
+    return summarise(read_manifest(manifest), chosen, records)
+
+
+def _master_planes(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:
+    """One picture for the biases and one for the flats of each filter, bad pixels left out of the averages."""
+    by_filter: dict[str, dict[Tile, NDArray[np.float32]]] = {}
+    night = ""
+    for path in paths:
+        master = read_master(path)
+        key: CalibrationKey = master.key
+        night = key.night
+        if master.usable:
+            by_filter.setdefault(key.filter, {})[key.ccdid, key.qid] = shrink(master.mean, factor, master.mask)
+    for code, tiles in sorted(by_filter.items()):
+        what = "Bias masters" if code == "00" else f"{code[1]}-band flat masters"
+        unit = "level above the overscan [DN]" if code == "00" else "response relative to the quadrant's mean"
+        caption = f"{what} of {night}: north up, east to the left, gaps between the detectors as in the camera."
+        yield focal_plane(camera, tiles, factor, title=f"{what}, {night}", caption=caption, unit=unit)
+
+
+def _exposure_plane(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:
+    """The picture of one exposure, each quadrant less the median of its overscan; an unreadable quadrant is empty."""
+    tiles: dict[Tile, NDArray[np.float32]] = {}
+    title = ""
+    for path in paths:
+        _, key = parse(path)
+        if not isinstance(key, RawKey):
+            raise BadName(path, "not a raw file")
+        exposure = key.exposure
+        title = f"Exposure {exposure.filefracday}, field {exposure.field}, {exposure.filter[1]} band"
+        for qid in camera.qids:
+            try:
+                one = read_raw_quadrant(path, camera, key.ccdid, qid)
+            except BadFile:
+                continue
+            overscan = one.overscan[:, camera.raw.overscan_columns_used(qid)]
+            tiles[key.ccdid, qid] = shrink(one.image.astype(np.float32) - np.float32(np.median(overscan)), factor)
+    if tiles:
+        caption = f"{title}, as read but for the overscan: before bias and flat. North up, east to the left."
+        yield focal_plane(camera, tiles, factor, title=title, caption=caption, unit="counts above the overscan [DN]")

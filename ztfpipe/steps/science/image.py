@@ -1,0 +1,172 @@
+"""Step of `science`: one calibrated quadrant with all its companions. Paths are relative to the archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import RECIPE_VERSIONS, Science
+from ztfpipe.errors import BadFile, BadName
+from ztfpipe.methods.stars import daophot
+from ztfpipe.methods.stars.psf import stamps
+from ztfpipe.model import identifiers
+from ztfpipe.model.images import Cards, RawQuadrant
+from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.records import QaRecord
+from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
+from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
+from ztfpipe.products import calibrators as catalog_files
+from ztfpipe.products.atomic import write_text
+from ztfpipe.products.calibration import StoredMaster, master_id, read_master
+from ztfpipe.products.catalogs import write_psfcat, write_sexcat
+from ztfpipe.products.daophot import write_daophot_psf, write_psf_stamp
+from ztfpipe.products.names import parse, path_of
+from ztfpipe.products.previews import write_preview
+from ztfpipe.products.raw import header_value, read_raw_quadrant
+from ztfpipe.products.records import write_record
+from ztfpipe.products.science import (
+    Origin,
+    science_header,
+    write_mask_image,
+    write_science_image,
+)
+from ztfpipe.products.settings import read_settings
+from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+
+STAMP_HALF_PX = 12
+"""The PSF stamp at the image's centre is 25 x 25 pixels."""
+
+
+def image(
+    output: str,
+    settings: Path,
+    raw: Path,
+    bias: Path | None = None,
+    flat: Path | None = None,
+    gaia: Path | None = None,
+    ps1: Path | None = None,
+    bright: Path | None = None,
+) -> None:
+    """Make a quadrant's science image, mask, catalogs, PSF, preview, log and record.
+
+    Every product is written, whatever the data allow: STATUS 0, zero rows and the reason where they do not.
+    """
+    watch = Stopwatch()
+    key, section, camera = _call(output, settings)
+    inputs: dict[str, str] = {}
+    with watch.part("read"):
+        quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
+        inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
+        bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
+        calibrators = _calibrators(gaia, ps1, bright)
+    pointing = _pointing(raw, quadrant)
+    with watch.part("recipe"):
+        if bias_master is None or flat_master is None:
+            missing = " and ".join(name for name, one in (("bias", bias_master), ("flat", flat_master)) if one is None)
+            made = without_masters(quadrant, camera, key, pointing, f"no usable {missing} master")
+        else:
+            masters = Masters(bias_master.mean, flat_master.mean, bias_master.mask | flat_master.mask)
+            made = make_science_image(quadrant, masters, calibrators, camera, key, pointing, section)
+    origin = Origin(key, float(header_value(quadrant.header, "OBSJD")), {}, str(gaia or ""))
+    for one in (bias_master, flat_master):
+        if one is not None:
+            keyword, number = master_id(one.key, camera)
+            origin.calibration_ids["bias" if keyword == "CIDBIAS" else "hifreqflat"] = number
+    origin.calibration_ids["pmask"] = identifiers.calibration_id(
+        "pmask", 0, key.rcid, camera.filter(key.exposure.filter).fid
+    )
+    with watch.part("write"):
+        _write(key, made, science_header(quadrant.header, made, origin, camera))
+    _record(key, output, made, inputs, section, watch)
+
+
+def _call(output: str, settings: Path) -> tuple[QuadrantKey, Science, Camera]:
+    name, key = parse(output)
+    if name != "sciimg" or not isinstance(key, QuadrantKey):
+        raise BadName(output, "not the path of a science image")
+    section, camera = read_settings(settings)
+    if not isinstance(section, Science):
+        raise BadName(settings, "not the settings of science")
+    return key, section, camera
+
+
+def _master(path: Path | None, inputs: dict[str, str]) -> StoredMaster | None:
+    """A master that may be used, or None."""
+    if path is None:
+        return None
+    stored = read_master(path)
+    inputs[str(path)] = pixel_checksum(stored.mean, stored.mask)
+    return stored if stored.usable else None
+
+
+def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> Calibrators:
+    return Calibrators(
+        catalog_files.read_astrometric_calibrators(gaia) if gaia else None,
+        catalog_files.read_photometric_calibrators(ps1) if ps1 else None,
+        catalog_files.read_bright_stars(bright) if bright else None,
+    )
+
+
+def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
+    """What was commanded; ingest has checked that the keywords are there and in range."""
+    numbers = {}
+    for keyword in ("RAD", "DECD", "OBSJD", "AIRMASS", "EXPTIME"):
+        value = header_value(quadrant.header, keyword)
+        if not isinstance(value, (int, float)):
+            raise BadFile(raw, f"{keyword} is missing or no number")
+        numbers[keyword] = float(value)
+    half_day = numbers["EXPTIME"] / 2 / 86400
+    return Pointing(
+        numbers["RAD"], numbers["DECD"], numbers["OBSJD"] + half_day, numbers["AIRMASS"], numbers["EXPTIME"]
+    )
+
+
+def _write(key: QuadrantKey, made: ScienceImage, header: Cards) -> None:
+    if made.psf is not None:
+        ny, nx = made.psf.shape
+        write_daophot_psf(path_of("sciimgdao", key), daophot.from_model(made.psf))
+        half = min(STAMP_HALF_PX, made.psf.radius_px)
+        stamp = stamps(made.psf, np.array([nx // 2]), np.array([ny // 2]), half)[0]
+    else:
+        write_text(path_of("sciimgdao", key), "")
+        stamp = np.zeros((2 * STAMP_HALF_PX + 1,) * 2, np.float32)
+    write_psf_stamp(path_of("sciimgdaopsfcent", key), stamp, header)
+    write_psfcat(path_of("psfcat", key), made.psf_catalog, header)
+    write_sexcat(path_of("sexcat", key), made.aperture_catalog, header)
+    write_mask_image(path_of("mskimg", key), made, header)
+    sky, scatter = (float(made.metrics.get(name) or np.nan) for name in ("gmedian", "gstddev"))
+    write_preview(path_of("scipreview", key), made.image_adu, sky, scatter)
+    write_text(path_of("sciimlog", key), _log(key, made))
+    write_science_image(path_of("sciimg", key), made, header)
+
+
+def _log(key: QuadrantKey, made: ScienceImage) -> str:
+    """What happened, for people."""
+    lines = [
+        f"science image {key.exposure.filefracday} field {key.exposure.field} {key.exposure.filter}"
+        f" CCD {key.ccdid} quadrant {key.qid}",
+        f"STATUS = {made.status}, INFOBITS = {made.infobits}",
+        *made.notes,
+        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
+          for name, value in made.metrics.items()),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _record(
+    key: QuadrantKey, output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch
+) -> None:
+    record = QaRecord(
+        step="science image",
+        product=output,
+        status=made.status,
+        reason="; ".join(made.notes),
+        metrics=finite({**made.metrics, "infobits": made.infobits, "peak_memory_mb": peak_memory_mb()}),
+        inputs=inputs,
+        timings_s=watch.timings_s(),
+        versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
+        settings=section.model_dump(mode="json"),
+    )
+    write_record(path_of("sciqa", key), record)
