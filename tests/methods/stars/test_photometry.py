@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
+from ztfpipe.methods.stars import photometry
 from ztfpipe.methods.stars.detection import detect, gaussian_filter
 from ztfpipe.methods.stars.photometry import find_and_fit, fit_stars, forced_flux, group_stars, select
 from ztfpipe.methods.stars.psf import noise_area, stamps
@@ -126,7 +127,7 @@ def test_two_passes_find_and_measure_what_is_there(field):
     nearest, _ = cKDTree(np.c_[x, y]).query(np.c_[stars.x_px, stars.y_px])
     # Peaks of noise above 4.5 in 1e6 px: 7 (see the test of the detection); one percent is 8.
     assert np.count_nonzero(nearest > 2) <= 12
-    assert np.all(stars.snr >= 4.6)
+    assert np.all(stars.snr >= 4.65)
     assert np.all(np.abs(background) < 1)
     used = weight > 0
     scatter = 1.4826 * np.median(np.abs(residual[used])) * np.sqrt(np.median(weight))
@@ -214,3 +215,24 @@ def test_nothing_to_fit(field):
     assert len(stars) == 0
     stars, _, _ = find_and_fit(blank, np.zeros_like(weight), psf, gain_e_per_adu=GAIN)
     assert len(select(stars, np.zeros(0, bool))) == 0
+
+
+def test_a_blend_described_twice_loses_only_its_ghost(field, sky):
+    *_, psf = field
+    rng = np.random.default_rng(13)
+    x, y, flux = np.array([500.0, 503.0]), np.array([500.3, 500.0]), np.array([2e4, 1.2e4])
+    image, weight = sky.observe(model_image(psf, x, y, flux, (1000, 1000)), 150.0, rng)
+    # A third star between the two takes the significance of both.
+    triple = (np.append(x, 501.6), np.append(y, 500.2), np.append(flux, 500.0))
+    stars, residual = fit_stars(image, weight, psf, *triple, gain_e_per_adu=GAIN, max_sweeps=30)
+    for _ in range(3):
+        keep = photometry._real(stars, psf, 4.65)
+        if keep.all():
+            break
+        stars, residual = photometry._without(stars, residual, keep, weight, psf, {"gain_e_per_adu": GAIN})
+    assert len(stars) == 2
+    np.testing.assert_allclose((stars.flux_adu - flux) / stars.sigma_flux_adu, 0, atol=4)
+    alone, residual_alone = fit_stars(image, weight, psf, x, y, flux, gain_e_per_adu=GAIN, max_sweeps=30)
+    # The same solution as without the ghost, to the tolerance of the sweeps.
+    assert np.all(np.abs(stars.flux_adu - alone.flux_adu) < 0.2 * alone.sigma_flux_adu)
+    assert np.max(np.abs(residual - residual_alone)) < 20

@@ -106,7 +106,7 @@ def find_and_fit(
     psf: PsfModel,
     *,
     gain_e_per_adu: float,
-    min_snr: float = 4.6,
+    min_snr: float = 4.65,
     threshold: float = 4.2,
     model_error: float = 0.015,
     background_mesh_px: int = 128,
@@ -131,12 +131,12 @@ def find_and_fit(
     more = detect(residual, noise, filters, threshold=threshold)
     x, y, flux = _joined(stars, _real(stars, psf, min_snr), more, psf)
     stars, residual = fit_stars(image_adu, weight, psf, x, y, flux, **options, max_sweeps=4)
-    keep = _real(stars, psf, min_snr)
-    if not keep.all():
-        kept = (stars.x_px[keep], stars.y_px[keep], stars.flux_adu[keep])
-        stars, residual = fit_stars(image_adu, weight, psf, *kept, **options, max_sweeps=1)
-        stars = select(stars, stars.snr >= min_snr)
-    return stars, residual, background
+    for _ in range(3):
+        keep = _real(stars, psf, min_snr)
+        if keep.all():
+            break
+        stars, residual = _without(stars, residual, keep, weight, psf, options)
+    return select(stars, stars.snr >= min_snr), residual, background
 
 
 def group_stars(
@@ -207,12 +207,52 @@ def _second_background(residual: NDArray, weight: NDArray, mesh_px: int) -> NDAr
 
 
 def _real(stars: FittedStars, psf: PsfModel, min_snr: float) -> NDArray[np.bool_]:
-    """Stars that are significant, and not a second description of a brighter one within half a FWHM."""
-    keep = stars.snr >= min_snr
-    pairs = cKDTree(np.column_stack([stars.x_px, stars.y_px])).query_pairs(0.5 * psf.fwhm_px, output_type="ndarray")
-    fainter = np.where(stars.flux_adu[pairs[:, 0]] < stars.flux_adu[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
-    keep[fainter] = False
-    return keep
+    """Stars that are significant, and not a second description of a brighter one within half a FWHM.
+
+    Two stars given to one take each other's significance. Of insignificant stars that touch, therefore, only the
+    faintest goes; a further look after a further fit decides about the others.
+    """
+    low = ~(stars.snr >= min_snr)
+    pairs = cKDTree(np.column_stack([stars.x_px, stars.y_px])).query_pairs(
+        _LINK_FWHM * psf.fwhm_px, output_type="ndarray"
+    )
+    first_fainter = stars.flux_adu[pairs[:, 0]] < stars.flux_adu[pairs[:, 1]]
+    fainter = np.where(first_fainter, pairs[:, 0], pairs[:, 1])
+    brighter = np.where(first_fainter, pairs[:, 1], pairs[:, 0])
+    distance = np.hypot(stars.x_px[fainter] - stars.x_px[brighter], stars.y_px[fainter] - stars.y_px[brighter])
+    same = distance < 0.5 * psf.fwhm_px
+    goes = low.copy()
+    goes[brighter[low[fainter] | same]] = False
+    goes[fainter[same]] = True
+    return ~goes
+
+
+def _without(
+    stars: FittedStars, residual: NDArray, keep: NDArray, weight: NDArray, psf: PsfModel, options: dict[str, float]
+) -> tuple[FittedStars, NDArray[np.float32]]:
+    """The stars kept and their residual image, those near a star that went fitted again; the others stay subtracted."""
+    gone, stars = select(stars, ~keep), select(stars, keep)
+    positions = np.column_stack([stars.x_px, stars.y_px])
+    image = residual.copy()
+    _add(image, gone, psf, weight)
+    if len(stars) == 0:
+        return stars, image
+    lists = cKDTree(positions).query_ball_point(np.column_stack([gone.x_px, gone.y_px]), 3 * psf.fwhm_px)
+    near = np.unique(np.concatenate([np.array(some, int) for some in lists]))
+    again = select(stars, near)
+    _add(image, again, psf, weight)
+    fitted, residual = fit_stars(image, weight, psf, again.x_px, again.y_px, again.flux_adu, **options)
+    columns = {name: values.copy() for name, values in vars(stars).items()}
+    for name, values in vars(fitted).items():
+        columns[name][near] = values
+    return FittedStars(**columns), residual
+
+
+def _add(image: NDArray[np.float32], stars: FittedStars, psf: PsfModel, weight: NDArray[np.float32]) -> None:
+    """Put stars into an image."""
+    half = _half_widths(psf, stars.flux_adu, weight)
+    model = (psf.coefficients, psf.oversampling, psf.order)
+    kernels.add_stars(image, stars.x_px, stars.y_px, stars.flux_adu, half, *model)
 
 
 def _joined(stars: FittedStars, keep: NDArray, more: Detections, psf: PsfModel) -> tuple[NDArray, NDArray, NDArray]:
