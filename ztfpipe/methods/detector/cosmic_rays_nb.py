@@ -172,3 +172,11 @@ def _beneath(clean, excluded, rays, y, x):
                 around[n] = clean[j, i]
                 n += 1
     return np.float32(np.median(around[:n])) if n > 0 else np.float32(0.0)
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    image, known = np.ones((8, 8), np.float32), np.zeros((8, 8), np.bool_)
+    filters, one = np.ones((2, (2 * HALF + 1) ** 2), np.float32), np.float32(1)
+    best_response(image, image, one, known, filters, one, 4, 4)
+    mark_rays(image, image, one, known, filters, one, one, one, one, 1)

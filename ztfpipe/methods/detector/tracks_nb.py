@@ -116,3 +116,11 @@ def draw_segment(mask, x0, y0, x1, y1, half_width):
             across = (x - x0) * uy - (y - y0) * ux
             if 0.0 <= along <= length and abs(across) <= half_width:
                 mask[y, x] = True
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    image, mask = np.zeros((16, 16), np.float32), np.zeros((16, 16), np.bool_)
+    binned_significance(image, np.ones_like(image), mask, 4, np.float32(5))
+    strongest_lines(image, 1.0, 1, 5.0)
+    draw_segment(mask, 1.0, 1.0, 5.0, 4.0, 1.0)

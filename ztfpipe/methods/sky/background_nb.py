@@ -45,3 +45,12 @@ def pixel_variance(light, gain, read_noise_e, response):
             r = gain * response[y, x]
             out[y, x] = max(light[y, x], np.float32(0.0)) / r + (read_noise_e / r) ** 2 if r > 0.0 else np.nan
     return out
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    image = np.ones((4, 4), np.float32)
+    one = np.float32(1)
+    deviant(image, image, image, one, 1, np.zeros((4, 4), np.bool_))
+    pixel_variance(image, one, one, image)
+    pixel_variance(image, one, one, np.broadcast_to(one, image.shape))

@@ -18,3 +18,11 @@ def take_nearest_first(first, second, n_first, n_second):
             free_second[second[k]] = False
             kept[k] = True
     return kept
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    index = np.arange(4)
+    take_nearest_first(index, index, 4, 4)
+    # Columns of a table of pairs lie apart in memory.
+    take_nearest_first(index[::2], index[::2], 4, 4)

@@ -28,3 +28,9 @@ def offset_votes(det_xi, det_eta, ref_xi, ref_eta, rotations_rad, window, bin_si
                 if 0.0 <= d_eta < 2.0 * window:
                     votes[r, int(d_eta / bin_size), int(d_xi / bin_size)] += 1.0
     return votes
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    values = np.linspace(-1.0, 1.0, 4)
+    offset_votes(values, values, values, values, np.zeros(1), 2.0, 1.0)

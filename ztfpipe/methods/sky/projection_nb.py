@@ -83,3 +83,10 @@ def undistort(pv, first, second, tolerance_deg, max_steps):
         xi[i] = u if done else np.nan
         eta[i] = v if done else np.nan
     return xi, eta
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    pv, values = np.zeros((2, 15)), np.linspace(-0.1, 0.1, 3)
+    distort(pv, values, values)
+    undistort(pv, values, values, 1e-9, 1)
