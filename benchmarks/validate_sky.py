@@ -14,6 +14,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from benchmarks import sky_scenes as scenes
+from benchmarks.accuracy import row
 from ztfpipe.methods.detector.cosmic_rays import find_rays, moffat_stamps, ray_filters
 from ztfpipe.methods.detector.tracks import find_tracks, track_mask
 from ztfpipe.methods.sky import projection
@@ -186,10 +187,7 @@ def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _row(name: str, value: float, unit: str, bar: str, met: bool | None) -> Row:
-    return {
-        "name": name, "value": float(f"{float(value):.4g}"), "unit": unit, "bar": bar,
-        "met": None if met is None else bool(met), "note": "",
-    }  # fmt: skip
+    return row(name, float(value), bar=bar, met=met, unit=unit)
 
 
 if __name__ == "__main__":
