@@ -47,6 +47,9 @@ RAY_STAMP_HALF_PX = 8
 FIRST_RAY_SHARPNESS = 0.85
 """The Moffat of the first search is this much narrower than the seeing seen: a ray must be sharper than any star."""
 
+GUESSED_PSF_ERROR, MEASURED_PSF_ERROR = 0.08, 0.03
+"""Relative error of a pixel of the PSF: of a round Moffat of the seeing seen, and of the PSF measured on the image."""
+
 
 @dataclass
 class _Progress:
@@ -93,7 +96,7 @@ def make_science_image(
     seen = work.attempt("seeing", lambda: stars.look(so_far.signal, work.weight(), settings))
     if seen is not None:
         so_far.fwhm_px = seen.fwhm_px
-        work.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)))
+        work.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)), GUESSED_PSF_ERROR)
         seen = stars.look(so_far.signal, work.weight(), settings)
         work.solve_astrometry(seen, calibrators)
         work.mask_halos(calibrators)
@@ -101,7 +104,7 @@ def make_science_image(
         so_far.psf = work.attempt("psf", lambda: stars.make_psf(so_far.signal, work.weight(), seen, gain, settings))
     if so_far.psf is not None:
         so_far.fwhm_px = so_far.psf.fwhm_px
-        work.mask_rays(ray_filters(_psf_stamps(so_far.psf)))
+        work.mask_rays(ray_filters(_psf_stamps(so_far.psf)), MEASURED_PSF_ERROR)
         work.measure_stars()
         work.calibrate_photometry(calibrators)
     work.make_aperture_catalog()
@@ -149,7 +152,8 @@ class _Work:
             self.so_far.metrics[f"{part}_failed"] = 1.0
             return None
 
-    def mask_rays(self, filters: NDArray[np.float32]) -> None:
+    def mask_rays(self, filters: NDArray[np.float32], psf_error: float) -> None:
+        """Mask cosmic rays with filters of a PSF that is known to `psf_error`, relative to a pixel's light."""
         found = find_rays(
             self.so_far.signal,
             self.so_far.pixels.background.noise,
@@ -157,6 +161,7 @@ class _Work:
             self.unusable(),
             filters,
             threshold=self.settings.ray_threshold,
+            psf_error=psf_error,
         )
         self.mark(found, "spike")
 

@@ -168,8 +168,14 @@ def calibrate(
         "zpstructure": structure.rms_mag,
         "cloud_structured": float(structure.rms_mag > settings.cloud_structure_max_mag),
     }
-    difference = magnitude[theirs] - catalog.mag[ours]
-    summary = PhotometrySummary(
+    return _summary(fit, magnitude[theirs] - catalog.mag[ours], colour), metrics
+
+
+def _summary(fit: calibration.ZeroPoint, difference_mag: NDArray, colour_mag: NDArray) -> PhotometrySummary:
+    """The fit and, beside it, the plain statistics of all matches with a colour."""
+    known = np.isfinite(difference_mag) & np.isfinite(colour_mag)
+    difference, colour = difference_mag[known], colour_mag[known]
+    return PhotometrySummary(
         n_matches=fit.count,
         zero_point=fit.zero_point_mag,
         zero_point_error=fit.sigma_zero_point_mag,
@@ -184,7 +190,6 @@ def calibrate(
         colour_average=float(np.mean(colour)),
         colour_rms=float(np.std(colour)),
     )
-    return summary, metrics
 
 
 def aperture_catalog(
