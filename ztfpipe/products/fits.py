@@ -43,7 +43,7 @@ _STRUCTURAL = frozenset(
         *["ZQUANTIZ", "ZDITHER0", "ZMASKCMP", "ZBLOCKED", "COMMENT", "HISTORY"],
     ]
 )
-_TILE_PIXELS = 3072
+_TILE_PIXELS = 3000
 _NUMBERED = (
     *("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP"),
     *("ZNAXIS", "ZTILE", "ZNAME", "ZVAL"),
