@@ -43,7 +43,7 @@ _STRUCTURAL = frozenset(
         *["ZQUANTIZ", "ZDITHER0", "ZMASKCMP", "ZBLOCKED", "COMMENT", "HISTORY"],
     ]
 )
-_TILE_PIXELS = 4096
+_TILE_PIXELS = 3000
 _NUMBERED = (
     *("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TSCAL", "TZERO", "TDISP"),
     *("ZNAXIS", "ZTILE", "ZNAME", "ZVAL"),
@@ -203,7 +203,7 @@ def header_of(cards: Cards) -> fits.Header:
 
 
 def _tile(shape: tuple[int, int]) -> tuple[int, int]:
-    """Whole rows of some 4000 pixels in all: a tile for each short row of an overscan is slow to read."""
+    """Whole rows of at least some 3000 pixels in all: a tile for each short row of an overscan is slow to read."""
     return min(shape[0], max(1, _TILE_PIXELS // shape[1])), shape[1]
 
 

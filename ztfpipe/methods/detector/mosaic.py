@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 
@@ -30,7 +31,11 @@ def tile_corners(centres_px: Mapping[Tile, tuple[float, float]], shape: tuple[in
     centres_px: (x, y) of the centre of each tile on the focal plane [px]; shape: (ny, nx) of a tile.
     """
     ny, nx = shape
-    corners = {tile: (round(y - (ny - 1) / 2), round(x - (nx - 1) / 2)) for tile, (x, y) in centres_px.items()}
+    # Half pixels all go up: round() would take neighbours to even numbers, one apart from where they belong.
+    corners = {
+        tile: (math.floor(y - (ny - 1) / 2 + 0.5), math.floor(x - (nx - 1) / 2 + 0.5))
+        for tile, (x, y) in centres_px.items()
+    }
     y0, x0 = min(y for y, _ in corners.values()), min(x for _, x in corners.values())
     return {tile: (y - y0, x - x0) for tile, (y, x) in corners.items()}
 

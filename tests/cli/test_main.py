@@ -1,0 +1,110 @@
+"""What a call of `ztfpipe` becomes: one function of one step, and an exit code."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ztfpipe.cli import main
+from ztfpipe.errors import BadFile, TryAgain
+from ztfpipe.steps import calibration, ingest, quality
+
+BIAS = ["calibration", "bias", "cal/x.fits", "--settings", "../settings/calibration.json", "--frames", "a", "b"]
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setenv("ZTFPIPE_RETRY_PAUSES_S", "0,0")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The arguments that the bias step was called with."""
+    seen = []
+    monkeypatch.setattr(calibration, "bias", lambda *given, **named: seen.append((given, named)))
+    return seen
+
+
+def test_a_step_gets_what_the_call_says(calls, capsys):
+    assert main.run([*BIAS, "--previous", "../archive/cal/earlier.fits", "--note", ""]) == 0
+    ((given, named),) = calls
+    assert given == ("cal/x.fits", Path("../settings/calibration.json"))
+    # An earlier night's product is spelt from outside the archive by the workflow, and from inside by steps.
+    assert named == {"frames": [Path("a"), Path("b")], "previous": Path("cal/earlier.fits"), "note": ""}
+    assert "ztfpipe calibration bias: " in capsys.readouterr().err
+
+
+def test_an_optional_input_may_be_named_without_a_value(calls):
+    # Snakemake writes `--previous` and nothing after it when a rule has no such input.
+    assert main.run([*BIAS, "--previous"]) == 0
+    assert calls[0][1]["previous"] is None
+
+
+@pytest.mark.parametrize("argv", [[], ["calibration"], ["nosuch"], ["calibration", "bias"], [*BIAS, "--nosuch", "1"]])
+def test_a_call_that_cannot_be_parsed(argv, capsys):
+    assert main.run(argv) == 2
+    assert capsys.readouterr().err
+
+
+def test_a_refusal_is_one_sentence_and_2(monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise BadFile("a.fits", "not a FITS file")
+
+    monkeypatch.setattr(calibration, "bias", refuse)
+    assert main.run(BIAS) == 2
+    assert capsys.readouterr().err == "ztfpipe: a.fits: not a FITS file\n"
+
+
+@pytest.mark.parametrize("fault", [TryAgain("a", "disk full"), OSError(errno.ENOSPC, "disk full", "a")])
+def test_a_passing_fault_is_tried_again_and_ends_with_75(monkeypatch, capsys, fault):
+    tries = []
+
+    def fail(*_, **__):
+        tries.append(1)
+        raise fault
+
+    monkeypatch.setattr(calibration, "bias", fail)
+    assert main.run(BIAS) == 75
+    assert len(tries) == 3
+    assert capsys.readouterr().err.splitlines()[-1] == "ztfpipe: a: disk full"
+
+
+def test_a_fault_that_passes_is_forgotten(monkeypatch):
+    outcomes = [TryAgain("a", "disk full"), None]
+
+    def work(*_, **__):
+        if (outcome := outcomes.pop(0)) is not None:
+            raise outcome
+
+    monkeypatch.setattr(calibration, "bias", work)
+    assert main.run(BIAS) == 0
+    assert not outcomes
+
+
+@pytest.mark.parametrize("bug", [ValueError("a bug"), FileNotFoundError(errno.ENOENT, "no such file", "a")])
+def test_a_bug_is_nobodys_to_catch(monkeypatch, bug):
+    def fail(*_, **__):
+        raise bug
+
+    monkeypatch.setattr(calibration, "bias", fail)
+    with pytest.raises(type(bug)):
+        main.run(BIAS)
+
+
+def test_every_step_of_the_table_exists():
+    modules = {"ingest": ingest, "calibration": calibration, "quality": quality}
+    for step in main.STEPS:
+        parameters = getattr(modules[step.pipeline], step.action).__code__.co_varnames
+        assert parameters[:2] == ("output", "settings")
+        assert {one.name for one in step.inputs} <= set(parameters)
+
+
+def test_help_imports_no_science():
+    code = (
+        "import sys; from ztfpipe.cli.main import run; run(['--help']); print('numpy' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "False\n"
+    assert "calibration" in done.stdout

@@ -1,0 +1,101 @@
+"""The night's tables and pictures from accounts, plan and records made by hand."""
+
+import numpy as np
+
+from ztfpipe.camera import Camera
+from ztfpipe.model.keys import CalibrationKey
+from ztfpipe.model.manifest import Manifest, ManifestEntry
+from ztfpipe.model.plan import MasterChoice, NightPlan
+from ztfpipe.model.records import IngestRecord, QaRecord
+from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_factor, summarise
+
+NIGHT = "20180325"
+
+
+def entry(name: str, status: str, imgtype: str | None, quadrants=(), reasons=None) -> ManifestEntry:
+    facts = {"imgtype": imgtype} if imgtype else {}
+    return ManifestEntry(True, IngestRecord(NIGHT, name, status, "", 1, reasons or {}, "", 10, quadrants, facts, {}))
+
+
+def choice(kind: str, code: str, qid: int, night: str | None, note: str = "") -> MasterChoice:
+    key = CalibrationKey(night, code, 10, qid) if night else None
+    return MasterChoice(kind, code, 10, qid, key, (), night == NIGHT, note)
+
+
+def night():
+    manifest = Manifest(
+        NIGHT,
+        "Night 20180325: 3 sent",
+        True,
+        "digest",
+        {},
+        (
+            entry("a.fits", "accepted", "bias", (1, 2, 3), {"4": "a.fits quadrant 4: HDU 4: DATASUM does not match"}),
+            entry("b.fits", "set aside", None, (), {"": "b.fits: not a FITS file"}),
+            entry("c.fits", "not received", None, (), {"": "c.fits: listed as sent, but not received"}),
+        ),
+    )
+    masters = (
+        choice("bias", "00", 1, NIGHT),
+        choice("bias", "00", 2, "20180324", "3 bias frames of 20; master of 20180324 used"),
+        choice("hifreqflat", "zg", 1, None, "0 flat frames of 20"),
+        choice("hifreqflat", "zg", 2, None, "0 flat frames of 20"),
+    )
+    metrics = {
+        "frames_used": 20,
+        "level_adu": 0.1,
+        "uncertainty_median": 0.33,
+        "read_noise_e": 9.8,
+        "n_noisy": 3,
+        "n_dead": 4,
+    }
+    record = QaRecord("calibration bias", "cal/x.fits", 1, "", metrics, timings_s={"cpu": 0.5})
+    plan = NightPlan(NIGHT, "mini", "digest", (), masters)
+    return summarise(manifest, plan, {record_name(masters[0]): record})
+
+
+def test_tables_of_a_night():
+    summary = night()
+    tables = {table.title: table for table in summary.tables}
+    assert list(tables) == ["Files", "Set aside or left out", "Bias masters made tonight", "Masters not made tonight"]
+    assert tables["Files"].rows == (
+        ("bias", 1, 1, 0, 0, 3),
+        ("unreadable or not received", 2, 0, 1, 1, 0),
+        ("all", 3, 1, 1, 1, 3),
+    )
+    assert tables["Set aside or left out"].rows == (
+        ("a.fits", "quadrant 4", "HDU 4: DATASUM does not match"),
+        ("b.fits", "file", "not a FITS file"),
+        ("c.fits", "file", "listed as sent, but not received"),
+    )
+    assert tables["Bias masters made tonight"].rows == (("00", 10, 1, 20, 0.1, 0.33, 9.8, 7, 0.5, "usable"),)
+    assert tables["Masters not made tonight"].rows == (
+        ("bias", "00", "10/2", "20180324", "3 bias frames of 20; master of 20180324 used"),
+        ("flat", "zg", "all", None, "0 flat frames of 20"),
+    )
+
+
+def test_north_is_up_and_east_to_the_left():
+    camera = Camera.load("mini")
+    ny, nx = camera.quadrant_shape
+    factor = shrink_factor(camera, 400)
+    tiles = {
+        (ccdid, qid): shrink(np.full((ny, nx), 10 * ccdid + qid, np.float32), factor)
+        for ccdid, qid in camera.quadrants()
+    }
+    plane = focal_plane(camera, tiles, factor, title="", caption="", unit="")
+    assert max(plane.image.shape) <= 400
+    for quadrant in camera.quadrants():
+        where = np.argwhere(plane.image == 10 * quadrant[0] + quadrant[1]).mean(axis=0)
+        others = [camera.amplifier(*one) for one in camera.quadrants()]
+        one = camera.amplifier(*quadrant)
+        east = one.east_deg > np.mean([other.east_deg for other in others])
+        north = one.north_deg > np.mean([other.north_deg for other in others])
+        assert (where[1] < plane.image.shape[1] / 2) == east
+        assert (where[0] < plane.image.shape[0] / 2) == north
+
+
+def test_bad_pixels_are_left_out_of_the_averages():
+    image, mask = np.ones((4, 4), np.float32), np.zeros((4, 4), np.uint16)
+    image[0, 0], mask[0, 0] = 1e6, 16
+    np.testing.assert_array_equal(shrink(image, 2, mask), np.ones((2, 2), np.float32))
