@@ -17,7 +17,7 @@ from ztfpipe.methods.sky.matching import match_sky
 from ztfpipe.methods.stars import apertures, calibration, extraction
 from ztfpipe.methods.stars.detection import detect, gaussian_filter
 from ztfpipe.methods.stars.photometry import find_and_fit
-from ztfpipe.methods.stars.psf import fit_psf
+from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.methods.stars.seeing import first_fwhm
 from ztfpipe.model.catalogs import ApertureCatalog, PhotometricCalibrators, PsfCatalog
 from ztfpipe.model.science import ApertureCorrections, PhotometrySummary
