@@ -130,6 +130,18 @@ def selections(field: Field) -> tuple[NDArray, NDArray, NDArray]:
     return unmasked, unmasked & ~company.any(axis=1), clear(field.stars.x_px, field.stars.y_px)
 
 
+def single(field: Field, snr: NDArray) -> NDArray[np.bool_]:
+    """True stars without a companion within 1.2 FWHM that holds more than half the star's uncertainty.
+
+    Such a companion no single image can tell apart, and its light is no error of the fit. Neighbours beyond stay:
+    taking them apart is what is judged.
+    """
+    positions = np.column_stack([field.x, field.y])
+    distance, index = cKDTree(positions).query(positions, k=12)
+    limit = 0.5 * (field.flux / snr)[:, None]
+    return ~((distance[:, 1:] < 1.2 * field.psf.fwhm_px) & (field.flux[index[:, 1:]] > limit)).any(axis=1)
+
+
 def _smooth_shift(field: Field, star: NDArray, found: NDArray) -> tuple[NDArray, NDArray]:
     """Position errors (n, 2) [px] and sigmas, less a fourth-order polynomial of position: the centre of an asymmetric
     profile is a convention, which the astrometric solution takes up."""
@@ -173,7 +185,7 @@ def judge(name: str, field: Field, gain: float, cpu_bar_s: float) -> list[dict[s
         error = -2.5 * np.log10(field.stars.flux_adu[matched[here & found]] / field.flux[here & found])
         rows.append(row(f"{name}: completeness, {low:g} to {high:g} mag", np.mean(found[here]), bar="", met=None,
                         note=f"scatter {_robust(error):.4f} mag"))  # fmt: skip
-    rows += _photometry(name, field, gain, snr, matched, alone & found)
+    rows += _photometry(name, field, gain, snr, matched, unmasked & found & single(field, snr))
     return rows
 
 
