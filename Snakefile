@@ -25,6 +25,7 @@ rule night:
     input:
         manifest_of_night,
         plan_of_night,
+        raws_of_night,
         biases_of_night,
         flats_of_night,
         sciimgs_of_night,
@@ -39,6 +40,11 @@ rule manifest:
 rule plan:
     input:
         plan_of_night,
+
+
+rule raws:
+    input:
+        raws_of_night,
 
 
 rule biases:

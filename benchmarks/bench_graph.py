@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.measure import Cost, measure, row
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
-from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.products.incoming import incoming_digest
 from ztfpipe.products.names import path_of
@@ -60,9 +60,11 @@ def make_night(workspace: Path, exposures: int) -> None:
                for j, code in enumerate(("zg", "zr"))}  # fmt: skip
     incoming = workspace / "incoming" / NIGHT
     incoming.mkdir(parents=True)
+    raws: list[RawKey] = []
     for exposure in [*science, *(one for many in frames.values() for one in many)]:
-        for ccdid in camera.ccds:
-            Path(incoming, Path(path_of("raw", QuadrantKey(exposure, ccdid, 1).raw)).name).touch()
+        raws += [RawKey(exposure, ccdid) for ccdid in camera.ccds]
+    for key in raws:
+        Path(incoming, Path(path_of("raw", key)).name).touch()
     masters = []
     for ccdid, qid in camera.quadrants():
         for code, many in frames.items():
@@ -71,7 +73,7 @@ def make_night(workspace: Path, exposures: int) -> None:
             kind = "bias" if code == "00" else "hifreqflat"
             masters.append(MasterChoice(kind, code, ccdid, qid, key, used, True, ""))
     quadrants = tuple(QuadrantKey(one, ccdid, qid) for one in science for ccdid, qid in camera.quadrants())
-    plan = NightPlan(NIGHT, "ztf", incoming_digest(incoming), quadrants, tuple(masters))
+    plan = NightPlan(NIGHT, "ztf", incoming_digest(incoming), quadrants, tuple(masters), tuple(raws))
     write_plan(workspace / "archive" / path_of("plan", NightKey(NIGHT)), plan)
 
 

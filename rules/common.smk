@@ -316,6 +316,11 @@ def report_of_night(wildcards):
     return path_of("nightreport", NightKey(asked_night()))
 
 
+def raws_of_night(wildcards):
+    """Archive paths of all accepted files, also of those that nothing else needs."""
+    return [path_of("raw", key) for key in plan_for(asked_night()).raws]
+
+
 def biases_of_night(wildcards):
     return masters_of_night("bias")
 

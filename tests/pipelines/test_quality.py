@@ -50,7 +50,7 @@ def night():
         "n_dead": 4,
     }
     record = QaRecord("calibration bias", "cal/x.fits", 1, "", metrics, timings_s={"cpu": 0.5})
-    plan = NightPlan(NIGHT, "mini", "digest", (), masters)
+    plan = NightPlan(NIGHT, "mini", "digest", (), masters, ())
     return summarise(manifest, plan, {record_name(masters[0]): record})
 
 

@@ -73,10 +73,11 @@ PLAN = NightPlan(
         MasterChoice("bias", "00", 8, 2, CalibrationKey("20180325", "00", 8, 2), (BIAS, BIAS), True, ""),
         MasterChoice("hifreqflat", "zg", 8, 2, None, (), False, "no frames; “quoted”"),
     ),
+    (BIAS.raw, QUADRANT.raw),
 )
 
 
-@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, science=(), masters=())])
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, science=(), masters=(), raws=())])
 def test_plans_round_trip(tmp_path, plan):
     plans.write_plan(tmp_path / "plan.json", plan)
     assert plans.read_plan(tmp_path / "plan.json") == plan

@@ -25,7 +25,7 @@ from astropy.io import fits
 from ztfpipe.config import Config
 from ztfpipe.model.keys import CalibrationKey
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.simulate import simulate_night
+from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -120,7 +120,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         check=False,
     )
     jobs = Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout))
-    for named in ("night", "manifest", "plan", "biases", "flats", "splits"):
+    for named in ("night", "manifest", "plan", "raws", "biases", "flats", "splits", "sciimgs"):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)
 
@@ -129,6 +129,7 @@ def simulated(workspace: Path, night: str, biases: int) -> Path:
     """Simulate a small night: biases, g flats and one exposure of two CCDs."""
     plan = {"date": night, "biases": biases, "flats": FRAMES, "fields": [473], "filters": ["zg"], "visits": 1}
     config = Config.model_validate({"camera": "mini", "workspace": str(workspace), "simulate": {"night": plan}})
+    write_catalogs(config, night)
     simulate_night(config, say=lambda line: None)
     return workspace / "incoming" / night
 

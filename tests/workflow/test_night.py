@@ -1,18 +1,21 @@
 """A mini night through Snakemake: one command makes it, a second does nothing, a change re-makes what depends on it.
 
 The night: 2 CCDs of 4 quadrants, 4 biases, 4 g flats and 1 exposure, so 18 files, 16 of them frames of masters, and
-8 masters of each kind. The report shows the exposure, so that its 2 files are archived as well.
+8 masters of each kind, and 8 science images.
 """
 
 import fcntl
 import json
 import shutil
 
+import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.names import path_of
+from ztfpipe.products.plain import read_table
 from ztfpipe.products.plan import read_plan
 from ztfpipe.products.records import read_manifest
 
@@ -34,6 +37,8 @@ def test_one_command_makes_a_new_night(first_run):
         "ingest_archive": 18,
         "calibration_bias": 8,
         "calibration_flat": 8,
+        "science_calibrators": 8,
+        "science_image": 8,
     }
     for ccdid, qid in ((ccdid, qid) for ccdid in (10, 11) for qid in (1, 2, 3, 4)):
         for kind, code in (("bias", "00"), ("hifreqflat", "zg")):
@@ -48,6 +53,26 @@ def test_a_second_run_does_nothing(site):
     assert site.run("night").nothing_done
 
 
+def test_science_images_are_calibrated(site):
+    """The chain as a whole: every quadrant has a zero point and a WCS near truth."""
+    for path in sorted((site.archive / "sci").rglob("*_sciimg.fits")):
+        header = fits.getheader(path)
+        assert header["STATUS"] == 1
+        truth = read_table(
+            next((site.workspace / "truth" / NIGHT).glob(f"*_c{header['CCDID']:02d}_o_exposure.parquet"))
+        )
+        true = truth[(truth.ccdid == header["CCDID"]) & (truth.qid == header["QID"])].iloc[0]
+        # Masters of four frames only; the screen's light is not the sky's (3 %), and calibrators scatter by 30 mmag.
+        assert header["MAGZP"] == pytest.approx(true.fitted_zero_point_mag, abs=0.05 + 5 * header["MAGZPUNC"])
+        stars = read_table(next((site.workspace / "truth" / NIGHT).glob(f"*_c{header['CCDID']:02d}_o_stars.parquet")))
+        stars = stars[(stars.ccdid == header["CCDID"]) & (stars.qid == header["QID"]) & (stars.mag < 18)]
+        sky = WCS(header).all_pix2world(np.column_stack([stars.x_px, stars.y_px]), 0)
+        inside = (stars.x_px > 0) & (stars.x_px < 511) & (stars.y_px > 0) & (stars.y_px < 519)
+        error = (sky[:, 0] - stars.ra_deg) * np.cos(np.radians(stars.dec_deg)) * 3600
+        # Turbulence leaves 25 to 32 mas about a quartic; with some fifty stars the fit adds as much again.
+        assert np.median(np.abs(error[inside])) < 0.1
+
+
 def test_a_product_alone_is_made_by_its_own_chain(site):
     bias = site.master("bias", 10, 2)
     (site.archive / bias).unlink()
@@ -57,28 +82,50 @@ def test_a_product_alone_is_made_by_its_own_chain(site):
 def test_a_raw_file_sent_again_remakes_what_depends_on_it(site):
     site.send_again(site.raw("_zg_c11_f")[0])
     run = site.run("night")
-    assert run.jobs == ACCOUNTS | REPORT | {"ingest_verify": 1, "ingest_archive": 1, "calibration_flat": 4}
+    assert run.jobs == ACCOUNTS | REPORT | {
+        "ingest_verify": 1,
+        "ingest_archive": 1,
+        "calibration_flat": 4,
+        "science_image": 4,
+    }
     assert site.run("night").nothing_done
 
 
 def test_a_bias_sent_again_remakes_the_flats_that_use_it(site):
     site.send_again(site.raw("_bi_c10_b")[0])
     run = site.run("night")
-    expected = {"ingest_verify": 1, "ingest_archive": 1, "calibration_bias": 4, "calibration_flat": 4}
+    expected = {
+        "ingest_verify": 1,
+        "ingest_archive": 1,
+        "calibration_bias": 4,
+        "calibration_flat": 4,
+        "science_image": 4,
+    }
     assert run.jobs == ACCOUNTS | REPORT | expected, run.text
 
 
 def test_files_that_come_later_join_the_night(site, late_bias):
     late_bias(site)
     run = site.run("night")
-    expected = {"ingest_verify": 2, "ingest_archive": 2, "calibration_bias": 8, "calibration_flat": 8}
+    expected = {
+        "ingest_verify": 2,
+        "ingest_archive": 2,
+        "calibration_bias": 8,
+        "calibration_flat": 8,
+        "science_image": 8,
+    }
     assert run.jobs == ACCOUNTS | REPORT | expected, run.text
     assert fits.getval(site.archive / site.master("bias", 11, 4), "NFRAMES") == FRAMES + 1
 
 
 def test_a_section_of_the_configuration_remakes_what_it_governs(site):
     run = site.run("night", sections={"calibration": {"frames_min": FRAMES, "clip_sigma": 3.5}})
-    assert run.jobs == REPORT | {"ingest_plan": 1, "calibration_bias": 8, "calibration_flat": 8}, run.text
+    assert run.jobs == REPORT | {
+        "ingest_plan": 1,
+        "calibration_bias": 8,
+        "calibration_flat": 8,
+        "science_image": 8,
+    }, run.text
 
 
 def test_settings_that_are_spelt_otherwise_remake_nothing(site):
@@ -112,7 +159,8 @@ def test_a_bad_file_is_set_aside_and_the_night_goes_on(site):
     path.write_bytes(content[: len(content) // 2])
     run = site.run("night")
     assert run.code == 0, run.text
-    assert run.jobs == ACCOUNTS | REPORT | {"ingest_verify": 1}, run.text
+    # Three flats of four are left: the quadrants of this CCD lose their flat, and their images say so.
+    assert run.jobs == ACCOUNTS | REPORT | {"ingest_verify": 1, "science_image": 4}, run.text
     record = json.loads((site.archive / f"ops/ingest/2018/0325/{name}.json").read_text())
     assert record["status"] == "set aside"
     assert (site.archive / f"ops/ingest/2018/0325/setaside/{name}").read_bytes() == path.read_bytes()
@@ -124,7 +172,12 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, tmp_pat
     shutil.copytree(tmp_path / "next" / "incoming" / NEXT_NIGHT, site.incoming(NEXT_NIGHT))
     run = site.run("night", night=NEXT_NIGHT)
     assert run.code == 0, run.text
-    assert run.jobs == ACCOUNTS | REPORT | {"ingest_verify": 10, "ingest_archive": 10, "calibration_flat": 8}
+    assert run.jobs == ACCOUNTS | REPORT | {
+        "ingest_verify": 10,
+        "ingest_archive": 10,
+        "calibration_flat": 8,
+        "science_image": 8,
+    }
     header = fits.getheader(site.archive / site.master("hifreqflat", 10, 1, "zg", NEXT_NIGHT))
     assert header["STATUS"] == 1
     plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
@@ -139,7 +192,12 @@ def test_a_night_without_biases_or_earlier_masters_makes_none_and_says_why(new_s
     new_site.announce(new_site.incoming())
     run = new_site.run("night")
     assert run.code == 0, run.text
-    assert run.jobs == ACCOUNTS | REPORT | {"ingest_verify": 10, "ingest_archive": 2}
+    assert run.jobs == ACCOUNTS | REPORT | {
+        "ingest_verify": 10,
+        "ingest_archive": 10,
+        "science_calibrators": 8,
+        "science_image": 8,
+    }
     plan = read_plan(new_site.archive / path_of("plan", NightKey(NIGHT)))
     flats = {one.note for one in plan.masters if one.kind == "hifreqflat"}
     assert flats == {"no bias to subtract; no earlier master within 14 nights"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,14 @@ class MasterChoice:
 
 @dataclass(frozen=True)
 class NightPlan:
-    """The accepted units of a night. `incoming_digest` is that of the incoming folder it was made from."""
+    """The accepted units of a night: raw files of every kind, science quadrants, and the masters they use.
+
+    `incoming_digest` is that of the incoming folder it was made from.
+    """
 
     night: str
     camera: str
     incoming_digest: str
     science: tuple[QuadrantKey, ...]
     masters: tuple[MasterChoice, ...]
+    raws: tuple[RawKey, ...]

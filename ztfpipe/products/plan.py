@@ -8,15 +8,17 @@ from functools import cache
 from pathlib import Path
 
 from ztfpipe.errors import BadFile, BadKey
-from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey
+from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.products.atomic import write_text
 
 
 def plan_to_json(plan: NightPlan) -> str:
-    """The plan as JSON text: quadrants as `<filefracday>_<field6>_<filter>_c<CC>_<type>_q<Q>`, one master per line."""
+    """The plan as JSON text: quadrants as `<filefracday>_<field6>_<filter>_c<CC>_<type>_q<Q>`, one master per line; raw
+    files likewise without the quadrant."""
     head = [f"{json.dumps(name)}: {json.dumps(getattr(plan, name))}" for name in ("night", "camera", "incoming_digest")]
     science = [json.dumps(_text(key)) for key in plan.science]
+    raws = [json.dumps(_raw_text(key)) for key in plan.raws]
     masters = [
         json.dumps(
             {
@@ -32,7 +34,7 @@ def plan_to_json(plan: NightPlan) -> str:
     ]
     return (
         "{" + ",\n ".join(head) + ',\n "science": [\n' + ",\n".join(science) + '\n],\n "masters": [\n'
-        + ",\n".join(masters) + "\n]}\n"
+        + ",\n".join(masters) + '\n],\n "raws": [\n' + ",\n".join(raws) + "\n]}\n"
     )  # fmt: skip
 
 
@@ -54,7 +56,8 @@ def plan_from_json(text: str) -> NightPlan:
         for one in content["masters"]
     )
     science = tuple(map(_key, content["science"]))
-    return NightPlan(content["night"], content["camera"], content["incoming_digest"], science, masters)
+    raws = tuple(map(_raw_key, content["raws"]))
+    return NightPlan(content["night"], content["camera"], content["incoming_digest"], science, masters, raws)
 
 
 def write_plan(path: str | Path, plan: NightPlan) -> None:
@@ -73,13 +76,24 @@ def read_plan(path: str | Path) -> NightPlan:
 
 
 def _text(key: QuadrantKey) -> str:
-    one = key.exposure
-    return f"{one.filefracday}_{one.field:06d}_{one.filter}_c{key.ccdid:02d}_{one.imgtype}_q{key.qid}"
+    return f"{_raw_text(key.raw)}_q{key.qid}"
 
 
 def _key(text: str) -> QuadrantKey:
-    filefracday, field, filter_code, ccd, imgtype, quadrant = text.split("_")
-    return QuadrantKey(_exposure(filefracday, field, filter_code, imgtype), int(ccd[1:]), int(quadrant[1:]))
+    raw, quadrant = text.rsplit("_", 1)
+    key = _raw_key(raw)
+    return QuadrantKey(key.exposure, key.ccdid, int(quadrant[1:]))
+
+
+def _raw_text(key: RawKey) -> str:
+    one = key.exposure
+    return f"{one.filefracday}_{one.field:06d}_{one.filter}_c{key.ccdid:02d}_{one.imgtype}"
+
+
+@cache
+def _raw_key(text: str) -> RawKey:
+    filefracday, field, filter_code, ccd, imgtype = text.split("_")
+    return RawKey(_exposure(filefracday, field, filter_code, imgtype), int(ccd[1:]))
 
 
 @cache

@@ -36,7 +36,7 @@ def plan_night(
     frames_max: int,
     previous_master_nights: int,
 ) -> NightPlan:
-    """The accepted science quadrants of a night, and the masters that each quadrant and filter of the camera uses.
+    """The accepted files and science quadrants of a night, and the masters each quadrant and filter uses.
 
     keys: raw key by name of each accepted file. A master is made tonight of at least `frames_min` frames, the first
     `frames_max` in order of time; else the most recent earlier one is used,
@@ -44,9 +44,11 @@ def plan_night(
     """
     rules = _Rules(camera, manifest.night, frames_min, frames_max, previous_master_nights, previous)
     by_type: dict[str, list[QuadrantKey]] = defaultdict(list)
+    raws: set[RawKey] = set()
     for entry in manifest.entries:
         if entry.record.status == ACCEPTED:
             raw = keys[entry.record.name]
+            raws.add(raw)
             by_type[raw.exposure.imgtype] += [QuadrantKey(raw.exposure, raw.ccdid, q) for q in entry.record.quadrants]
     science = tuple(sorted(set(by_type["o"])))
     biases = _frames_by_quadrant(by_type["b"])
@@ -59,7 +61,9 @@ def plan_night(
         for code in camera.filters:
             frames = flats.get((code, ccdid, qid), [])
             masters.append(_choose(rules, "hifreqflat", code, ccdid, qid, frames, lacks=lacks))
-    return NightPlan(manifest.night, camera.name, manifest.incoming_digest, science, tuple(masters))
+    return NightPlan(
+        manifest.night, camera.name, manifest.incoming_digest, science, tuple(masters), tuple(sorted(raws))
+    )
 
 
 def _choose(
