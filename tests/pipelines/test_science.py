@@ -209,7 +209,7 @@ def test_every_saturated_pixel_is_masked(camera):
     assert saturated.sum() > 10
     found = (made.mask & camera.mask_value("saturated")) > 0
     assert found[saturated].all()
-    # Bleeding ends within the core of the star, three seeing discs wide.
+    # The mask grows by two pixels along the column and one across, and by a trail's half-filled end.
     assert not found[~binary_dilation(saturated, iterations=4)].any()
 
 
