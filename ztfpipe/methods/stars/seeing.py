@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.model.stars import Detections
 
 _HALF_PX = 8
-_STARS_MAX = 200
+_CELLS, _STARS_PER_CELL = 4, 12  # along each axis of the image; so many stars at most from each cell
 _ROUNDS = 12
 _SIGMA_TO_FWHM = 2.3548200450309493
 
@@ -31,7 +33,12 @@ def first_fwhm(
     edge = np.minimum.reduce([found.x_px, found.y_px, nx - 1 - found.x_px, ny - 1 - found.y_px])
     bright = np.flatnonzero((found.significance > min_significance) & (edge > _HALF_PX + 1))
     bright = bright[np.argsort(-found.significance[bright], kind="stable")]
-    clean = [star for star in bright if not _touches(unusable, found.x_px[star], found.y_px[star])][:_STARS_MAX]
+    # From all over the image: else the brightest would be those of one track or galaxy.
+    cell = _CELLS * (found.y_px[bright] * _CELLS // ny) + found.x_px[bright] * _CELLS // nx
+    clean = []
+    for members in (bright[cell == one] for one in range(_CELLS**2)):
+        untouched = (star for star in members if not _touches(unusable, found.x_px[star], found.y_px[star]))
+        clean += itertools.islice(untouched, _STARS_PER_CELL)
     widths = np.array([_width(image_adu, found.x_px[star], found.y_px[star]) for star in clean])
     widths = np.sort(widths[np.isfinite(widths)])
     if len(widths) < 5:
