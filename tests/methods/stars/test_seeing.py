@@ -44,3 +44,23 @@ def test_too_few_clean_stars_give_no_number():
     assert np.isnan(first_fwhm(image, np.ones(image.shape, bool), found))
     few = Detections(*(column[:4] for column in (found.x_px, found.y_px, found.flux_adu, found.significance)))
     assert np.isnan(first_fwhm(image, np.zeros(image.shape, bool), few))
+
+
+def test_one_bright_track_does_not_decide():
+    """Three hundred bumps of a broad band of light in a corner outshine sixty stars of FWHM 2.5 px all over."""
+    rng = np.random.default_rng(3)
+    ny = nx = 512
+    image = rng.normal(0, 5, (ny, nx))
+    yy, xx = np.mgrid[:ny, :nx]
+    band = (yy < 120) & (xx < 120)
+    image += np.where(band, 3000 * np.exp(-((xx + yy - 110) ** 2) / (2 * 15.0**2)), 0)
+    x, y = rng.uniform(20, nx - 20, 60), rng.uniform(20, ny - 20, 60)
+    for cx, cy in zip(x, y, strict=True):
+        near = np.s_[int(cy) - 12 : int(cy) + 13, int(cx) - 12 : int(cx) + 13]
+        image[near] += 1000 * np.exp(-((xx[near] - cx) ** 2 + (yy[near] - cy) ** 2) / (2 * (2.5 / 2.3548) ** 2))
+    along = rng.uniform(15, 95, 300)
+    found = Detections(
+        np.r_[x, along], np.r_[y, 110 - along], np.ones(360), np.r_[np.full(60, 300.0), np.full(300, 1000.0)]
+    )
+    # Fifty undisturbed stars, each known to a per cent; ten per cent is what is promised.
+    assert first_fwhm(image.astype(np.float32), np.zeros(image.shape, bool), found) == pytest.approx(2.5, rel=0.1)
