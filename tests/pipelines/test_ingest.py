@@ -46,7 +46,9 @@ def sent(tmp_path_factory, make_raw, raw_key, tiny_camera):
     return path, path.read_bytes()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_damage_ends_in_a_record(sent, tiny_camera, data):
     """Bytes changed anywhere, cut anywhere, checksums made right again or not: a verdict, never an exception.
