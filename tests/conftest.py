@@ -26,7 +26,7 @@ from ztfpipe.products.settings import write_settings
 
 # The same examples each time, however busy the machine is.
 hypothesis.settings.register_profile(
-    "ztfpipe", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "ztfpipe", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("ztfpipe")
 

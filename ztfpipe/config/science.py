@@ -88,9 +88,9 @@ class Science(Section):
     """Half-width of the PSF's stamp."""
     psf_order: Annotated[int, Field(ge=0, le=3)] = 3
     """Highest order of the PSF's variation; few stars lower it."""
-    detection_threshold: Positive = 4.5
+    detection_threshold: Positive = 4.2
     """Matched-filter significance of a detection in either pass."""
-    catalog_snr_min: Positive = 4.7
+    catalog_snr_min: Positive = 4.65
     """Flux over uncertainty of the faintest source kept."""
     edge_px: Annotated[int, Field(ge=0)] = 5
     """Sources nearer to an edge carry flags -1."""

@@ -73,11 +73,13 @@ def fit_overscan(
     """Fit the floating bias of a quadrant: a polynomial of `degree` along the rows of its overscan.
 
     overscan: uint16 (ny, n) [DN]; columns: see `row_means`. Rows further than `clip_sigma` robust sigma from the
-    polynomial are left out, until no row changes. An overscan that holds nothing (all pixels zero), or whose rows do
-    not agree, gives a fit with a `reason`. Source: system paper 3.3.
+    polynomial are left out, until no row changes. An overscan that holds nothing (all pixels zero, or not numbers), or
+    whose rows do not agree, gives a fit with a `reason`. Source: system paper 3.3.
     """
     if not overscan[:, columns].any():
         return _no_fit(overscan.shape[0], degree, 0, "all overscan pixels are zero")
+    if not np.isfinite(overscan[:, columns]).all():
+        return _no_fit(overscan.shape[0], degree, 0, "overscan pixels are not numbers")
     means, count, pixel_sigma = row_means(overscan, columns)
     ny = means.size
     basis = legendre.legvander(np.linspace(-1, 1, ny), degree)

@@ -6,7 +6,7 @@ quality bit set; the parts that do not need it go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -93,11 +93,8 @@ def make_science_image(
     so_far = _Progress(pixels, pixels.mask.copy(), prior)
     work = _Work(so_far, camera, key, pointing, settings)
     work.mask_tracks()
-    seen = work.attempt("seeing", lambda: stars.look(so_far.signal, work.weight(), settings))
+    seen = work.look_without_rays()
     if seen is not None:
-        so_far.fwhm_px = seen.fwhm_px
-        work.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)), GUESSED_PSF_ERROR)
-        seen = stars.look(so_far.signal, work.weight(), settings)
         work.solve_astrometry(seen, calibrators)
         work.mask_halos(calibrators)
         gain = work.gain
@@ -152,6 +149,26 @@ class _Work:
             self.so_far.metrics[f"{part}_failed"] = 1.0
             return None
 
+    def learn(self, metrics: Mapping[str, float | str], reason: str) -> None:
+        """Keep metrics, and tell people the reason among them when something was not possible."""
+        self.so_far.metrics |= metrics
+        if reason in metrics:
+            self.so_far.notes.append(str(metrics[reason]))
+
+    def look_without_rays(self) -> stars.FirstLook | None:
+        """First detections, a search for rays sharper than the seeing they show, and detections again; None when there
+        are no stars, also when what looked like stars turns out to be rays, or trails that have the edges of rays."""
+        so_far = self.so_far
+        seen = self._look()
+        if seen is not None:
+            so_far.fwhm_px = seen.fwhm_px
+            self.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)), GUESSED_PSF_ERROR)
+            seen = self._look()
+        return seen
+
+    def _look(self) -> stars.FirstLook | None:
+        return self.attempt("seeing", lambda: stars.look(self.so_far.signal, self.weight(), self.settings))
+
     def mask_rays(self, filters: NDArray[np.float32], psf_error: float) -> None:
         """Mask cosmic rays with filters of a PSF that is known to `psf_error`, relative to a pixel's light."""
         found = find_rays(
@@ -189,7 +206,7 @@ class _Work:
             settings=self.settings,
         )
         self.so_far.wcs, self.so_far.astrometry = wcs, summary
-        self.so_far.metrics |= metrics
+        self.learn(metrics, "astrocal_reason")
 
     def mask_halos(self, calibrators: Calibrators) -> None:
         if calibrators.bright is None or calibrators.bright.v_mag.size == 0:
@@ -221,7 +238,7 @@ class _Work:
         self.so_far.photometry, metrics = stars.calibrate(
             self.so_far.catalog, calibrators.photometric, band, self.so_far.mask.shape, self.settings
         )
-        self.so_far.metrics |= metrics
+        self.learn(metrics, "photcal_reason")
         fit = self.so_far.photometry
         if fit is not None:
             catalog = self.so_far.catalog
@@ -230,8 +247,12 @@ class _Work:
                 lambda: limiting_magnitude(catalog.flux_adu, catalog.flux_error_adu, fit.zero_point),
             )
             self.so_far.limiting_mag = np.nan if limit is None else limit
+            clouded = bool(metrics["cloud_structured"])
+            if clouded:
+                self.so_far.notes.append(f"zero point varies by {metrics['zpstructure']:.3f} mag over the quadrant")
             self.so_far.metrics["photometric_bad"] = float(
-                photometrically_bad(
+                clouded
+                or photometrically_bad(
                     self.camera,
                     self.key.exposure.filter,
                     self.key.rcid,
@@ -257,6 +278,7 @@ class _Work:
             settings=self.settings,
         )
         self.mark(covered, "sexsource")
+        so_far.metrics["elongation"] = stars.typical_elongation(so_far.apertures)
 
     def finished(self) -> ScienceImage:
         so_far, background = self.so_far, self.so_far.pixels.background
@@ -324,7 +346,7 @@ def _nothing(raw: RawQuadrant, wcs: TpvWcs, camera: Camera, key: QuadrantKey, re
     bits = info_bits(camera, metrics, key.night)
     shape = raw.image.shape
     return ScienceImage(
-        image_adu=raw.image.astype(np.float32),
+        image_adu=np.nan_to_num(raw.image.astype(np.float32)),
         mask=np.full(shape, camera.mask_value("nan"), np.uint16),
         uncertainty_adu=np.zeros(shape, np.float32),
         saturation_adu=camera.amplifier(key.ccdid, key.qid).saturation_adu,

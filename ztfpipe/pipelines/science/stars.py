@@ -27,6 +27,8 @@ from ztfpipe.model.wcs import TpvWcs
 Image = NDArray[np.float32]
 GUESSED_FWHM_PX = 2.0
 """Typical seeing of the survey: shape of the very first filter."""
+ELONGATION_SNR = 30.0
+"""From here on the noise changes A / B of a star by less than a tenth."""
 
 
 @dataclass(frozen=True)
@@ -245,3 +247,10 @@ def aperture_catalog(
         columns |= {f"FLUX_{kind.upper()}": flux, f"FLUXERR_{kind.upper()}": error}
         columns |= {f"MAG_{kind.upper()}": mag, f"MAGERR_{kind.upper()}": mag_error}
     return ApertureCatalog(columns), found["segmentation"] > 0
+
+
+def typical_elongation(catalog: ApertureCatalog) -> float:
+    """Median A / B of undisturbed bright sources, large when stars are trails; NaN when there are none."""
+    columns = catalog.columns
+    clean = (columns["FLAGS"] == 0) & (columns["FLUX_AUTO"] > ELONGATION_SNR * columns["FLUXERR_AUTO"])
+    return float(np.median(columns["ELONGATION"][clean])) if clean.any() else np.nan
