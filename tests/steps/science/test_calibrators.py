@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Calibrators, Config, Science, Simulate
+from ztfpipe.config import RECIPE_VERSIONS, Calibrators, Config, Science, Simulate
 from ztfpipe.errors import BadFile, BadName, TryAgain
 from ztfpipe.model.keys import FieldQuadrantKey
 from ztfpipe.products import calibrators as files
