@@ -1,4 +1,4 @@
-"""The science recipe on small synthetic quadrants: a good one against truth, and everything that can be wrong with one."""
+"""The science recipe on small synthetic quadrants: a good one against truth, and all that can be wrong with one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ztfpipe.simulate.frames import COSMIC, SATURATED, STREAK, sky_ccd
 from ztfpipe.simulate.scene import Galaxies
 
 FEW_MATCHES = {14, 15}
-"""Bits that a good quadrant of the small camera carries: it has 36 times fewer stars than the thresholds are made for."""
+"""Bits that a good quadrant of the small camera carries: it has 36 times fewer stars than thresholds are made for."""
 NO_ASTROMETRY, NO_PHOTOMETRY, NO_PSF, FEW_SOURCES, POOR_SEEING, MANY_SATURATED = 12, 8, 20, 6, 3, 2
 
 
@@ -331,7 +331,7 @@ def test_empty_field(camera):
 
 
 def test_giant_galaxy(camera, good):
-    """A galaxy as large as the quadrant drowns the stars near its middle; the others are still measured, and rightly."""
+    """A galaxy as large as the quadrant drowns the stars near its middle; the others are still measured rightly."""
     ny, nx = camera.quadrant_shape
     giant = Galaxies(*(np.array([value]) for value in (nx / 2, ny / 2, 2e7, 90.0, 0.7, 30.0, 1.0)))
     scenes = {**good.scenes, good.qid: replace(good.scenes[good.qid], galaxies=giant)}
@@ -370,7 +370,7 @@ def test_defocus(camera):
 
 @pytest.mark.parametrize("seeing_px", [1.2, 1.5])
 def test_undersampled_stars(camera, seeing_px):
-    """Still solved and calibrated; the seeing of the record tells. The pixel widens what is seen to hypot(FWHM, 0.83)."""
+    """Still solved and calibrated; the record's seeing tells. The pixel widens what is seen to hypot(FWHM, 0.83)."""
     exposure = expose_sky(camera, sky_settings({"optics": {"seeing_px": (seeing_px, seeing_px)}}))
     made = exposure.science()
     assert_complete(made)

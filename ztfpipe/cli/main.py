@@ -216,4 +216,4 @@ def _worker(call: argparse.Namespace) -> int:
     if not command:
         print("ztfpipe: worker needs a command to run: ztfpipe worker -- COMMAND", file=sys.stderr)
         return EXIT_BAD_CALL
-    return serve(command)
+    return serve(command, run)
