@@ -1,8 +1,8 @@
 """The family of errors. Each carries its numbers and builds its own one-sentence message.
 
 Kept apart are calls that cannot be done as asked (`Bad...`, exit code 2), intact data that allow no result
-(`Unusable`), and faults of the machine that pass (`TryAgain`, exit code 75). Nothing to do is no error: the night's plan
-does not ask for it. Anything else that is raised is a bug and ends with a traceback.
+(`Unusable`), and faults of the machine that pass (`TryAgain`, exit code 75). Nothing to do is no error: the plan of the
+night does not ask for it. Anything else that is raised is a bug and ends with a traceback.
 """
 
 from __future__ import annotations
