@@ -5,9 +5,11 @@ Masters are the truth (bias pattern; pixel response times vignetting), so that f
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,19 @@ import pandas as pd
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Calibrators as CalibratorSettings
-from ztfpipe.config import Science, Simulate
+from ztfpipe.config import Config, Science, Simulate
 from ztfpipe.model.catalogs import AstrometricCalibrators, PhotometricCalibrators
-from ztfpipe.model.images import RawQuadrant
-from ztfpipe.model.keys import FieldQuadrantKey, QuadrantKey
+from ztfpipe.model.images import MasterFrames, RawQuadrant
+from ztfpipe.model.keys import CalibrationKey, FieldQuadrantKey, QuadrantKey, RawKey
 from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
 from ztfpipe.model.skycatalogs import GaiaStars, Ps1Objects, bright_stars_of
 from ztfpipe.pipelines.science.calibrators import QuadrantCatalogs, quadrant_catalogs
 from ztfpipe.pipelines.science.recipe import make_science_image
+from ztfpipe.products import calibrators as catalogs
+from ztfpipe.products.calibration import master_header, write_master
+from ztfpipe.products.names import path_of
+from ztfpipe.products.raw import write_raw_ccd
+from ztfpipe.products.settings import write_settings
 from ztfpipe.simulate.calibrators import bright_stars, gaia_like, ps1_like
 from ztfpipe.simulate.detector import Shot
 from ztfpipe.simulate.detector_pattern import CLASS_NAMES, fixed_pattern
@@ -138,6 +145,42 @@ class Exposure:
         given = {"raw": self.raw, "masters": self.masters, "calibrators": self.calibrators, "pointing": self.pointing}
         given |= replaced
         return make_science_image(camera=self.camera, key=self.key, settings=settings or Science(), **given)
+
+
+def write_inputs(exposure: Exposure, folder: Path) -> dict[str, Path]:
+    """Write what the science step reads: `folder`/settings, and raw file, masters and catalogs in `folder`/archive.
+
+    Returns the step's arguments but its output, which is relative to the archive, as they are.
+    """
+    camera, key = exposure.camera, exposure.key
+    settings = write_settings(folder / "settings", "science", Config(camera=camera.name, workspace=str(folder)), camera)
+    field = FieldQuadrantKey(key.exposure.field, key.ccdid, key.qid)
+    bias = CalibrationKey(key.night, "00", key.ccdid, key.qid)
+    flat = CalibrationKey(key.night, key.exposure.filter, key.ccdid, key.qid)
+    paths = {
+        "raw": path_of("raw", RawKey(key.exposure, key.ccdid)),
+        "bias": path_of("bias", bias),
+        "flat": path_of("hifreqflat", flat),
+        "gaia": path_of("gaiacalibrators", field),
+        "ps1": path_of("ps1calibrators", field),
+        "bright": path_of("brightstars", field),
+    }
+    archive = folder / "archive"
+    archive.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(archive):
+        write_raw_ccd(paths["raw"], exposure.frames.raw, camera)
+        _write_master(bias, exposure.masters.bias_adu, exposure.masters.mask, camera)
+        _write_master(flat, exposure.masters.flat, exposure.masters.mask, camera)
+        catalogs.write_gaia_calibrators(paths["gaia"], exposure.catalogs.astrometric, {})
+        catalogs.write_ps1_calibrators(paths["ps1"], exposure.catalogs.photometric, {})
+        catalogs.write_bright_stars(paths["bright"], exposure.catalogs.bright, {})
+    return {"settings": settings.resolve(), **{name: Path(path) for name, path in paths.items()}}
+
+
+def _write_master(key: CalibrationKey, mean: np.ndarray, mask: np.ndarray, camera: Camera) -> None:
+    error = np.full(mean.shape, 0.1, np.float32)
+    frames = MasterFrames(mean.astype(np.float32), error, error, error, np.full(mean.shape, 20, np.int16))
+    write_master(key, frames, mask, master_header(key, camera, {"STATUS": (1, "usable")}, ("truth",)))
 
 
 def expose_sky(camera: Camera, simulate: Simulate, index: int = 0, qid: int = QID) -> Exposure:

@@ -306,8 +306,14 @@ class _Work:
             metrics=metrics,
             infobits=bits,
             status=status(self.camera, bits),
-            notes=tuple(so_far.notes),
+            notes=(*so_far.notes, *self._fatal(bits)),
         )
+
+    def _fatal(self, bits: int) -> list[str]:
+        """The sentences of the bits that make the image unusable."""
+        return [
+            entry.sentence(self.key.night) for entry in self.camera.infobits if entry.fatal and bits >> entry.bit & 1
+        ]
 
     def _image_metrics(self) -> dict[str, float | int]:
         so_far, background = self.so_far, self.so_far.pixels.background

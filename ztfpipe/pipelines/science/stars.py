@@ -13,6 +13,7 @@ from ztfpipe.errors import Unusable
 from ztfpipe.methods.detector.flags import box_flags
 from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.astrometry import Detections as SkyDetections
+from ztfpipe.methods.sky.background import estimate
 from ztfpipe.methods.sky.matching import match_sky
 from ztfpipe.methods.stars import apertures, calibration, extraction
 from ztfpipe.methods.stars.detection import detect, gaussian_filter
@@ -27,6 +28,8 @@ from ztfpipe.model.wcs import TpvWcs
 Image = NDArray[np.float32]
 GUESSED_FWHM_PX = 2.0
 """Typical seeing of the survey: shape of the very first filter."""
+FIRST_MESH_PX = 32
+"""Mesh of the background under the first detections: their fluxes need not be right."""
 ELONGATION_SNR = 30.0
 """From here on the noise changes A / B of a star by less than a tenth."""
 
@@ -57,7 +60,9 @@ def look(image: Image, weight: Image, settings: Science) -> FirstLook:
     """Detect with a Gaussian of typical width, measure the seeing, detect again with that.
 
     image: background taken off; weight: 1 / variance, 0 where masked. Raises Unusable when no seeing can be measured.
+    Here a fine background follows the light of large galaxies too, on which every bump of the noise would be a star.
     """
+    image = image - estimate(image, weight <= 0, mesh_px=FIRST_MESH_PX).level
     found = detect(image, weight, gaussian_filter(GUESSED_FWHM_PX), threshold=settings.first_threshold)
     fwhm_px = first_fwhm(image, weight <= 0, found)
     if not np.isfinite(fwhm_px):
