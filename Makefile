@@ -37,6 +37,9 @@ bench: env  ## speed beside peers, docs/performance.md
 validate: env  ## full-size products against truth, docs/accuracy.md
 	$(BIN)/python -m benchmarks validate
 
+docs: env  ## draw docs/pictures/floors.png from the code as it is
+	$(BIN)/python tools/draw_floors.py
+
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock
 	$(BIN)/python tools/conda_env.py
@@ -48,7 +51,7 @@ test: env  ## fast tests first, then mini nights through Snakemake, then one on 
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
 	$(PYTEST) -m "workflow or slurm" tests/workflow
 
-demo: env  ## a simulated mini night, ingested, its masters built; ends with a summary and pictures
+demo: env  ## a simulated mini night from raw files to science images; ends with tables and a report
 	$(BIN)/python tools/demo.py
 
 test-fast: env  ## the fast tests only
@@ -63,5 +66,5 @@ slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (ro
 slurm-down:  ## stop it and remove what it left
 	tools/slurm/cluster.sh down
 
-clean:  ## remove what was made here (never the environment)
-	rm -rf demo work .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the demonstration and caches (never the environment, never a workspace)
+	rm -rf demo .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -80,7 +80,7 @@ def _performance(results: list[dict[str, Any]]) -> str:
     lines = [
         f"| {one['name']} | {_number(one['cpu_s'])} | {_number(one['peak_mb'])} | {one['peer'] or ''} "
         f"| {_number(one['peer_cpu_s'])} | {_number(one['peer_peak_mb'])} | {_number(one['ratio'])} "
-        f"| {one['bar']} | {_met(one['met'])} |"
+        f"| {_cell(one['bar'])} | {_met(one['met'])} |"
         for result in results
         for one in result["rows"]
     ]
@@ -90,7 +90,7 @@ def _performance(results: list[dict[str, Any]]) -> str:
 def _accuracy(results: list[dict[str, Any]]) -> str:
     head = "| what | found | unit | bar | met |\n" + "|---" * 5 + "|"
     lines = [
-        f"| {one['name']} | {one['value']:g} | {one['unit']} | {one['bar']} | {_met(one['met'])} |"
+        f"| {one['name']} | {one['value']:g} | {one['unit']} | {_cell(one['bar'])} | {_met(one['met'])} |"
         for result in results
         for one in result["rows"]
     ]
@@ -104,6 +104,11 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
         notes.setdefault(one["note"], one["name"])
     runs = [f"- {r['name']}: {r['date']}, commit {r['commit']}, {r['machine']}" for r in results]
     return ["", *(f"- {name}: {note}" for note, name in notes.items()), "", "Measured:", "", *runs]
+
+
+def _cell(text: str) -> str:
+    """Text for a cell of a table, in which a bar would end the cell."""
+    return text.replace("|", "\\|")
 
 
 def _number(value: float | None) -> str:

@@ -238,6 +238,11 @@ def masters_made(wildcards):
     return [path_of(one.kind, one.key) for one in plan_for(night_of(wildcards)).masters if one.made_tonight]
 
 
+def science_records(wildcards):
+    """Records of the night's science images."""
+    return [path_of("sciqa", key) for key in plan_for(night_of(wildcards)).science]
+
+
 def exposure_shown(wildcards):
     """The raw files of the night's first exposure of the sky, for a picture."""
     first = plan_for(night_of(wildcards)).science[:1]

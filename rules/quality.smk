@@ -7,6 +7,7 @@ rule quality_report:
         plan=target("plan"),
         masters=masters_made,
         raw=exposure_shown,
+        science=science_records,  # only to wait for them: the step finds them by the plan
         settings=settings("quality"),
     output:
         report=target("nightreport"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -22,6 +23,12 @@ from ztfpipe.model.keys import IMAGE_TYPES, ExposureKey, RawKey
 from ztfpipe.products import names
 from ztfpipe.products.raw import write_raw_ccd
 from ztfpipe.products.settings import write_settings
+
+# The same examples each time, however busy the machine is.
+hypothesis.settings.register_profile(
+    "ztfpipe", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ztfpipe")
 
 TINY = Path(__file__).parent / "data" / "camera" / "tiny.yaml"
 NIGHT = "20180325"

@@ -55,6 +55,13 @@ def test_missing_file(tmp_path):
         load_config(tmp_path / "nowhere.yaml")
 
 
+def test_an_empty_file_is_told_what_it_lacks(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("# nothing yet\n")
+    with pytest.raises(BadSettings, match=r"camera\n\s+Field required"):
+        load_config(path)
+
+
 def sections():
     return {
         name: field.annotation

@@ -1,4 +1,4 @@
-"""`make demo`: a simulated mini night, ingested, its masters built by Snakemake, shown in a terminal and an HTML file.
+"""`make demo`: a simulated mini night, from raw files to science images, shown in a terminal and an HTML file.
 
 Everything is made below demo/. One of the biases is cut short on its way, and one quadrant of a flat is damaged before
 it is sent, to show what becomes of them.

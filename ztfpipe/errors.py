@@ -1,7 +1,8 @@
-"""The family of errors. Each carries its numbers and builds its own one-sentence message; only steps catch them.
+"""The family of errors. Each carries its numbers and builds its own one-sentence message.
 
-Three things are kept apart: nothing to do (`NoWork`), data that cannot be used (`Unusable`), and faults of the
-machine that pass (`TryAgain`, exit code 75). Anything else that is raised is a bug and ends with a traceback.
+Kept apart are calls that cannot be done as asked (`Bad...`, exit code 2), intact data that allow no result
+(`Unusable`), and faults of the machine that pass (`TryAgain`, exit code 75). Nothing to do is no error: the plan of the
+night does not ask for it. Anything else that is raised is a bug and ends with a traceback.
 """
 
 from __future__ import annotations
@@ -47,14 +48,6 @@ class BadSettings(ZtfpipeError):
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path, self.reason = str(path), reason
         super().__init__(f"{self.path}: {reason}")
-
-
-class NoWork(ZtfpipeError):
-    """There is nothing to do here, and that is not an error of the data: fewer than 20 biases, no reference."""
-
-    def __init__(self, what: str, reason: str) -> None:
-        self.what, self.reason = what, reason
-        super().__init__(f"{what}: {reason}")
 
 
 class Unusable(ZtfpipeError):

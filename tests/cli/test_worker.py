@@ -14,7 +14,7 @@ ZTFPIPE = str(Path(sys.executable).parent / "ztfpipe")
 SERVER = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from ztfpipe.cli import main, worker
+from ztfpipe.cli import worker
 
 def run(argv):
     match argv:
@@ -32,9 +32,8 @@ def run(argv):
             Path(name).write_text(str(os.getpid())); time.sleep(60)
     return 0
 
-main.run = run
 worker.PRELOADED = PRELOADED
-sys.exit(worker.serve(sys.argv[1:]))
+sys.exit(worker.serve(sys.argv[1:], run))
 """
 
 

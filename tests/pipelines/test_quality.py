@@ -3,7 +3,7 @@
 import numpy as np
 
 from ztfpipe.camera import Camera
-from ztfpipe.model.keys import CalibrationKey
+from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey
 from ztfpipe.model.manifest import Manifest, ManifestEntry
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
@@ -51,7 +51,7 @@ def night():
     }
     record = QaRecord("calibration bias", "cal/x.fits", 1, "", metrics, timings_s={"cpu": 0.5})
     plan = NightPlan(NIGHT, "mini", "digest", (), masters, ())
-    return summarise(manifest, plan, {record_name(masters[0]): record})
+    return summarise(manifest, plan, {record_name(masters[0]): record}, {})
 
 
 def test_tables_of_a_night():
@@ -99,3 +99,21 @@ def test_bad_pixels_are_left_out_of_the_averages():
     image, mask = np.ones((4, 4), np.float32), np.zeros((4, 4), np.uint16)
     image[0, 0], mask[0, 0] = 1e6, 16
     np.testing.assert_array_equal(shrink(image, 2, mask), np.ones((2, 2), np.float32))
+
+
+def test_science_images_by_exposure_and_those_that_cannot_be_used():
+    exposure = ExposureKey("20180325187500", 473, "zg", "o")
+    science = {}
+    for qid, (seeing, status) in enumerate([(2.0, 1), (2.2, 1), (9.0, 0), (2.6, 1)], start=1):
+        metrics = {"fwhm_arcsec": seeing, "npsfcat": 100 * qid, "pabszp": None, "infobits": 0 if status else 64}
+        reason = "" if status else "seeing: fewer than five clean stars"
+        record = QaRecord("science image", "sci/x.fits", status, reason, metrics, timings_s={"cpu": 1.5})
+        science[QuadrantKey(exposure, 10, qid)] = record
+    manifest = Manifest(NIGHT, "", True, "digest", {}, ())
+    summary = summarise(manifest, NightPlan(NIGHT, "mini", "digest", (), (), ()), {}, science)
+    images, unusable = summary.tables[-2:]
+    (row,) = images.rows
+    shown = dict(zip(images.columns, row, strict=True))
+    assert (shown["exposure"], shown["quadrants"], shown["usable"], shown["CPU [s]"]) == ("20180325187500", 4, 3, 6.0)
+    assert (shown["seeing [arcsec]"], shown["stars"], shown["zero point [mag]"]) == (2.2, 200.0, None)
+    assert unusable.rows == (("20180325187500", 10, 3, 64, "seeing: fewer than five clean stars"),)

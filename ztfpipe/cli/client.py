@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 
-WORKER_VARIABLE = "ZTFPIPE_WORKER"
+from ztfpipe.cli.agreement import WORKER_VARIABLE, identity
+
 EXIT_TRY_AGAIN = 75
 """As in errors.py, which is not imported here: it would double the time to start."""
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -34,11 +35,6 @@ def main() -> int:
     from ztfpipe.cli.main import run
 
     return run(argv)
-
-
-def identity() -> dict[str, str]:
-    """What client and worker must share for a job to give the same result in either: interpreter and camera folder."""
-    return {"prefix": sys.prefix, "cameras": os.environ.get("ZTFPIPE_CAMERAS", "")}
 
 
 def _connect(address: str) -> socket.socket | None:

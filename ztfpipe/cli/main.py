@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
+    _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
@@ -155,6 +156,18 @@ def _simulate(call: argparse.Namespace) -> int:
     from ztfpipe.steps.simulate import run_simulate
 
     return run_simulate(call.config, call.night, call.jobs, call.workspace)
+
+
+def _add_stale(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=_stale)
+
+
+def _stale(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations import run_stale
+
+    return run_stale(call.config, call.workspace)
 
 
 def _archive_path(text: str) -> Path:
@@ -203,4 +216,4 @@ def _worker(call: argparse.Namespace) -> int:
     if not command:
         print("ztfpipe: worker needs a command to run: ztfpipe worker -- COMMAND", file=sys.stderr)
         return EXIT_BAD_CALL
-    return serve(command)
+    return serve(command, run)

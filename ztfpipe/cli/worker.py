@@ -21,14 +21,14 @@ import struct
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ztfpipe.cli.client import WORKER_VARIABLE, identity
+from ztfpipe.cli.agreement import WORKER_VARIABLE, identity
 
 PRELOADED = (
-    "ztfpipe.cli.main",
     "ztfpipe.steps.ingest",
     "ztfpipe.pipelines.ingest",
     "ztfpipe.products.raw_facts",
@@ -53,19 +53,23 @@ class _Call:
     pid: int = 0
 
 
-def serve(command: list[str]) -> int:
-    """Run `command` beside a warm worker and return its exit code (128 + signal when a signal ended it)."""
+def serve(command: list[str], do: Callable[[list[str]], int]) -> int:
+    """Run `command` beside a warm worker and return its exit code (128 + signal when a signal ended it).
+
+    do: does one call, given its arguments, and returns its exit code; it runs in a child of its own.
+    """
     for name in _SINGLE_THREADED:
         os.environ.setdefault(name, "1")
     folder = Path(tempfile.mkdtemp(prefix="ztfpipe-"))
     try:
-        return _Worker(folder / "worker").run(command)
+        return _Worker(folder / "worker", do).run(command)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Worker:
-    def __init__(self, address: Path) -> None:
+    def __init__(self, address: Path, do: Callable[[list[str]], int]) -> None:
+        self.do = do
         self.calls: dict[int, _Call] = {}  # by descriptor of the connection
         self.selector = selectors.DefaultSelector()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -160,7 +164,7 @@ class _Worker:
         worker = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(request, call.streams, worker)
+            _become(request, call.streams, worker, self.do)
         with suppress(OSError):  # the child does the same; whoever comes first
             os.setpgid(pid, pid)
         call.pid, call.buffer = pid, b""
@@ -223,7 +227,7 @@ def _preload() -> None:
     gc.freeze()
 
 
-def _become(request: dict, streams: list[int], worker: int) -> None:
+def _become(request: dict, streams: list[int], worker: int, do: Callable[[list[str]], int]) -> None:
     """In the child: take on the caller's streams, folder, environment and mask, do the call, and end."""
     code = 1
     try:
@@ -244,9 +248,7 @@ def _become(request: dict, streams: list[int], worker: int) -> None:
         os.environ.clear()
         os.environ.update(request["env"])
         sys.argv = ["ztfpipe", *request["argv"]]
-        from ztfpipe.cli.main import run
-
-        code = run(request["argv"])
+        code = do(request["argv"])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     finally:

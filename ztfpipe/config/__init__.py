@@ -128,7 +128,7 @@ RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "quality": 1}
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     """Read and validate config.yaml with top-level `overrides` laid over it. Raises BadSettings with the reason."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text()) or {}
         return Config.model_validate({**content, **(overrides or {})})
     except (OSError, yaml.YAMLError, TypeError, ValidationError) as error:
         raise BadSettings(path, str(error)) from error

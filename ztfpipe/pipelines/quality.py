@@ -10,20 +10,37 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.methods.detector.mosaic import Tile, assemble, block_mean, tile_corners
+from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
 from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
 
 _NOUNS = {"bias": "bias", "hifreqflat": "flat"}
+_SCIENCE_COLUMNS = {
+    "seeing [arcsec]": "fwhm_arcsec",
+    "stars": "npsfcat",
+    "astrometry RA [arcsec]": "adpctdif1",
+    "Dec [arcsec]": "adpctdif2",
+    "zero point [mag]": "pabszp",
+    "its RMS [mag]": "pabszprms",
+    "limit [mag]": "maglimcat",
+}
+"""Columns of the table of exposures, and the metrics they show."""
 _WHOLE_FILE = ""
 """Key of a file's own sentence among the reasons of its record."""
 
 
-def summarise(manifest: Manifest, plan: NightPlan, records: Mapping[str, QaRecord]) -> NightSummary:
-    """The night's tables: accounts, what was set aside, the masters made, and those taken from earlier nights.
+def summarise(
+    manifest: Manifest,
+    plan: NightPlan,
+    records: Mapping[str, QaRecord],
+    science: Mapping[QuadrantKey, QaRecord],
+) -> NightSummary:
+    """The night's tables: accounts, what was set aside, masters made and taken from earlier nights, science images.
 
-    records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks.
+    records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks. science: of the science
+    images made tonight.
     """
     made = [one for one in plan.masters if one.made_tonight]
     tables = (
@@ -32,6 +49,8 @@ def summarise(manifest: Manifest, plan: NightPlan, records: Mapping[str, QaRecor
         _masters("bias", made, records),
         _masters("hifreqflat", made, records),
         _earlier(plan),
+        _science(science),
+        _unusable(science),
     )
     return NightSummary(manifest.night, manifest.summary, tuple(table for table in tables if table.rows))
 
@@ -132,6 +151,38 @@ def _masters(kind: str, made: Sequence[MasterChoice], records: Mapping[str, QaRe
         columns = ("level [DN]", "uncertainty", "pixel response sigma")
     head = ("filter", "CCD", "quadrant", "frames", *columns, "bad pixels", "CPU [s]", "verdict")
     return Table(f"{_NOUNS[kind].capitalize()} masters made tonight", text, head, tuple(rows))
+
+
+def _science(records: Mapping[QuadrantKey, QaRecord]) -> Table:
+    """One row an exposure: how many quadrants are usable, and medians over those."""
+    exposures: dict[ExposureKey, list[QaRecord]] = {}
+    for key, record in sorted(records.items()):
+        exposures.setdefault(key.exposure, []).append(record)
+    rows = []
+    for exposure, made in exposures.items():
+        usable = [record for record in made if record.status]
+        medians = [_median(usable, name) for name in _SCIENCE_COLUMNS.values()]
+        cpu = sum(record.timings_s.get("cpu", 0.0) for record in made)
+        rows.append((exposure.filefracday, exposure.field, exposure.filter, len(made), len(usable), *medians, cpu))
+    text = "Medians over the usable quadrants of an exposure; astrometry is half the central 68 % of the residuals."
+    head = ("exposure", "field", "filter", "quadrants", "usable", *_SCIENCE_COLUMNS, "CPU [s]")
+    return Table("Science images", text, head, tuple(rows))
+
+
+def _unusable(records: Mapping[QuadrantKey, QaRecord]) -> Table:
+    rows = [
+        (key.exposure.filefracday, key.ccdid, key.qid, record.metrics.get("infobits"), record.reason)
+        for key, record in sorted(records.items())
+        if not record.status
+    ]
+    head = ("exposure", "CCD", "quadrant", "INFOBITS", "why")
+    return Table("Science images that cannot be used", "STATUS 0; all their products exist.", head, tuple(rows))
+
+
+def _median(records: Sequence[QaRecord], name: str) -> float | None:
+    """Median of a metric over the records that have it as a number."""
+    values = [value for record in records if isinstance(value := record.metrics.get(name), (int, float))]
+    return float(np.median(values)) if values else None
 
 
 def _earlier(plan: NightPlan) -> Table:

@@ -63,11 +63,6 @@ def write_mask_image(path: str | Path, image: ScienceImage, header: Cards) -> No
     write_image(path, image.mask.astype(np.int16), {**header, "BUNIT": ("bit mask", "")})
 
 
-def write_uncertainty_image(path: str | Path, image: ScienceImage, header: Cards) -> None:
-    """Write the 1-sigma uncertainty of each pixel [DN]."""
-    write_image(path, image.uncertainty_adu.astype(np.float32, copy=False), header)
-
-
 def _wcs_cards(wcs: TpvWcs) -> Iterator[Card]:
     yield "WCSVERS", "2.1", "WCS version number"
     yield "WCSAXES", 2, "Number of WCS axes"

@@ -27,9 +27,17 @@ from ztfpipe.products.settings import read_settings
 
 
 def report(
-    output: str, settings: Path, manifest: Path, plan: Path, masters: Sequence[Path], raw: Sequence[Path]
+    output: str,
+    settings: Path,
+    manifest: Path,
+    plan: Path,
+    masters: Sequence[Path],
+    raw: Sequence[Path],
 ) -> None:
-    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`)."""
+    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
+
+    The records of masters and science images are found by the plan; those not there yet are left out.
+    """
     product, key = parse(output)
     if product != "nightreport" or not isinstance(key, NightKey):
         raise BadName(output, "not the path of a night's report")
@@ -44,7 +52,7 @@ def report(
 
 
 def night_summary(manifest: Path, plan: Path) -> NightSummary:
-    """The night's tables, from its accounts, its plan and the records of the masters that were made."""
+    """The night's tables, from its accounts, its plan and the records of the masters and science images made."""
     chosen = read_plan(plan)
     records = {}
     for one in chosen.masters:
@@ -52,7 +60,12 @@ def night_summary(manifest: Path, plan: Path) -> NightSummary:
             path = Path(path_of(f"{one.kind}qa", one.key))
             if path.exists():
                 records[record_name(one)] = read_record(QaRecord, path)
-    return summarise(read_manifest(manifest), chosen, records)
+    images = {}
+    for key in chosen.science:
+        path = Path(path_of("sciqa", key))
+        if path.exists():
+            images[key] = read_record(QaRecord, path)
+    return summarise(read_manifest(manifest), chosen, records, images)
 
 
 def _master_planes(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:

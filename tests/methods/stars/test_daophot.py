@@ -107,7 +107,7 @@ def test_undersampled_stars_stay_within_two_millimagnitudes():
 
 
 def test_tables_that_vary_too_little_cannot():
-    """A PSF that widens quadratically needs quadratic tables: the reason for order=2 (0009-daophot-psf)."""
+    """A PSF that widens quadratically needs quadratic tables: the reason for order=2 (0015-daophot-psf)."""
     model = varying_model(2.1)
     form = daophot.from_model(model, order=1)
     x, y = 500.0, 510.0

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Calibrators, Config, Science, Simulate
+from ztfpipe.config import RECIPE_VERSIONS, Calibrators, Config, Science, Simulate
 from ztfpipe.errors import BadFile, BadName, TryAgain
 from ztfpipe.model.keys import FieldQuadrantKey
 from ztfpipe.products import calibrators as files
@@ -69,6 +69,7 @@ def test_simulators_tables_become_catalogs(tables, tmp_path):
     qa = json.loads(path["calibratorsqa"].read_text())
     assert (qa["status"], qa["reason"], qa["product"]) == (1, "", OUTPUT)
     assert qa["metrics"]["n_photometric"] == len(stable.ra_deg)
+    assert qa["versions"]["recipe"] == str(RECIPE_VERSIONS["science"])
 
 
 def test_variables_and_galaxies_do_not_calibrate(tables, tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.astrometry import Detections, References, Solution
 
+Floats = NDArray[np.float64]
 _GRID = 3
 _SAMPLES = 9
 
@@ -24,7 +26,7 @@ def metrics(
     15.87 percentiles; suffix 1 is along right ascension, 2 along declination; `adminmed`, `admaxmed` are the least and
     largest median radial residual of a 3 x 3 grid, NaN when no cell has a pair. `ascmp1*` and `ascmp2*` are scatter and
     reduced chi-square (without the turbulence floor) of the first and second pass. Percentages are of reference stars
-    in the image, and of detections in the magnitude range of the references.
+    in the image, and of detections that are matched or in the magnitude range of the references.
     """
     x, y = detections.x_px[solution.detection], detections.y_px[solution.detection]
     first, second = solution.residual_arcsec
@@ -53,7 +55,9 @@ def metrics(
     return out | _scales(solution, prior_scale_arcsec, shape)
 
 
-def grid_medians(x_px, y_px, values, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def grid_medians(
+    x_px: Floats, y_px: Floats, values: Floats, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], Floats]:
     """Number and median of `values` in each cell of a 3 x 3 grid, [row, column]; NaN in an empty cell."""
     column = np.clip((x_px * _GRID / shape[1]).astype(int), 0, _GRID - 1)
     row = np.clip((y_px * _GRID / shape[0]).astype(int), 0, _GRID - 1)
@@ -63,26 +67,28 @@ def grid_medians(x_px, y_px, values, shape: tuple[int, int]) -> tuple[np.ndarray
     return counts.reshape(_GRID, _GRID), medians.reshape(_GRID, _GRID)
 
 
-def half_width(values: np.ndarray) -> float:
+def half_width(values: Floats) -> float:
     """Half the difference between the 84.13 and 15.87 percentiles: sigma, for a Gaussian."""
     low, high = np.percentile(values, [15.87, 84.13])
     return float(high - low) / 2.0
 
 
-def _matchable(solution, detections, references, shape) -> tuple[int, int]:
-    """References that fall on the image, and detections in the magnitude range of the references."""
+def _matchable(
+    solution: Solution, detections: Detections, references: References, shape: tuple[int, int]
+) -> tuple[int, int]:
+    """References that fall on the image, and detections that are matched or in the references' magnitude range."""
     x, y = projection.sky_to_pixel(solution.wcs, references.ra_deg, references.dec_deg)
     inside = (x >= 0) & (x <= shape[1] - 1) & (y >= 0) & (y <= shape[0] - 1)
-    positive = detections.flux > 0
-    instrumental = -2.5 * np.log10(detections.flux[positive])
-    matched = -2.5 * np.log10(detections.flux[solution.detection])
-    zero_point = np.median(references.mag[solution.reference] - matched)
+    instrumental = -2.5 * np.log10(np.where(detections.flux > 0, detections.flux, np.nan))
+    zero_point = np.nanmedian(references.mag[solution.reference] - instrumental[solution.detection])
     low, high = references.mag.min(), references.mag.max()
     in_range = (instrumental + zero_point >= low) & (instrumental + zero_point <= high)
+    # A star's colour may put a matched one beyond either end: it could be matched, as it was.
+    in_range[solution.detection] = True
     return int(inside.sum()), int(in_range.sum())
 
 
-def _passes(solution, detections, references) -> dict[str, float]:
+def _passes(solution: Solution, detections: Detections, references: References) -> dict[str, float]:
     """Scatter per axis [arcsec] and reduced chi-square of the used pairs after each pass, and its change in per
     cent."""
     det, ref = solution.detection[solution.used], solution.reference[solution.used]
@@ -99,7 +105,7 @@ def _passes(solution, detections, references) -> dict[str, float]:
     return out
 
 
-def _scales(solution, prior_scale_arcsec, shape) -> dict[str, float]:
+def _scales(solution: Solution, prior_scale_arcsec: float, shape: tuple[int, int]) -> dict[str, float]:
     """Pixel scales over the image, and where its centre moved from the commanded place [arcsec on the sky]."""
     ny, nx = shape
     x, y = np.meshgrid(np.linspace(0, nx - 1, _SAMPLES), np.linspace(0, ny - 1, _SAMPLES))

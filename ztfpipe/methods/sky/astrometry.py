@@ -120,7 +120,16 @@ def solve(
     )  # fmt: skip
 
 
-def _first_guess(detections, references, prior, shape, seen, max_offset_arcsec, max_rotation_deg, bright_count):
+def _first_guess(
+    detections: Detections,
+    references: References,
+    prior: TpvWcs,
+    shape: tuple[int, int],
+    seen: Indices,
+    max_offset_arcsec: float,
+    max_rotation_deg: float,
+    bright_count: int,
+) -> tuple[Pattern, TpvWcs]:
     """The vote, and the prior moved by it."""
     det = _brightest(detections, seen, bright_count)
     centre = projection.pixel_to_plane(prior, (shape[1] - 1) / 2, (shape[0] - 1) / 2)
@@ -171,7 +180,14 @@ def _middle(ra_deg: Floats, dec_deg: Floats) -> tuple[float, float]:
     return float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
 
 
-def _pairs(detections, references, wcs, seen, radius_arcsec, alone) -> tuple[Indices, Indices]:
+def _pairs(
+    detections: Detections,
+    references: References,
+    wcs: TpvWcs,
+    seen: Indices,
+    radius_arcsec: float,
+    alone: NDArray[np.bool_],
+) -> tuple[Indices, Indices]:
     """Rows of detections and isolated references that lie within the radius and agree in brightness."""
     det_plane = projection.pixel_to_plane(wcs, detections.x_px[seen], detections.y_px[seen])
     ref_plane = projection.gnomonic(references.ra_deg, references.dec_deg, *wcs.crval_deg)
@@ -187,13 +203,22 @@ def _pairs(detections, references, wcs, seen, radius_arcsec, alone) -> tuple[Ind
     return det[keep], ref[keep]
 
 
-def _sigma_arcsec(detections, references, wcs, shape, det, ref, floor_mas) -> Floats:
+def _sigma_arcsec(
+    detections: Detections,
+    references: References,
+    wcs: TpvWcs,
+    shape: tuple[int, int],
+    det: Indices,
+    ref: Indices,
+    floor_mas: float,
+) -> Floats:
+    """Error per axis of each pair: centroid, catalog and turbulence [arcsec]."""
     scale = float(projection.pixel_scale_arcsec(wcs, (shape[1] - 1) / 2, (shape[0] - 1) / 2))
     centroid = np.nan_to_num(detections.error_px[det], nan=1.0, posinf=1.0) * scale
     return np.sqrt(centroid**2 + (references.error_mas[ref] / 1e3) ** 2 + (floor_mas / 1e3) ** 2)
 
 
-def _residuals(detections, references, wcs, det, ref) -> Floats:
+def _residuals(detections: Detections, references: References, wcs: TpvWcs, det: Indices, ref: Indices) -> Floats:
     """(2, n) [arcsec]: position by the WCS minus catalog position, along xi and eta."""
     ours = np.array(projection.pixel_to_plane(wcs, detections.x_px[det], detections.y_px[det]))
     theirs = np.array(projection.gnomonic(references.ra_deg[ref], references.dec_deg[ref], *wcs.crval_deg))

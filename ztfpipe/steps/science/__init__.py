@@ -5,15 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def image(output: str, settings: Path, raw: Path, **inputs: Path | None) -> None:
+def image(
+    output: str,
+    settings: Path,
+    raw: Path,
+    bias: Path | None = None,
+    flat: Path | None = None,
+    gaia: Path | None = None,
+    ps1: Path | None = None,
+    bright: Path | None = None,
+) -> None:
     """Make a quadrant's science image and its companions; see `steps.science.quadrant`."""
-    from ztfpipe.steps.science.quadrant import image as make
+    from ztfpipe.steps.science import quadrant
 
-    make(output, settings, raw, **inputs)
+    quadrant.image(output, settings, raw, bias, flat, gaia, ps1, bright)
 
 
 def calibrators(output: str, settings: Path) -> None:
     """Make a quadrant's calibrator and context catalogs; see `steps.science.catalogs`."""
-    from ztfpipe.steps.science.catalogs import calibrators as make
+    from ztfpipe.steps.science import catalogs
 
-    make(output, settings)
+    catalogs.calibrators(output, settings)

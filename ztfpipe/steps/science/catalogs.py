@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Calibrators
+from ztfpipe.config import RECIPE_VERSIONS, Calibrators
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import FieldQuadrantKey
@@ -147,6 +147,6 @@ def _record(product: str, reason: str, metrics: Metrics, values: Calibrators, wa
         reason=reason,
         metrics=finite({**metrics, "peak_memory_mb": peak_memory_mb()}),
         timings_s=watch.timings_s(),
-        versions=versions(),
+        versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
         settings=values.model_dump(mode="json"),
     )
