@@ -151,6 +151,8 @@ def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_s
     line, on = (y0 - slope * x0, slope), (max(int(x0), 0), int(x1) + 1)
     for reach in _REACHES_PX:
         for _ in range(_GROWTHS):
+            if min(on[1], residual.shape[1]) - on[0] < _CHUNK_PX // 2:
+                return None  # nothing of it inside the image
             line = _refined(residual, noise, excluded, line, on, reach)
             strip = _strip(residual, noise, excluded, line, reach)
             # The core is told from where the line is known to be lit; its ends are then sought in the whole image.
