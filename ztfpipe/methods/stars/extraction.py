@@ -39,6 +39,8 @@ def extract_sources(
     zero-based positions `x`, `y` (isophotal) and `xwin`, `ywin` (Gaussian-windowed), fluxes and errors [DN], shapes
     [px, deg], `flags` (SExtractor's first eight bits) and `label`, the source's number in the returned `segmentation`.
     """
+    # sep gives up when more pixels than this are lit at once, as an unmasked track or a giant galaxy makes them.
+    sep.set_extract_pixstack(max(300_000, image_adu.size))
     objects, segmentation = sep.extract(
         image_adu,
         threshold_sigma,
