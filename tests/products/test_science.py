@@ -1,5 +1,6 @@
 """The header of a science image has the keywords of a real one, and its WCS reads back to the same sky."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,14 @@ def science_image(**change):
         "status": 1,
     }
     return ScienceImage(**{**parts, **change})
+
+
+def test_the_header_names_the_nights_of_its_masters():
+    earlier = replace(ORIGIN, master_nights={"bias": "20250103", "hifreqflat": "20250106"})
+    header = science.science_header(RAW, science_image(), earlier, CAMERA)
+    assert header["BIASNITE"] == ("20250103", "night of the bias master")
+    assert header["FLATNITE"][0] == "20250106"
+    assert "BIASNITE" not in science.science_header(RAW, science_image(), ORIGIN, CAMERA)
 
 
 def test_identifiers_are_those_of_the_real_image():

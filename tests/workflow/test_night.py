@@ -180,6 +180,8 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, tmp_pat
     }
     header = fits.getheader(site.archive / site.master("hifreqflat", 10, 1, "zg", NEXT_NIGHT))
     assert header["STATUS"] == 1
+    image = next((site.archive / "sci/2018/0326").rglob("*_c10_o_q1_sciimg.fits"))
+    assert [fits.getval(image, keyword) for keyword in ("BIASNITE", "FLATNITE")] == [NIGHT, NEXT_NIGHT]
     plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
     notes = {one.note for one in plan.masters if one.kind == "bias"}
     assert notes == {f"0 bias frames of {FRAMES}; master of {NIGHT} used"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,14 @@ Card = tuple[str, HeaderValue, str]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an image comes from: its key, calibration ids by type, and the name of its astrometric catalog."""
+    """Where an image comes from: its key, ids of its masters by type, the name of its astrometric catalog, and the nights
+    its masters are of, by type: not always its own."""
 
     key: QuadrantKey
     jd: float
     calibration_ids: dict[str, int]
     astrometric_catalog: str
+    master_nights: dict[str, str] = field(default_factory=dict)
 
 
 def science_header(raw: Cards, image: ScienceImage, origin: Origin, camera: Camera) -> Cards:
@@ -149,6 +151,9 @@ def _identity_cards(image: ScienceImage, origin: Origin) -> Iterator[Card]:
     ):
         if kind in origin.calibration_ids:
             yield keyword, origin.calibration_ids[kind], f"calibration DB ID for {text} image input"
+    for keyword, kind, text in (("BIASNITE", "bias", "bias"), ("FLATNITE", "hifreqflat", "hi-nu flat")):
+        if kind in origin.master_nights:
+            yield keyword, origin.master_nights[kind], f"night of the {text} master"
     yield "MAGLIM", round(image.limiting_mag, 3), "5-sigma mag-limit in PSF-fit catalog [mag]"
 
 

@@ -18,7 +18,7 @@ from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
 from ztfpipe.products import calibrators as catalog_files
 from ztfpipe.products.atomic import write_text
-from ztfpipe.products.calibration import StoredMaster, master_id, read_master
+from ztfpipe.products.calibration import StoredMaster, master_id, master_kind, read_master
 from ztfpipe.products.catalogs import write_psfcat, write_sexcat
 from ztfpipe.products.daophot import write_daophot_psf, write_psf_stamp
 from ztfpipe.products.names import parse, path_of
@@ -68,8 +68,9 @@ def image(
     origin = Origin(key, float(header_value(quadrant.header, "OBSJD")), {}, str(gaia or ""))
     for one in (bias_master, flat_master):
         if one is not None:
-            keyword, number = master_id(one.key, camera)
-            origin.calibration_ids["bias" if keyword == "CIDBIAS" else "hifreqflat"] = number
+            kind = master_kind(one.key)
+            _, origin.calibration_ids[kind] = master_id(one.key, camera)
+            origin.master_nights[kind] = one.key.night
     origin.calibration_ids["pmask"] = identifiers.calibration_id(
         "pmask", 0, key.rcid, camera.filter(key.exposure.filter).fid
     )
