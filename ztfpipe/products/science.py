@@ -24,8 +24,8 @@ Card = tuple[str, HeaderValue, str]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an image comes from: its key, ids of its masters by type, the name of its astrometric catalog, and the nights
-    its masters are of, by type: not always its own."""
+    """Where an image comes from: its key, ids of its masters by type, the name of its astrometric catalog, and the
+    nights its masters are of, by type: not always its own."""
 
     key: QuadrantKey
     jd: float
