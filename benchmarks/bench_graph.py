@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,14 @@ def draw(exposures: str, folder: str, *targets: str) -> Callable[[], object]:
     workspace = Path(folder)
     if not (workspace / "archive").exists():
         make_night(workspace, int(exposures))
+    return _drawing(workspace, f"night={NIGHT}", targets)
+
+
+def _drawing(workspace: Path, night: str, targets: Sequence[str]) -> Callable[[], object]:
+    """Work: a dry run of Snakemake for `targets`; returns the number of jobs. night: a --config word, or empty."""
     command = [
         *(str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local", "-n", "--quiet", "rules"),
-        *("--config", f"workspace={workspace}", "camera=ztf", f"night={NIGHT}", "--", *targets),
+        *("--config", f"workspace={workspace}", "camera=ztf", *([night] if night else []), "--", *targets),
     ]
 
     def work() -> object:
@@ -84,18 +89,7 @@ def one_exposure(folder: str, product: str) -> Callable[[], object]:
     camera = Camera.load("ztf")
     exposure = _exposure(200000, 300, "zr", "o")
     targets = [path_of(product, QuadrantKey(exposure, ccdid, qid)) for ccdid, qid in camera.quadrants()]
-    command = [
-        *(str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local", "-n", "--quiet", "rules"),
-        *("--config", f"workspace={folder}", "camera=ztf", "--", *targets),
-    ]
-
-    def work() -> object:
-        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if ran.returncode != 0:
-            raise RuntimeError(ran.stdout + ran.stderr)
-        return next(int(line.split()[1]) for line in ran.stdout.splitlines() if line.startswith("total "))
-
-    return work
+    return _drawing(Path(folder), "", targets)
 
 
 def _exposure(fracday: int, field: int, code: str, imgtype: str) -> ExposureKey:

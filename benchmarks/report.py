@@ -80,7 +80,7 @@ def _performance(results: list[dict[str, Any]]) -> str:
     lines = [
         f"| {one['name']} | {_number(one['cpu_s'])} | {_number(one['peak_mb'])} | {one['peer'] or ''} "
         f"| {_number(one['peer_cpu_s'])} | {_number(one['peer_peak_mb'])} | {_number(one['ratio'])} "
-        f"| {_cell(one['bar'])} | {_met(one['met'])} |"
+        f"| {_cell(one['bar'])} | {_met(one['met'] if one['bar'] else None)} |"
         for result in results
         for one in result["rows"]
     ]
