@@ -19,10 +19,10 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import MasterChoice, NightPlan
-from ztfpipe.products.incoming import incoming_digest
+from ztfpipe.products.accounts.plan import write_plan
+from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.arrival.incoming import incoming_digest
 from ztfpipe.products.names import path_of
-from ztfpipe.products.plan import write_plan
-from ztfpipe.products.settings import write_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHT = "20180325"

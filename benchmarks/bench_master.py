@@ -19,12 +19,12 @@ def make_night(folder: str) -> Callable[[], object]:
     from ztfpipe.camera import Camera
     from ztfpipe.config import Config, Simulate
     from ztfpipe.model.keys import RawKey
+    from ztfpipe.products.accounts.settings import write_settings
+    from ztfpipe.products.arrival.raw import write_raw_ccd
     from ztfpipe.products.names import path_of
-    from ztfpipe.products.raw import write_raw_ccd
-    from ztfpipe.products.settings import write_settings
-    from ztfpipe.simulate.detector import Shot
     from ztfpipe.simulate.frames import bias_ccd, flat_ccd
     from ztfpipe.simulate.night import plan_night
+    from ztfpipe.simulate.pixels.detector import Shot
 
     camera = Camera.load("quadrant")
     settings = Simulate.model_validate({"night": {"biases": FRAMES, "flats": FRAMES, "filters": [FILTER], "visits": 0}})

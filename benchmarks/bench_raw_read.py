@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.measure import measure, row
 from ztfpipe.camera import Camera
 from ztfpipe.model.images import RawCcd, RawQuadrant
-from ztfpipe.products.raw import read_raw_quadrant, write_raw_ccd
+from ztfpipe.products.arrival.raw import read_raw_quadrant, write_raw_ccd
 
 READS = 5
 CCDID, QID = 10, 4

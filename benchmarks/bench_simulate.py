@@ -17,11 +17,11 @@ def _maker() -> tuple[Callable[[Any], None], list[Any]]:
     """What makes the raw file of an exposure, and two exposures of one field and filter."""
     from ztfpipe.camera import Camera
     from ztfpipe.config import Simulate
-    from ztfpipe.products.raw import write_raw_ccd
-    from ztfpipe.simulate.detector import Shot
+    from ztfpipe.products.arrival.raw import write_raw_ccd
     from ztfpipe.simulate.frames import sky_ccd
     from ztfpipe.simulate.night import plan_night
     from ztfpipe.simulate.observe import scene
+    from ztfpipe.simulate.pixels.detector import Shot
 
     camera = Camera.load("quadrant")
     settings = Simulate.model_validate(

@@ -25,18 +25,18 @@ from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
 from ztfpipe.model.skycatalogs import GaiaStars, Ps1Objects, bright_stars_of
 from ztfpipe.pipelines.science.calibrators import QuadrantCatalogs, quadrant_catalogs
 from ztfpipe.pipelines.science.recipe import make_science_image
-from ztfpipe.products import calibrators as catalogs
-from ztfpipe.products.calibration import master_header, write_master
+from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.arrival.raw import write_raw_ccd
+from ztfpipe.products.catalogs import calibrators as catalogs
+from ztfpipe.products.images.calibration import master_header, write_master
 from ztfpipe.products.names import path_of
-from ztfpipe.products.raw import write_raw_ccd
-from ztfpipe.products.settings import write_settings
-from ztfpipe.simulate.calibrators import bright_stars, gaia_like, ps1_like
-from ztfpipe.simulate.detector import Shot
-from ztfpipe.simulate.detector_pattern import CLASS_NAMES, fixed_pattern
 from ztfpipe.simulate.frames import CcdFrames, sky_ccd, throughput
 from ztfpipe.simulate.night import ExposurePlan, plan_night
 from ztfpipe.simulate.observe import scene
+from ztfpipe.simulate.pixels.detector import Shot
+from ztfpipe.simulate.pixels.detector_pattern import CLASS_NAMES, fixed_pattern
 from ztfpipe.simulate.scene import QuadrantScene
+from ztfpipe.simulate.sky.calibrators import bright_stars, gaia_like, ps1_like
 
 CCDID, QID = 10, 1
 SPARSE, DENSE = 5700.0, 34000.0

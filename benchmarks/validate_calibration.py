@@ -13,8 +13,10 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Calibration, Simulate
 from ztfpipe.model.images import RawQuadrant
 from ztfpipe.pipelines.calibration import BiasForFlat, Master, make_bias_master, make_flat_master
-from ztfpipe.simulate.detector import Shot
-from ztfpipe.simulate.detector_pattern import (
+from ztfpipe.simulate.frames import bias_ccd, flat_ccd
+from ztfpipe.simulate.night import ExposurePlan, plan_night
+from ztfpipe.simulate.pixels.detector import Shot
+from ztfpipe.simulate.pixels.detector_pattern import (
     CLASS_NAMES,
     NOISY,
     fixed_pattern,
@@ -22,8 +24,6 @@ from ztfpipe.simulate.detector_pattern import (
     screen_illumination,
     vignetting,
 )
-from ztfpipe.simulate.frames import bias_ccd, flat_ccd
-from ztfpipe.simulate.night import ExposurePlan, plan_night
 
 CCDID, QID, FILTER = 10, 1, "zr"
 FRAMES = 22

@@ -15,9 +15,9 @@ from ztfpipe.errors import ZtfpipeError
 from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, FieldQuadrantKey, IncomingKey, NightKey
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
-from ztfpipe.products.incoming import SENT_LIST, incoming_digest, is_plain, received
-from ztfpipe.products.plan import read_plan
-from ztfpipe.products.settings import write_settings
+from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.settings import write_settings
 
 NARROWING = ("night", "field", "filter", "ccd", "quadrant")
 RULE_NAME = re.compile("[a-z_]+")

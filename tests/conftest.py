@@ -21,8 +21,8 @@ from ztfpipe.config import Config
 from ztfpipe.model.images import Cards, RawCcd, RawQuadrant
 from ztfpipe.model.keys import IMAGE_TYPES, ExposureKey, RawKey
 from ztfpipe.products import names
-from ztfpipe.products.raw import write_raw_ccd
-from ztfpipe.products.settings import write_settings
+from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.arrival.raw import write_raw_ccd
 
 # The same examples each time, however busy the machine is.
 hypothesis.settings.register_profile(

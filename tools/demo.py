@@ -17,8 +17,8 @@ import yaml
 
 from ztfpipe.config import load_config
 from ztfpipe.model.keys import NightKey
+from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.names import path_of
-from ztfpipe.products.report import text_tables
 from ztfpipe.steps.quality import night_summary
 from ztfpipe.steps.simulate import simulate_night, write_catalogs
 

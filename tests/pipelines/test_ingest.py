@@ -16,11 +16,11 @@ from ztfpipe.model.manifest import Manifest, ManifestEntry
 from ztfpipe.model.records import IngestRecord
 from ztfpipe.pipelines.ingest import accounts, plan_night, verdict
 from ztfpipe.pipelines.ingest.header import number
-from ztfpipe.products import fits_blocks
+from ztfpipe.products.accounts.records import to_json
+from ztfpipe.products.arrival.raw import write_raw_ccd
+from ztfpipe.products.arrival.raw_facts import raw_facts
+from ztfpipe.products.formats import fits_blocks
 from ztfpipe.products.names import parse_raw_name
-from ztfpipe.products.raw import write_raw_ccd
-from ztfpipe.products.raw_facts import raw_facts
-from ztfpipe.products.records import to_json
 
 NIGHT = "20180325"
 NAME = "ztf_20180325300000_000314_zr_c10_o.fits.fz"

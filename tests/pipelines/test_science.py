@@ -16,8 +16,8 @@ from ztfpipe.methods.sky.projection import pixel_to_sky
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.science import Calibrators
 from ztfpipe.pipelines.science.recipe import without_masters
-from ztfpipe.simulate.detector import Shot
 from ztfpipe.simulate.frames import COSMIC, SATURATED, STREAK, sky_ccd
+from ztfpipe.simulate.pixels.detector import Shot
 from ztfpipe.simulate.scene import Galaxies
 
 FEW_MATCHES = {14, 15}

@@ -11,8 +11,8 @@ import pytest
 from ztfpipe.camera import Camera
 from ztfpipe.config import Simulate, SimulateDetector
 from ztfpipe.model.keys import NO_FIELD, ExposureKey
-from ztfpipe.simulate.detector import Shot
 from ztfpipe.simulate.night import ExposurePlan, plan_night
+from ztfpipe.simulate.pixels.detector import Shot
 from ztfpipe.simulate.scene import Galaxies, PointSources, PsfField, QuadrantScene, SkyLight, Streaks
 
 CCDID = 10

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ztfpipe.config import SimulateDetector
-from ztfpipe.simulate.detector import in_read_order
-from ztfpipe.simulate.detector_pattern import HOT, NOISY, fixed_pattern
 from ztfpipe.simulate.frames import COSMIC, SATURATED, bias_ccd, flat_ccd, sky_ccd
+from ztfpipe.simulate.pixels.detector import in_read_order
+from ztfpipe.simulate.pixels.detector_pattern import HOT, NOISY, fixed_pattern
 
 quiet = SimulateDetector.quiet
 QIDS = (1, 2, 3, 4)

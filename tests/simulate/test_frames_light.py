@@ -7,7 +7,8 @@ import pytest
 from scipy.optimize import least_squares
 
 from ztfpipe.config import SimulateDetector
-from ztfpipe.simulate.detector_pattern import (
+from ztfpipe.simulate.frames import GHOST, HALO, STREAK, flat_ccd, sky_ccd
+from ztfpipe.simulate.pixels.detector_pattern import (
     DEAD,
     HIGH,
     LOW,
@@ -17,8 +18,7 @@ from ztfpipe.simulate.detector_pattern import (
     screen_illumination,
     vignetting,
 )
-from ztfpipe.simulate.frames import GHOST, HALO, STREAK, flat_ccd, sky_ccd
-from ztfpipe.simulate.render_stray import mirrored
+from ztfpipe.simulate.pixels.render_stray import mirrored
 from ztfpipe.simulate.scene import Streaks
 
 quiet = SimulateDetector.quiet

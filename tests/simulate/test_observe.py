@@ -12,10 +12,10 @@ import pytest
 from ztfpipe.camera import Camera
 from ztfpipe.config import SKY_EFFECTS, Simulate
 from ztfpipe.errors import BadKey
-from ztfpipe.simulate.moving import clip_segments
 from ztfpipe.simulate.night import plan_night
 from ztfpipe.simulate.observe import scene
-from ztfpipe.simulate.trails import AIRCRAFT, HIGH_ORBIT, LOW_ORBIT, trails
+from ztfpipe.simulate.sky.moving import clip_segments
+from ztfpipe.simulate.sky.trails import AIRCRAFT, HIGH_ORBIT, LOW_ORBIT, trails
 
 MINI = Camera.load("mini")
 NIGHT = {"biases": 0, "flats": 0}

@@ -11,7 +11,7 @@ import pytest
 
 from ztfpipe.camera import Camera
 from ztfpipe.simulate.geometry import gnomonic, unit_vectors
-from ztfpipe.simulate.orbits import integrate, seen_from
+from ztfpipe.simulate.sky.orbits import integrate, seen_from
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "moving"
 DAYS = 120.0

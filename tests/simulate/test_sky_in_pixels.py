@@ -17,11 +17,11 @@ from astropy.utils import iers
 from scipy.optimize import least_squares
 
 from ztfpipe.config import SKY_EFFECTS, Simulate, SimulateDetector
-from ztfpipe.simulate.detector import Shot
 from ztfpipe.simulate.frames import sky_ccd
 from ztfpipe.simulate.night import plan_night
 from ztfpipe.simulate.observe import scene
-from ztfpipe.simulate.optics import refraction_arcsec
+from ztfpipe.simulate.pixels.detector import Shot
+from ztfpipe.simulate.telescope.optics import refraction_arcsec
 
 CCDID = 10
 NIGHT = {"biases": 0, "flats": 0}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ztfpipe.model.keys import IncomingKey
-from ztfpipe.products import fits_blocks, names
+from ztfpipe.products import names
+from ztfpipe.products.formats import fits_blocks
 from ztfpipe.steps import ingest
 
 NIGHT = "20180325"

@@ -12,11 +12,11 @@ from ztfpipe.config import Config
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model.images import RawCcd, RawQuadrant
 from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey
-from ztfpipe.products.calibration import read_master
-from ztfpipe.products.fits import read_image
+from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.arrival.raw import write_raw_ccd
+from ztfpipe.products.formats.fits import read_image
+from ztfpipe.products.images.calibration import read_master
 from ztfpipe.products.names import path_of
-from ztfpipe.products.raw import write_raw_ccd
-from ztfpipe.products.settings import write_settings
 from ztfpipe.steps import calibration
 
 NIGHT, CCD, QID = "20180325", 10, 1

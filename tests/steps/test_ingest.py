@@ -23,8 +23,10 @@ from tests.steps.ingest_calls import (
 )
 from ztfpipe.model.images import RawCcd, RawQuadrant
 from ztfpipe.model.keys import IncomingKey
-from ztfpipe.products import fits_blocks, names, raw_facts
-from ztfpipe.products.raw import read_raw_quadrant, write_raw_ccd
+from ztfpipe.products import names
+from ztfpipe.products.arrival import raw_facts
+from ztfpipe.products.arrival.raw import read_raw_quadrant, write_raw_ccd
+from ztfpipe.products.formats import fits_blocks
 
 # --- A good file ------------------------------------------------------------------------------------------------------
 
@@ -320,7 +322,7 @@ def test_saturated_quadrant(send, raw_key, raw_ccd, tiny_camera):
 
 def test_wrong_shape_takes_out_its_quadrant_only(send, raw_key, raw_ccd, tiny_camera):
     """Written by a camera whose quadrant 2 has one column fewer: every checksum is right."""
-    from ztfpipe.products.fits import ImageExtension, write_images
+    from ztfpipe.products.formats.fits import ImageExtension, write_images
 
     path = send(raw_key())
     quadrants = raw_ccd.quadrants
@@ -338,7 +340,7 @@ def test_wrong_shape_takes_out_its_quadrant_only(send, raw_key, raw_ccd, tiny_ca
 
 
 def test_wrong_naxis_in_an_uncompressed_file(send, raw_key, raw_ccd, tiny_camera):
-    from ztfpipe.products.fits import ImageExtension, write_images
+    from ztfpipe.products.formats.fits import ImageExtension, write_images
 
     path = send(raw_key())
     quadrants = raw_ccd.quadrants

@@ -21,10 +21,10 @@ from tests.steps.ingest_calls import (
 from ztfpipe.errors import BadFile, BadName, BadSettings, TryAgain
 from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey
 from ztfpipe.products import names
-from ztfpipe.products.fits import write_image
-from ztfpipe.products.incoming import incoming_digest
-from ztfpipe.products.plan import read_plan
-from ztfpipe.products.records import read_manifest
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.records import read_manifest
+from ztfpipe.products.arrival.incoming import incoming_digest
+from ztfpipe.products.formats.fits import write_image
 from ztfpipe.steps import ingest
 
 MANIFEST = Path(names.path_of("manifest", NightKey(NIGHT)))
@@ -102,7 +102,7 @@ def test_full_disk_leaves_nothing_half_written(send, raw_key, monkeypatch):
         destination.write_bytes(source.read_bytes()[:1000])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("ztfpipe.products.incoming.shutil.copyfile", half_a_copy)
+    monkeypatch.setattr("ztfpipe.products.arrival.incoming.shutil.copyfile", half_a_copy)
     with pytest.raises(TryAgain, match=f"{path.name}: No space left on device"):
         archive(path, record)
     files = [one for one in Path().rglob("*") if one.is_file()]

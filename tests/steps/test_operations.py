@@ -5,7 +5,7 @@ import yaml
 
 from ztfpipe.config import RECIPE_VERSIONS, Config
 from ztfpipe.model.records import QaRecord
-from ztfpipe.products.records import write_record
+from ztfpipe.products.accounts.records import write_record
 from ztfpipe.steps import operations
 
 

@@ -15,9 +15,9 @@ from astropy.wcs import WCS
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey, BadSettings
+from ztfpipe.products.arrival.raw import read_raw_quadrant
+from ztfpipe.products.formats.plain import read_arrays, read_table
 from ztfpipe.products.names import parse_raw_name
-from ztfpipe.products.plain import read_arrays, read_table
-from ztfpipe.products.raw import read_raw_quadrant
 from ztfpipe.simulate.frames import SATURATED
 from ztfpipe.steps.simulate import run_simulate, simulate_night
 

@@ -14,10 +14,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from ztfpipe.model.keys import NightKey
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.records import read_manifest
+from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import path_of
-from ztfpipe.products.plain import read_table
-from ztfpipe.products.plan import read_plan
-from ztfpipe.products.records import read_manifest
 
 from .conftest import FRAMES, NEXT_NIGHT, NIGHT, simulated
 

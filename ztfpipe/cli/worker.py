@@ -31,7 +31,7 @@ from ztfpipe.cli.agreement import WORKER_VARIABLE, identity
 PRELOADED = (
     "ztfpipe.steps.ingest",
     "ztfpipe.pipelines.ingest",
-    "ztfpipe.products.raw_facts",
+    "ztfpipe.products.arrival.raw_facts",
     "ztfpipe.steps.calibration",
     "ztfpipe.steps.science.quadrant",
     "ztfpipe.steps.quality",

@@ -1,8 +1,8 @@
 """The one validated settings model: every scientific choice of config.yaml, section by section.
 
 A section has the name of its pipeline. Its content, the camera and the recipe's version are written to
-`settings/<section>.json` beside the archive (see products/settings.py); that file, not config.yaml, is what steps read
-and what Snakemake compares, so that changing one section re-makes what depends on it and nothing else.
+`settings/<section>.json` beside the archive (see products/accounts/settings.py); that file, not config.yaml, is what
+steps read and what Snakemake compares, so that changing one section re-makes what depends on it and nothing else.
 """
 
 from __future__ import annotations

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from ztfpipe.camera import Camera
 from ztfpipe.config import SimulateDetector
 from ztfpipe.model.images import RawCcd, RawQuadrant
-from ztfpipe.simulate.detector import Image, Shot, collect, read_out
-from ztfpipe.simulate.detector_pattern import (
+from ztfpipe.simulate.headers import exposure_header, quadrant_header
+from ztfpipe.simulate.pixels.detector import Image, Shot, collect, read_out
+from ztfpipe.simulate.pixels.detector_pattern import (
     fringe_pattern,
     pixel_response,
     screen_illumination,
     unit_coordinates,
     vignetting,
 )
-from ztfpipe.simulate.headers import exposure_header, quadrant_header
-from ztfpipe.simulate.render import add_point_sources, quadratic
-from ztfpipe.simulate.render_galaxies import add_galaxies
-from ztfpipe.simulate.render_stray import add_ghosts, add_halos, add_streaks
+from ztfpipe.simulate.pixels.render import add_point_sources, quadratic
+from ztfpipe.simulate.pixels.render_galaxies import add_galaxies
+from ztfpipe.simulate.pixels.render_stray import add_ghosts, add_halos, add_streaks
 from ztfpipe.simulate.scene import QuadrantScene, SkyLight
 from ztfpipe.simulate.seeds import stream
 

@@ -14,10 +14,10 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.model.images import Cards, HeaderValue
 from ztfpipe.model.keys import IMAGE_TYPES, PROGRAMS, ExposureKey, RawKey
-from ztfpipe.simulate.earth import Circumstances
 from ztfpipe.simulate.geometry import from_gnomonic, sky_position, unit_vectors
 from ztfpipe.simulate.night import ExposurePlan
 from ztfpipe.simulate.seeds import stream
+from ztfpipe.simulate.telescope.earth import Circumstances
 
 MISSING = -9999.0
 """What the survey writes for a value its sensors did not give."""

@@ -10,9 +10,9 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Simulate
 from ztfpipe.errors import BadKey
 from ztfpipe.model.keys import BIAS_FILTER_RAW, NO_FIELD, ExposureKey
-from ztfpipe.simulate.earth import Circumstances, circumstances, zenith
 from ztfpipe.simulate.geometry import from_gnomonic, sky_position, unit_vectors
 from ztfpipe.simulate.seeds import stream
+from ztfpipe.simulate.telescope.earth import Circumstances, circumstances, zenith
 
 SECONDS = 1 / 86400
 READOUT_S = 10.0

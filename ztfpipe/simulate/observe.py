@@ -9,14 +9,14 @@ import pandas as pd
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Simulate
-from ztfpipe.simulate import fixed, moving
-from ztfpipe.simulate.earth import airmass_at
 from ztfpipe.simulate.geometry import sky_position
 from ztfpipe.simulate.night import ExposurePlan
-from ztfpipe.simulate.photometry import zero_point_e
 from ztfpipe.simulate.scene import PointSources, QuadrantScene, Streaks
-from ztfpipe.simulate.view import View, view
-from ztfpipe.simulate.weather import psf_field, sky_light
+from ztfpipe.simulate.sky import fixed, moving
+from ztfpipe.simulate.telescope.earth import airmass_at
+from ztfpipe.simulate.telescope.photometry import zero_point_e
+from ztfpipe.simulate.telescope.view import View, view
+from ztfpipe.simulate.telescope.weather import psf_field, sky_light
 
 Truth = dict[str, pd.DataFrame]
 FITTED_MAGS = (13.5, 18.5)

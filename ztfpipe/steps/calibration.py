@@ -23,8 +23,11 @@ from ztfpipe.pipelines.calibration import (
     make_flat_master,
     split_quadrant,
 )
-from ztfpipe.products.atomic import write_text
-from ztfpipe.products.calibration import (
+from ztfpipe.products.accounts.records import write_record
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.arrival.raw import read_raw_quadrant
+from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.images.calibration import (
     StoredMaster,
     master_header,
     master_id,
@@ -34,9 +37,6 @@ from ztfpipe.products.calibration import (
     write_split,
 )
 from ztfpipe.products.names import parse, path_of
-from ztfpipe.products.raw import read_raw_quadrant
-from ztfpipe.products.records import write_record
-from ztfpipe.products.settings import read_settings
 from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
 
 K = TypeVar("K", CalibrationKey, QuadrantKey)

@@ -18,7 +18,10 @@ from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey
 from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE, Manifest
 from ztfpipe.model.records import IngestRecord
 from ztfpipe.products import names
-from ztfpipe.products.incoming import (
+from ztfpipe.products.accounts.plan import write_plan
+from ztfpipe.products.accounts.records import read_manifest, read_record, write_manifest, write_record
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.arrival.incoming import (
     copy_verified,
     file_md5,
     incoming_digest,
@@ -28,9 +31,6 @@ from ztfpipe.products.incoming import (
     rivals,
     sent_list,
 )
-from ztfpipe.products.plan import write_plan
-from ztfpipe.products.records import read_manifest, read_record, write_manifest, write_record
-from ztfpipe.products.settings import read_settings
 
 __all__ = ["archive", "incoming_digest", "manifest", "plan", "verify"]
 
@@ -111,7 +111,7 @@ def plan(output: str, settings: Path, manifest: Path) -> None:
 
 def previous_master(kind: str, tonight: CalibrationKey, nights: int) -> CalibrationKey | None:
     """The most recent master of the `nights` nights before, of the same quadrant and filter, whose STATUS is 1."""
-    from ztfpipe.products.fits import read_header
+    from ztfpipe.products.formats.fits import read_header
 
     day = date(int(tonight.night[:4]), int(tonight.night[4:6]), int(tonight.night[6:]))
     for back in range(1, nights + 1):
@@ -127,7 +127,7 @@ def previous_master(kind: str, tonight: CalibrationKey, nights: int) -> Calibrat
 
 def _verdict(incoming: Path, night: str, camera: Camera, values: Ingest) -> IngestRecord:
     from ztfpipe.pipelines.ingest import verdict
-    from ztfpipe.products.raw_facts import raw_facts
+    from ztfpipe.products.arrival.raw_facts import raw_facts
 
     facts = raw_facts(incoming, camera, values.settle_s)
     key, fault, archive_path = None, "", ""

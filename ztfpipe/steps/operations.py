@@ -10,7 +10,7 @@ from typing import Any
 
 from ztfpipe.config import RECIPE_VERSIONS, Config, load_config
 from ztfpipe.model.records import QaRecord
-from ztfpipe.products.records import read_record
+from ztfpipe.products.accounts.records import read_record
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from ztfpipe.model.keys import CalibrationKey, NightKey, RawKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import FocalPlane, NightSummary
 from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_factor, summarise
-from ztfpipe.products.calibration import read_master
+from ztfpipe.products.accounts.pictures import focal_plane_png
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.records import read_manifest, read_record
+from ztfpipe.products.accounts.report import write_report
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.arrival.raw import read_raw_quadrant
+from ztfpipe.products.images.calibration import read_master
 from ztfpipe.products.names import parse, path_of
-from ztfpipe.products.pictures import focal_plane_png
-from ztfpipe.products.plan import read_plan
-from ztfpipe.products.raw import read_raw_quadrant
-from ztfpipe.products.records import read_manifest, read_record
-from ztfpipe.products.report import write_report
-from ztfpipe.products.settings import read_settings
 
 
 def report(

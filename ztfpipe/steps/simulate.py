@@ -17,18 +17,18 @@ import pandas as pd
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
 from ztfpipe.model.keys import NightKey
-from ztfpipe.products.atomic import write_text
-from ztfpipe.products.local_catalogs import PS1_COLUMNS
-from ztfpipe.products.plain import write_arrays, write_table
-from ztfpipe.products.raw import write_raw_ccd
-from ztfpipe.simulate.asteroids import known_asteroids
-from ztfpipe.simulate.calibrators import bright_stars, gaia_like, ps1_like
-from ztfpipe.simulate.detector import Shot
-from ztfpipe.simulate.field_truth import asteroid_orbits, transient_events, variable_stars
+from ztfpipe.products.arrival.raw import write_raw_ccd
+from ztfpipe.products.catalogs.local_catalogs import PS1_COLUMNS
+from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.formats.plain import write_arrays, write_table
 from ztfpipe.simulate.frames import CcdFrames, bias_ccd, flat_ccd, sky_ccd
 from ztfpipe.simulate.headers import raw_name
 from ztfpipe.simulate.night import ExposurePlan, night_start_jd, plan_night
 from ztfpipe.simulate.observe import scene
+from ztfpipe.simulate.pixels.detector import Shot
+from ztfpipe.simulate.sky.asteroids import known_asteroids
+from ztfpipe.simulate.sky.calibrators import bright_stars, gaia_like, ps1_like
+from ztfpipe.simulate.sky.field_truth import asteroid_orbits, transient_events, variable_stars
 
 SENT_LIST = "sent.csv"
 PROGRESS_EVERY_S = 5.0
@@ -96,7 +96,7 @@ def write_catalogs(config: Config, night: str | None = None) -> None:
 
     calibrators/: `{gaia,ps1,tycho2}/field<field>.parquet`, columns as in the surveys' own tables, a source that two
     quadrants share once, and `known_asteroids.parquet`. truth/fields/: `{variables,transients}_<field>_c<CC>_q<Q>` and
-    `asteroids_<field>`, Parquet, columns as in simulate/field_truth.py; transients are those around `night`.
+    `asteroids_<field>`, Parquet, columns as in simulate/sky/field_truth.py; transients are those around `night`.
     """
     settings, camera = config.simulate, Camera.load(config.camera)
     known, true = Path(config.workspace) / "calibrators", Path(config.workspace) / "truth" / "fields"

@@ -11,12 +11,12 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, Calibrators, Config, Science, Simulate
 from ztfpipe.errors import BadFile, BadName, TryAgain
 from ztfpipe.model.keys import FieldQuadrantKey
-from ztfpipe.products import calibrators as files
-from ztfpipe.products import remote_catalogs
+from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.catalogs import calibrators as files
+from ztfpipe.products.catalogs import remote_catalogs
 from ztfpipe.products.names import path_of
-from ztfpipe.products.settings import write_settings
-from ztfpipe.simulate import calibrators as synthetic
-from ztfpipe.simulate.catalog import stars_around
+from ztfpipe.simulate.sky import calibrators as synthetic
+from ztfpipe.simulate.sky.catalog import stars_around
 from ztfpipe.steps.science.catalogs import PRODUCTS, SourceTables, calibrators, write_catalogs
 
 KEY = FieldQuadrantKey(473, 10, 1)

@@ -18,12 +18,12 @@ from ztfpipe.model.keys import FieldQuadrantKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.skycatalogs import Cone, GaiaStars, Ps1Objects, bright_stars_of
 from ztfpipe.pipelines.science.calibrators import cones, quadrant_catalogs
-from ztfpipe.products import calibrators as files
-from ztfpipe.products.local_catalogs import BRIGHT_COLUMNS, GAIA_COLUMNS, PS1_COLUMNS, read_local
+from ztfpipe.products.accounts.records import write_record
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.catalogs import calibrators as files
+from ztfpipe.products.catalogs.local_catalogs import BRIGHT_COLUMNS, GAIA_COLUMNS, PS1_COLUMNS, read_local
+from ztfpipe.products.catalogs.remote_catalogs import RemoteCatalogs
 from ztfpipe.products.names import inside, parse, path_of
-from ztfpipe.products.records import write_record
-from ztfpipe.products.remote_catalogs import RemoteCatalogs
-from ztfpipe.products.settings import read_settings
 from ztfpipe.steps.recording import Metrics, Stopwatch, finite, peak_memory_mb, versions
 
 PRODUCTS = ("gaiacalibrators", "gaiacontext", "ps1calibrators", "ps1context", "brightstars", "calibratorsqa")

@@ -16,22 +16,22 @@ from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
-from ztfpipe.products import calibrators as catalog_files
-from ztfpipe.products.atomic import write_text
-from ztfpipe.products.calibration import StoredMaster, master_id, master_kind, read_master
-from ztfpipe.products.catalogs import write_psfcat, write_sexcat
-from ztfpipe.products.daophot import write_daophot_psf, write_psf_stamp
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.products.previews import write_preview
-from ztfpipe.products.raw import header_value, read_raw_quadrant
-from ztfpipe.products.records import write_record
-from ztfpipe.products.science import (
+from ztfpipe.products.accounts.records import write_record
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.arrival.raw import header_value, read_raw_quadrant
+from ztfpipe.products.catalogs import calibrators as catalog_files
+from ztfpipe.products.catalogs.catalogs import write_psfcat, write_sexcat
+from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.images.calibration import StoredMaster, master_id, master_kind, read_master
+from ztfpipe.products.images.daophot import write_daophot_psf, write_psf_stamp
+from ztfpipe.products.images.previews import write_preview
+from ztfpipe.products.images.science import (
     Origin,
     science_header,
     write_mask_image,
     write_science_image,
 )
-from ztfpipe.products.settings import read_settings
+from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
 
 
