@@ -1,9 +1,9 @@
 """Resampling of an image onto another pixel grid: Lanczos interpolation, distortion taken out, flux conserved.
 
-Three stages. `pixel_mapping` works out once where the pixels of the output lie on the input, as a polynomial that stands
-for both projections. `resample` fills the defects of the input from their neighbours, so that a bad pixel is no number
-that a kernel could spread, and then interpolates any band of output rows, alone and to the same bits as all at once.
-Mask bits go to every output pixel whose kernel has the defect under its core.
+`pixel_mapping` works out once where the pixels of the output lie on the input, as a polynomial that stands for both
+projections. `resample` fills the defects of the input from their neighbours, so that a bad pixel is no number that a
+kernel could spread, and then interpolates any band of output rows, alone and to the same bits as all at once. Mask bits
+go to every output pixel whose kernel has the defect under its core.
 
 The kernel is Lanczos' of order 3 along either axis, L(t) = sinc(t) sinc(t/3) for |t| < 3 (Duchon 1979, J. Appl.
 Meteorol. 18, 1016), divided by its sum over the six pixels, so that a constant stays a constant. The kernel follows the
@@ -12,7 +12,6 @@ axes of the input; a pixel's rotation on the scale of a kernel does not matter f
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +28,6 @@ Floats = NDArray[np.float64]
 MARGIN_PX = resampling_nb.REACH + resampling_nb.FILL_PX
 """Rows of the input beyond those a kernel is centred on that a band needs: the kernel's reach, and the filling's."""
 _DEGREES = (7, 11, 15)
-_KERNEL_DEGREE = 11
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def resample_into(
     filled, flags = resampling_nb.fill(image, mask, np.uint16(defect_bits))
     resampling_nb.interpolate(
         filled, flags, mapping.coefficients, np.array(mapping.box), np.array(mapping.shape_in), first_input_row,
-        rows[0], kernel_polynomials(), core_px, blank, out.image, out.mask, out.noise,
+        rows[0], core_px, blank, out.image, out.mask, out.noise,
     )  # fmt: skip
 
 
@@ -172,25 +170,6 @@ def noise_correlation(noise: Image, area: float = 1.0) -> float:
     pixels' variance falls below the white noise's while that of large areas does not. area: input pixels per pixel.
     """
     return float(np.sqrt(area / np.nanmean(np.square(noise, dtype=np.float64))))
-
-
-def lanczos(t: Floats) -> Floats:
-    """Lanczos' kernel of order 3: sinc(t) sinc(t/3) within 3 pixels, nought beyond."""
-    t = np.asarray(t, np.float64)
-    return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0.0)
-
-
-@functools.cache
-def kernel_polynomials() -> Image:
-    """The normalised weights of the pixels at -2, -1 and 0 as polynomials of the phase in [0, 1], (3, degree + 1).
-
-    Powers of phase - 1/2, ascending. Those of pixels 1, 2 and 3 are the same of the phase's complement. Degree 11
-    leaves 2e-8, less than float32 holds of a weight of one; a polynomial is vector arithmetic where a table is not.
-    """
-    phase = (np.cos(np.pi * (np.arange(64) + 0.5) / 64) + 1) / 2
-    weights = lanczos(phase - np.arange(-2, 4)[:, None])
-    weights /= weights.sum(axis=0)
-    return np.array([polynomial.polyfit(phase - 0.5, w, _KERNEL_DEGREE) for w in weights[:3]], np.float32)
 
 
 def _unit(positions: Floats, first: int, stop: int) -> Floats:

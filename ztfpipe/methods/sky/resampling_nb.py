@@ -1,15 +1,16 @@
 """Kernels of resampling.py: the filling of defects, and interpolation by runs.
 
-Along an output row the input pixel that a kernel is centred on mostly moves on by one with every output pixel and stays
-in its row. Such runs, a few to some thousand pixels long, are interpolated together: all their loads are contiguous, and
-the compiler turns 42 multiplications a pixel into vector instructions. A grid turned by 45 degrees has runs of one or
-two pixels; it takes longer and comes to the same.
+Along an output row the input pixel that a kernel is centred on mostly moves on by one with every output pixel and
+stays in its row. Such runs, a few to some thousand pixels long, are interpolated together: all their loads are
+contiguous, and the compiler turns 42 multiplications a pixel into vector instructions. A grid turned by 45 degrees has
+runs of one or two pixels; it takes longer and comes to the same.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.polynomial import polynomial
 
 REACH = 3
 """Pixels a kernel of order 3 reaches from the pixel it is centred on."""
@@ -17,8 +18,28 @@ FILL_PX = 3
 """How far the filling looks for good pixels: as far as a kernel whose core is good can reach into a defect."""
 FILLED, UNFILLED = 1 << 16, 1 << 17
 """Flags of a defect above the 16 bits of the mask: filled from neighbours, or with none to fill it from."""
-_TERMS = 12
 _EDGE_PX = 1e-3
+
+
+def lanczos(t):
+    """Lanczos' kernel of order 3 at distances t [px] of any shape: sinc(t) sinc(t/3) within 3 px, nought beyond."""
+    t = np.asarray(t, np.float64)
+    return np.where(np.abs(t) < REACH, np.sinc(t) * np.sinc(t / REACH), 0.0)
+
+
+def _kernel_polynomials():
+    """The normalised weights of the pixels at -2, -1 and 0 as polynomials of the phase in [0, 1], float32 (3, 12).
+
+    Powers of phase - 1/2, ascending. Degree 11 leaves 2e-8, less than float32 holds of a weight of one; a polynomial is
+    vector arithmetic where a table is not.
+    """
+    phase = (np.cos(np.pi * (np.arange(64) + 0.5) / 64) + 1) / 2
+    weights = lanczos(phase - np.arange(-2, 4)[:, None])
+    weights /= weights.sum(axis=0)
+    return np.array([polynomial.polyfit(phase - 0.5, w, 11) for w in weights[:3]], np.float32)
+
+
+KERNEL = _kernel_polynomials()
 
 
 @njit(cache=True)
@@ -113,19 +134,26 @@ def _positions(coefficients, box, row, rows_in, columns_in, first_input_row, cen
 
 
 @njit(cache=True, fastmath={"contract"})
-def _weights(phase, polynomials, weights, squares):
+def _weights(phase, weights, squares):
     """Weights (6, n) of the pixels at -2..3 for phases (n,), and the sum of their squares (n,)."""
     w0, w1, w2, w3, w4, w5 = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
-    half = np.float32(0.5)
     for i in range(phase.size):
-        p = phase[i] - half
-        m = -p
-        a, b, c = polynomials[0, _TERMS - 1], polynomials[1, _TERMS - 1], polynomials[2, _TERMS - 1]
-        d, e, f = c, b, a
-        for k in range(_TERMS - 2, -1, -1):
-            p0, p1, p2 = polynomials[0, k], polynomials[1, k], polynomials[2, k]
-            a, b, c = a * p + p0, b * p + p1, c * p + p2
-            f, e, d = f * m + p0, e * m + p1, d * m + p2
+        p = phase[i] - np.float32(0.5)
+        q = p * p
+        e0, e1, e2, o0, o1, o2 = (
+            KERNEL[0, 10],
+            KERNEL[1, 10],
+            KERNEL[2, 10],
+            KERNEL[0, 11],
+            KERNEL[1, 11],
+            KERNEL[2, 11],
+        )
+        for k in range(8, -1, -2):
+            e0, e1, e2 = e0 * q + KERNEL[0, k], e1 * q + KERNEL[1, k], e2 * q + KERNEL[2, k]
+            o0, o1, o2 = o0 * q + KERNEL[0, k + 1], o1 * q + KERNEL[1, k + 1], o2 * q + KERNEL[2, k + 1]
+        a, b, c = e0 + p * o0, e1 + p * o1, e2 + p * o2
+        # The weight of pixel 1 - k is that of pixel k for the complement of the phase: the odd powers change sign.
+        d, e, f = e2 - p * o2, e1 - p * o1, e0 - p * o0
         w0[i], w1[i], w2[i], w3[i], w4[i], w5[i] = a, b, c, d, e, f
         squares[i] = a * a + b * b + c * c + d * d + e * e + f * f
 
@@ -164,7 +192,7 @@ def _run_flags(flags, row, column, core, out):
 
 @njit(cache=True)
 def interpolate(
-    filled, flags, coefficients, box, shape_in, first_input_row, first_row, polynomials, core, blank,
+    filled, flags, coefficients, box, shape_in, first_input_row, first_row, core, blank,
     image, mask, noise,
 ):  # fmt: skip
     """Rows first_row, first_row + 1 ... of the output into image, mask and noise; see resampling.resample.
@@ -179,8 +207,8 @@ def interpolate(
     blanks = np.uint32(UNFILLED | FILLED) if blank else np.uint32(UNFILLED)
     for r in range(max(box[0] - first_row, 0), min(box[1] - first_row, image.shape[0])):
         _positions(coefficients, box, first_row + r, shape_in[0], shape_in[1], first_input_row, centre, phase, area)
-        _weights(phase[0], polynomials, wx, square_x)
-        _weights(phase[1], polynomials, wy, square_y)
+        _weights(phase[0], wx, square_x)
+        _weights(phase[1], wy, square_y)
         values, bits, sigma = image[r, left : left + n], mask[r, left : left + n], noise[r, left : left + n]
         columns, rows = centre[0], centre[1]
         under[:] = 0
@@ -213,6 +241,6 @@ def warm() -> None:
     coefficients = np.zeros((3, 8, 8))
     outputs = (np.empty((4, 4), np.float32), np.empty((4, 4), np.uint16), np.empty((4, 4), np.float32))
     interpolate(
-        filled, flags, coefficients, np.array([0, 4, 0, 4]), np.array([4, 4]), 0, 0, np.zeros((3, _TERMS), np.float32),
-        1, True, *outputs,
+        filled, flags, coefficients, np.array([0, 4, 0, 4]), np.array([4, 4]), 0, 0, 1,
+        True, *outputs,
     )  # fmt: skip
