@@ -53,7 +53,7 @@ def epoch_wcs(random: np.random.Generator, shape: tuple[int, int], dither_px: fl
     cd = output_wcs(shape).cd_deg @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     reach = SCALE_DEG * 1540
     pv = undistorted_pv()
-    # Two arcseconds at the edge of a full-size quadrant by the quadratic terms, as much by the cubic, a fifth by the quartic.
+    # At the edge of a full-size quadrant: 2 arcsec by the quadratic terms, 2 by the cubic, 0.4 by the quartic.
     for terms, arcsec in ((slice(3, 6), 2.0), (slice(6, 10), 2.0), (slice(10, 15), 0.4)):
         power = {3: 2, 6: 3, 10: 4}[terms.start]
         pv[:, terms] = random.normal(0, arcsec / 3600 / reach**power / 2, pv[:, terms].shape)
