@@ -138,14 +138,22 @@ def write(folder: Path, i: int, one: Exposure) -> None:
 def read(folder: Path, i: int, sky: SkyMesh | None = None) -> Epoch:
     """An epoch whose rows stay on disk until they are asked for; its sky is measured unless given."""
     facts = json.loads((folder / f"e{i:03d}.json").read_text())
-    image, mask = (fits.open(folder / f"{kind}{i:03d}.fits", memmap=True)[0].data for kind in "em")
+    paths = [folder / f"{kind}{i:03d}.fits" for kind in "em"]
+    with fits.open(paths[0]) as hdus:
+        shape, start = hdus[0].shape, hdus[0].fileinfo()["datLoc"]
+    with fits.open(paths[1]) as hdus:
+        start_mask = hdus[0].fileinfo()["datLoc"]
 
     def rows(first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        return image[first:stop].astype(np.float32), mask[first:stop].astype(np.uint16)
+        # Read, not mapped: pages of mapped files count as memory of the process.
+        n, nx = stop - first, shape[1]
+        image = np.fromfile(paths[0], ">f4", n * nx, offset=start + 4 * first * nx).reshape(n, nx)
+        mask = np.fromfile(paths[1], ">i2", n * nx, offset=start_mask + 2 * first * nx).reshape(n, nx)
+        return image.astype(np.float32), mask.astype(np.uint16)
 
     wcs = TpvWcs(*(np.array(facts[name]) for name in ("crval_deg", "crpix_px", "cd_deg", "pv")))
-    sky = measure_sky(*rows(0, image.shape[0])) if sky is None else sky
-    return Epoch(wcs, image.shape, rows, facts["scale"], sky, GAIN, facts["fwhm_px"])
+    sky = measure_sky(*rows(0, shape[0])) if sky is None else sky
+    return Epoch(wcs, shape, rows, facts["scale"], sky, GAIN, facts["fwhm_px"])
 
 
 def swarp_installed() -> bool:
