@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter
 
@@ -49,13 +50,23 @@ def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
         return ((blocks - filled / weight) / sky_adu).astype(np.float32)
 
 
-def learn_fringes(signals: Floats, n_components: int, block_px: int, clip_sigma: float = 4.0) -> FringeTemplate:
-    """Principal components of the fringe signals of many exposures.
+def learn_fringes(
+    signals: Floats,
+    n_components: int,
+    *,
+    block_px: int,
+    smooth_blocks: int,
+    period_min_px: float,
+    clip_sigma: float = 4.0,
+) -> FringeTemplate:
+    """Principal components of the fringe signals of many exposures, without structure finer than `period_min_px`.
 
-    signals: (n, my, mx) from `fringe_signal`, NaN where a block is missing; n must be at least `n_components`. Missing
-    and outlying blocks (haloes, galaxies) are replaced by what the other exposures' components say, and the components
-    are found again, until that settles: five rounds.
+    signals: (n, my, mx) from `fringe_signal` with this `smooth_blocks`, NaN where a block is missing; n must be at
+    least `n_components`. Missing and outlying blocks (haloes, galaxies) are replaced by what the other exposures'
+    components say, and the components are found again, until that settles: five rounds. What is finer than any fringe
+    is noise of the exposures, and would be added to every image that is corrected.
     """
+    shape = signals.shape[1:]
     flat = signals.reshape(len(signals), -1).astype(np.float64)
     missing = ~np.isfinite(flat)
     usable = missing.mean(axis=0) < 0.5
@@ -68,11 +79,37 @@ def learn_fringes(signals: Floats, n_components: int, block_px: int, clip_sigma:
         scatter = 1.4826 * np.nanmedian(np.abs(residual), axis=1, keepdims=True)
         outlier = hole | (np.abs(residual) > clip_sigma * scatter)
         data = np.where(outlier, model, flat[:, usable])
-    components = np.zeros((n_components, flat.shape[1]), np.float32)
+    components = np.zeros((n_components, flat.shape[1]))
     components[:, usable] = patterns[:n_components]
+    smooth = _without_fine_structure(
+        components.reshape(-1, *shape), usable.reshape(shape), cut_per_block=block_px / period_min_px
+    )
+    # The filter leaves them almost orthogonal; made so again, the strengths of a fit are those of the patterns.
+    orthonormal = np.linalg.qr(smooth.reshape(n_components, -1).T)[0].T
     explained = strength**2 / np.sum(strength**2)
-    shape = (n_components, *signals.shape[1:])
-    return FringeTemplate(components.reshape(shape), block_px, explained[:n_components])
+    return FringeTemplate(
+        orthonormal.reshape(-1, *shape).astype(np.float32), block_px, smooth_blocks, explained[:n_components]
+    )
+
+
+def _without_fine_structure(
+    images: NDArray[np.float64], known: NDArray[np.bool_], cut_per_block: float
+) -> NDArray[np.float64]:
+    """Images (k, my, mx) through a low-pass of eighth order in the cosine transform, whose edges are mirrors.
+
+    known: (my, mx), False where the images hold nothing: there they are filled with what the filter makes of their
+    surroundings, ten times over.
+    """
+    frequency = np.hypot(
+        np.arange(images.shape[1])[:, None] / (2 * images.shape[1]),
+        np.arange(images.shape[2])[None, :] / (2 * images.shape[2]),
+    )
+    gain = 1 / (1 + (frequency / cut_per_block) ** 8)
+    filled = images.copy()
+    for _ in range(1 if known.all() else 10):
+        smooth = idctn(dctn(filled, axes=(1, 2), norm="ortho") * gain, axes=(1, 2), norm="ortho")
+        filled = np.where(known, images, smooth)
+    return smooth
 
 
 def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.0) -> NDArray[np.float64]:

@@ -1,0 +1,135 @@
+"""Fringe template and low-frequency map of a full-size quadrant, learned from what the pipeline makes, against truth.
+
+All effects of the synthetic camera are on. The flat is that of a screen without noise, so that it carries the screen's
+own light; science images are made with it by the recipe, templates from those images, and the figures are of exposures
+of another night that no template has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy import row
+from benchmarks.science_scenes import CCDID, QID, SPARSE, Exposure, expose_sky, sky_settings
+from ztfpipe.camera import Camera
+from ztfpipe.config import Science, Templates
+from ztfpipe.model.science import FringeTemplate, Masters, ScienceImage
+from ztfpipe.model.templates import SkyFrame, StarFrame
+from ztfpipe.pipelines.science.pixels import calibrate_pixels
+from ztfpipe.pipelines.templates import make_fringe_template, make_lofreqflat
+from ztfpipe.simulate.pixels.detector import Shot
+from ztfpipe.simulate.pixels.detector_pattern import screen_illumination
+from ztfpipe.simulate.scene import SkyLight
+from ztfpipe.simulate.frames import sky_light
+
+FILTER = "zi"
+NIGHTS, UNSEEN = ("20180316", "20180320", "20180324"), "20180328"
+VISITS = 4
+"""Visits of each of two fields on each night: 24 images."""
+MIN_FRAMES = 20
+
+
+def night(date: str, visits: int) -> Any:
+    """A night of two fields in i."""
+    plan = {"date": date, "filters": [FILTER], "fields": [473, 1467], "visits": visits, "exposures_s": [30.0]}
+    return sky_settings({"night": plan, "stars": {"stars_per_square_degree": SPARSE}})
+
+
+def screen(exposure: Exposure) -> np.ndarray:
+    """Light of the screen relative to the sky's."""
+    return screen_illumination(exposure.camera, exposure.simulate.detector, CCDID, QID, FILTER).astype(np.float64)
+
+
+def masters(exposure: Exposure) -> Masters:
+    """True bias and bad pixels; the flat that a screen shows."""
+    flat = exposure.throughput * screen(exposure)
+    return replace(exposure.masters, flat=(flat / np.median(flat)).astype(np.float32))
+
+
+def images(camera: Camera) -> Iterator[tuple[Exposure, ScienceImage]]:
+    """The exposures that templates are learned from, and their science images."""
+    for date in NIGHTS:
+        for index in range(2 * VISITS):
+            exposure = expose_sky(camera, night(date, VISITS), index)
+            yield exposure, exposure.science(masters=masters(exposure))
+
+
+def learned(camera: Camera, settings: Templates) -> tuple[Any, Any, int]:
+    """Template and map, and the number of images."""
+    skies, stars = [], []
+    for exposure, made in images(camera):
+        name = exposure.plan.key.filefracday
+        if made.status == 1 and not made.metrics["photometric_bad"] and not made.metrics["cloud_structured"]:
+            skies.append((name, SkyFrame(name, made.image_adu, made.mask)))
+            stars.append((name, StarFrame(name, made.psf_catalog, exposure.calibrators.photometric)))
+    fringes = make_fringe_template(iter(skies), settings)
+    flat = make_lofreqflat(iter(stars), camera.filter(FILTER), camera.quadrant_shape, settings)
+    return fringes, flat, len(skies)
+
+
+def fringe_figures(exposure: Exposure, template: FringeTemplate) -> dict[str, float]:
+    """What is left of the fringes of an unseen exposure: RMS over RMS, and the share of the pattern itself."""
+    given = masters(exposure)
+    made = [
+        calibrate_pixels(exposure.raw, one, exposure.camera, exposure.key, Science())
+        for one in (given, replace(given, fringes=template))
+    ]
+    taken = (made[0].image_adu - made[1].image_adu).astype(np.float64)
+    true = true_fringes(exposure, given)
+    left = true - taken
+    return {
+        "amplitude": float(np.std(true) / made[0].background.median),
+        "rms ratio": float(np.std(left) / np.std(true)),
+        "coherent": float(np.sum(left * true) / np.sum(true**2)),
+    }
+
+
+def true_fringes(exposure: Exposure, given: Masters) -> np.ndarray:
+    """The fringes of an exposure as they stand in its calibrated image [DN]."""
+    shot = Shot(exposure.camera, exposure.simulate.detector, exposure.simulate.noise_seed, exposure.plan, CCDID)
+    sky: SkyLight = exposure.scenes[QID].sky
+    light = [sky_light(shot, QID, one).astype(np.float64) for one in (sky, replace(sky, fringe_fraction=0.0))]
+    return (light[0] - light[1]) * exposure.throughput / exposure.gain / given.flat
+
+
+def map_figures(response: np.ndarray, light: np.ndarray) -> dict[str, float]:
+    """Departure of response from uniform before and after the map, in per cent: RMS, and that of 99 % of the pixels."""
+    figures = {}
+    for name, error in (("before", light), ("after", light * response)):
+        error = 100 * (error / np.median(error) - 1)
+        figures[f"rms {name}"] = float(np.std(error))
+        figures[f"99 % {name}"] = float(np.percentile(np.abs(error), 99))
+    return figures
+
+
+def rows() -> list[dict[str, Any]]:
+    """The bars of the templates."""
+    camera = Camera.load("quadrant")
+    settings = Templates(fringe_frames_min=MIN_FRAMES, lofreqflat_frames_min=MIN_FRAMES)
+    fringes, flat, n_images = learned(camera, settings)
+    unseen = [expose_sky(camera, night(UNSEEN, 1), index) for index in range(2)]
+    figures = [fringe_figures(one, fringes.template) for one in unseen]
+    worst = {name: max(abs(one[name]) for one in figures) for name in figures[0]}
+    found = map_figures(flat.response, screen(unseen[0]))
+    note = f"learned from science images of {len(NIGHTS)} nights, judged on another night; the worst of {len(unseen)}"
+    return [
+        row(
+            f"fringe template of {n_images} images: residual over fringes, RMS",
+            worst["rms ratio"], bar="<= 0.1", met=worst["rms ratio"] <= 0.1, note=note,
+        ),
+        row("fringe template: share of the pattern left", worst["coherent"], bar="<= 0.1", met=worst["coherent"] <= 0.1),
+        row("fringes before, RMS over sky", 100 * worst["amplitude"], unit="%", bar="", met=None),
+        row(
+            f"low-frequency map of {n_images} images, {flat.metrics['stars']} stars: response error, RMS",
+            found["rms after"], unit="%", bar="<= 0.3", met=found["rms after"] <= 0.3,
+            note="error of flat times map against the light of the sky; before: of the flat alone",
+        ),
+        row("response error before, RMS", found["rms before"], unit="%", bar="", met=None),
+        row("response error of 99 % of the pixels", found["99 % after"], unit="%", bar="<= 0.3",
+            met=found["99 % after"] <= 0.3),
+        row("response error of 99 % of the pixels before", found["99 % before"], unit="%", bar="", met=None),
+    ]  # fmt: skip
