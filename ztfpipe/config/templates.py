@@ -15,16 +15,18 @@ class Templates(Section):
     nights: Annotated[int, Field(ge=1)] = 60
     """A version is made of images of its own night and this many nights before; the design document 7.5 says a week, a
     month or longer, until the map is good enough."""
+    bad_sky: tuple[str, ...] = ("photometric_bad", "cloud_structured")
+    """Metrics of a science image's record that must be 0 for it to be learned from: clouds mimic both effects."""
     fringe_filters: tuple[Literal["zg", "zr", "zi"], ...] = ("zi",)
     """Filters with fringes: night-sky lines are strong and the silicon transparent beyond 700 nm."""
     fringe_frames_min: Annotated[int, Field(ge=3)] = 20
-    """Fewest images of a fringe template: the noise of a template of n images adds 1/n of its variance to each image."""
+    """Fewest images of a fringe template: the noise of n images adds 1/n of its variance to each."""
     fringe_frames_max: Annotated[int, Field(ge=3)] = 150
     """Most images of a fringe template, spread evenly over those there are."""
     fringe_components: Annotated[int, Field(ge=1, le=10)] = 3
     """Patterns of a template: lines of a few molecules vary apart (Medford et al. 2021 keep six)."""
     fringe_block_px: Annotated[int, Field(ge=2, le=64)] = 8
-    """Blocks whose medians are learned from [px]: far smaller than a fringe, large enough for a median without stars."""
+    """Blocks whose medians are learned from [px]: far smaller than a fringe, and a median without stars."""
     fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 25
     """Width of the running mean, taken twice, that is the sky under the fringes, in blocks: 200 px, twice a fringe, of
     which it hides less than 1 %; sky gradients are ten times longer."""

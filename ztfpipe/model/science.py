@@ -126,7 +126,7 @@ class ScienceImage:
     """All products of a quadrant in memory. Parts that could not be made are None; `metrics` and `infobits` say why.
 
     image_adu: float32 (ny, nx), calibrated, sky included, NaN nowhere; mask: uint16 (ny, nx); uncertainty_adu: float32;
-    saturation_adu: level at which a calibrated pixel counts as saturated; fringes: those taken out, None when none were.
+    saturation_adu: level at which a calibrated pixel counts as saturated; fringes: those taken out, or None.
     """
 
     image_adu: NDArray[np.float32]

@@ -5,7 +5,7 @@ Paths are relative to the archive. A list is frozen once and its version made on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -63,11 +63,8 @@ def lofreqflat_frames(output: str, settings: Path) -> None:
     write_frames(output, choose_frames(LOFREQFLAT, key, _candidates(key, section), **limits))
 
 
-def fringe(output: str, settings: Path, frames: Path, images: Sequence[Path] = ()) -> None:
-    """Make a fringe template of the images of its list: template, log and record, also when it cannot be used.
-
-    images: what the workflow makes the step wait for; which they are is read from the list.
-    """
+def fringe(output: str, settings: Path, frames: Path) -> None:
+    """Make a fringe template of the images of its list: template, log and record, also when it cannot be used."""
     watch = Stopwatch()
     key, section, camera = _call(output, FRINGE, settings)
     inputs: dict[str, str] = {}
@@ -80,9 +77,9 @@ def fringe(output: str, settings: Path, frames: Path, images: Sequence[Path] = (
     _finish(FRINGE, key, listed, made, inputs, section, watch)
 
 
-def lofreqflat(output: str, settings: Path, frames: Path, images: Sequence[Path] = ()) -> None:
+def lofreqflat(output: str, settings: Path, frames: Path) -> None:
     """Make a low-frequency map of the stars of its list's images: map, uncertainty, log and record, also when it cannot
-    be used. images: as for `fringe`."""
+    be used."""
     watch = Stopwatch()
     key, section, camera = _call(output, LOFREQFLAT, settings)
     inputs: dict[str, str] = {}
@@ -117,7 +114,7 @@ def _listed(path: Path, kind: str, key: CalibrationKey) -> TemplateFrames:
 
 
 def _candidates(key: CalibrationKey, section: Templates) -> Iterator[TemplateCandidate]:
-    """The images made of this quadrant and filter in the nights of a version: planned, and with a record and a header."""
+    """The images made of this quadrant and filter in the nights of a version, by the nights' plans."""
     last = date(int(key.night[:4]), int(key.night[4:6]), int(key.night[6:]))
     for back in range(section.nights + 1):
         plan = Path(path_of("plan", NightKey((last - timedelta(days=back)).strftime("%Y%m%d"))))
@@ -126,14 +123,14 @@ def _candidates(key: CalibrationKey, section: Templates) -> Iterator[TemplateCan
         for one in read_plan(plan).science:
             image = Path(path_of("sciimg", one))
             if (one.exposure.filter, one.ccdid, one.qid) == (key.filter, key.ccdid, key.qid) and image.exists():
-                yield _candidate(one, image)
+                yield _candidate(one, image, section.bad_sky)
 
 
-def _candidate(key: QuadrantKey, image: Path) -> TemplateCandidate:
+def _candidate(key: QuadrantKey, image: Path, bad_sky: tuple[str, ...]) -> TemplateCandidate:
     record = read_record(QaRecord, path_of("sciqa", key))
     header = read_header(image)
     made_with = {kind: str(header.get(word, ("", ""))[0]) for kind, word in NIGHT_KEYWORDS.items()}
-    clear = not any(record.metrics.get(name, 1.0) for name in ("photometric_bad", "cloud_structured"))
+    clear = not any(record.metrics.get(name, 1.0) for name in bad_sky)
     return TemplateCandidate(TemplateFrame(key, **made_with), record.status, clear)
 
 

@@ -51,9 +51,9 @@ def responsivity_map(
         scatter = max(1.0, 1.4826 * float(np.median(pull[good])))
         good = np.isfinite(residual_mag) & (error_mag > 0) & (pull <= clip_sigma * scatter)
     smooth, error = _local_parabolas(mean.reshape(cells), total.reshape(cells) / scatter**2, smooth_cells)
-    response = 10 ** (-0.4 * smooth)
+    response = _to_pixels(10 ** (-0.4 * smooth), shape, cell_px)
     response /= np.median(response)
-    return _to_pixels(response, shape, cell_px), _to_pixels(0.4 * np.log(10) * error * response, shape, cell_px)
+    return response, _to_pixels(0.4 * np.log(10) * error, shape, cell_px) * response
 
 
 def _local_parabolas(value: Floats, weight: Floats, sigma_cells: float) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""The low-frequency responsivity of a quadrant and filter, from star magnitudes of many nights (design document 7.5)."""
+"""The low-frequency responsivity of a quadrant and filter, from stars of many nights (design document 7.5)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class _Pairs:
     colour: Floats
 
 
-def make_lofreqflat(
-    frames: Frames, band: Filter, shape: tuple[int, int], settings: Templates
-) -> MadeResponsivity:
+def make_lofreqflat(frames: Frames, band: Filter, shape: tuple[int, int], settings: Templates) -> MadeResponsivity:
     """Map the response to stars: back out the map an image was divided by, match its stars with calibrators, fit its
     zero point and colour term, bin the residuals of all images by position, and smooth.
 
@@ -110,8 +108,8 @@ def _paired(frame: StarFrame, band: Filter, settings: Templates) -> _Pairs:
 
 
 def _residuals(pairs: _Pairs, response: NDArray[np.float32]) -> tuple[Floats, Floats]:
-    """Calibrated minus catalog magnitude (n,), and its error, with the zero point and colour term that hold for an image
-    divided by `response`. Raises Unusable when there are too few calibrators."""
+    """Calibrated minus catalog magnitude (n,), and its error, with zero point and colour term as of an image divided by
+    `response`. Raises Unusable when there are too few calibrators."""
     lost_mag = -2.5 * np.log10(_at(response, pairs.x_px, pairs.y_px))
     fit = fit_zero_point(pairs.mag - lost_mag, pairs.mag_error, pairs.true_mag, pairs.true_error, pairs.colour)
     error = np.sqrt(pairs.mag_error**2 + pairs.true_error**2 + fit.intrinsic_mag**2)

@@ -35,7 +35,8 @@ def plan_to_json(plan: NightPlan) -> str:
     templates = [json.dumps(dataclasses.asdict(one)) for one in plan.templates]
     return (
         "{" + ",\n ".join(head) + ',\n "science": [\n' + ",\n".join(science) + '\n],\n "masters": [\n'
-        + ",\n".join(masters) + '\n],\n "templates": [\n' + ",\n".join(templates) + '\n],\n "raws": [\n' + ",\n".join(raws) + "\n]}\n"
+        + ",\n".join(masters) + '\n],\n "templates": [\n' + ",\n".join(templates)
+        + '\n],\n "raws": [\n' + ",\n".join(raws) + "\n]}\n"
     )  # fmt: skip
 
 

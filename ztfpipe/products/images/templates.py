@@ -92,9 +92,7 @@ def _status(path: str | Path, header: Cards) -> int:
     return int(header["STATUS"][0])
 
 
-def _header(
-    kind: str, key: CalibrationKey, made: MadeTemplate, camera: Camera
-) -> dict[str, tuple[HeaderValue, str]]:
+def _header(kind: str, key: CalibrationKey, made: MadeTemplate, camera: Camera) -> dict[str, tuple[HeaderValue, str]]:
     amplifier = camera.amplifier(key.ccdid, key.qid)
     cards: dict[str, tuple[HeaderValue, str]] = {
         "ORIGIN": (camera.header.get("ORIGIN"), "data origin"),
