@@ -18,7 +18,7 @@ from benchmarks.science_scenes import CCDID, QID, SPARSE, Exposure, expose_sky, 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science, Simulate, Templates
 from ztfpipe.model.science import FringeTemplate, Masters, ScienceImage
-from ztfpipe.model.templates import SkyFrame, StarFrame
+from ztfpipe.model.templates import MadeFringes, MadeResponsivity, SkyFrame, StarFrame
 from ztfpipe.pipelines.science.pixels import calibrate_pixels
 from ztfpipe.pipelines.templates import make_fringe_template, make_lofreqflat
 from ztfpipe.simulate.frames import sky_light
@@ -27,9 +27,10 @@ from ztfpipe.simulate.pixels.detector_pattern import screen_illumination
 from ztfpipe.simulate.scene import SkyLight
 
 FILTER = "zi"
-NIGHTS = {"20180316": 5.0, "20180320": 8.0, "20180324": 10.5}
-"""Nights that are learned from, and the hour [UT] at which each field is visited."""
-UNSEEN = {"20180318": 6.0, "20180327": 9.0}
+MAP_NIGHTS = {"20180314": 6.0, "20180316": 8.0, "20180318": 10.5}
+FRINGE_NIGHTS = {"20180320": 5.0, "20180321": 7.0, "20180322": 9.0, "20180323": 10.5}
+"""Nights that the map, and then, with the map in force, the fringes are learned from; hour [UT] of the visits."""
+UNSEEN = {"20180324": 6.0, "20180327": 9.0}
 FIELDS = (471, 472, 473, 474, 1465, 1466, 1467, 1468)
 """Eight fields: the errors of calibrators are the same each time that a field is visited."""
 MIN_FRAMES = 20
@@ -38,9 +39,7 @@ MIN_FRAMES = 20
 def night(date: str, hour: float, fields: tuple[int, ...] = FIELDS) -> Simulate:
     """One visit of each field in i."""
     plan = {"date": date, "filters": [FILTER], "fields": fields, "visits": 1, "exposures_s": [30.0]}
-    return sky_settings(
-        {"night": {**plan, "hours_ut": (hour, hour)}, "stars": {"stars_per_square_degree": SPARSE}}
-    )
+    return sky_settings({"night": {**plan, "hours_ut": (hour, hour)}, "stars": {"stars_per_square_degree": SPARSE}})
 
 
 def screen(exposure: Exposure) -> np.ndarray:
@@ -48,36 +47,41 @@ def screen(exposure: Exposure) -> np.ndarray:
     return screen_illumination(exposure.camera, exposure.simulate.detector, CCDID, QID, FILTER).astype(np.float64)
 
 
-def masters(exposure: Exposure) -> Masters:
-    """True bias and bad pixels; the flat that a screen shows."""
+def masters(exposure: Exposure, response: np.ndarray | None = None) -> Masters:
+    """True bias and bad pixels; the flat that a screen shows; the low-frequency map in force."""
     flat = exposure.throughput * screen(exposure)
-    return replace(exposure.masters, flat=(flat / np.median(flat)).astype(np.float32))
+    return replace(exposure.masters, flat=(flat / np.median(flat)).astype(np.float32), responsivity=response)
 
 
-def images(camera: Camera) -> Iterator[tuple[Exposure, ScienceImage]]:
-    """The exposures that templates are learned from, and their science images."""
-    for date, hour in NIGHTS.items():
+def images(
+    camera: Camera, nights: dict[str, float], response: np.ndarray | None = None
+) -> Iterator[tuple[str, Exposure, ScienceImage]]:
+    """The exposures of some nights that templates are learned from, and their science images."""
+    for date, hour in nights.items():
         for index in range(len(FIELDS)):
             exposure = expose_sky(camera, night(date, hour), index)
-            yield exposure, exposure.science(masters=masters(exposure))
+            made = exposure.science(masters=masters(exposure, response))
+            if made.status == 1 and not made.metrics["photometric_bad"] and not made.metrics["cloud_structured"]:
+                yield exposure.plan.key.filefracday, exposure, made
 
 
-def learned(camera: Camera, settings: Templates) -> tuple[Any, Any, int]:
-    """Template and map, and the number of images."""
-    skies, stars = [], []
-    for exposure, made in images(camera):
-        name = exposure.plan.key.filefracday
-        if made.status == 1 and not made.metrics["photometric_bad"] and not made.metrics["cloud_structured"]:
-            skies.append((name, SkyFrame(name, made.image_adu, made.mask)))
-            stars.append((name, StarFrame(name, made.psf_catalog, exposure.calibrators.photometric)))
-    fringes = make_fringe_template(iter(skies), settings)
-    flat = make_lofreqflat(iter(stars), camera.filter(FILTER), camera.quadrant_shape, settings)
-    return fringes, flat, len(skies)
+def learned(camera: Camera, settings: Templates) -> tuple[MadeFringes, MadeResponsivity]:
+    """The map, then the fringes of images that are divided by it."""
+    stars = (
+        (name, StarFrame(name, made.psf_catalog, exposure.calibrators.photometric))
+        for name, exposure, made in images(camera, MAP_NIGHTS)
+    )
+    flat = make_lofreqflat(stars, camera.filter(FILTER), camera.quadrant_shape, settings)
+    skies = (
+        (name, SkyFrame(name, made.image_adu, made.mask))
+        for name, _, made in images(camera, FRINGE_NIGHTS, flat.response)
+    )
+    return make_fringe_template(skies, settings), flat
 
 
-def fringe_figures(exposure: Exposure, template: FringeTemplate) -> dict[str, float]:
+def fringe_figures(exposure: Exposure, template: FringeTemplate, response: np.ndarray) -> dict[str, float]:
     """What is left of the fringes of an unseen exposure: RMS over RMS, and the share of the pattern itself."""
-    given = masters(exposure)
+    given = masters(exposure, response)
     made = [
         calibrate_pixels(exposure.raw, one, exposure.camera, exposure.key, Science())
         for one in (given, replace(given, fringes=template))
@@ -97,7 +101,7 @@ def true_fringes(exposure: Exposure, given: Masters) -> np.ndarray:
     shot = Shot(exposure.camera, exposure.simulate.detector, exposure.simulate.noise_seed, exposure.plan, CCDID)
     sky: SkyLight = exposure.scenes[QID].sky
     light = [sky_light(shot, QID, one).astype(np.float64) for one in (sky, replace(sky, fringe_fraction=0.0))]
-    return (light[0] - light[1]) * exposure.throughput / exposure.gain / given.flat
+    return (light[0] - light[1]) * exposure.throughput / exposure.gain / given.flat / given.responsivity
 
 
 def map_figures(response: np.ndarray, light: np.ndarray) -> dict[str, float]:
@@ -114,26 +118,25 @@ def rows() -> list[dict[str, Any]]:
     """The bars of the templates."""
     camera = Camera.load("quadrant")
     settings = Templates(fringe_frames_min=MIN_FRAMES, lofreqflat_frames_min=MIN_FRAMES)
-    fringes, flat, n_images = learned(camera, settings)
+    fringes, flat = learned(camera, settings)
     unseen = [expose_sky(camera, night(date, hour, FIELDS[:1])) for date, hour in UNSEEN.items()]
-    figures = [fringe_figures(one, fringes.template) for one in unseen]
+    figures = [fringe_figures(one, fringes.template, flat.response) for one in unseen]
     worst = {name: max(abs(one[name]) for one in figures) for name in figures[0]}
     found = map_figures(flat.response, screen(unseen[0]))
-    note = f"learned from science images of {len(NIGHTS)} nights, judged on two others; the worst of {len(unseen)}"
+    note = "learned from science images made with the map, judged on exposures of two other nights, the worse of them"
     return [
         row(
-            f"fringe template of {n_images} images: residual over fringes, RMS",
+            f"fringe template of {len(fringes.used)} images: residual over fringes, RMS",
             worst["rms ratio"], bar="<= 0.1", met=worst["rms ratio"] <= 0.1, note=note,
         ),
         row("fringes: share of the pattern left", worst["coherent"], bar="<= 0.1", met=worst["coherent"] <= 0.1),
         row("fringes before, RMS over sky", 100 * worst["amplitude"], unit="%", bar="", met=None),
         row(
-            f"low-frequency map of {n_images} images, {flat.metrics['stars']} stars: response error, RMS",
+            f"low-frequency map of {len(flat.used)} images, {flat.metrics['stars']} stars: response error, RMS",
             found["rms after"], unit="%", bar="<= 0.3", met=found["rms after"] <= 0.3,
             note="error of flat times map against the light of the sky; before: of the flat alone",
         ),
         row("response error before, RMS", found["rms before"], unit="%", bar="", met=None),
-        row("response error of 99 % of the pixels", found["99 % after"], unit="%", bar="<= 0.3",
-            met=found["99 % after"] <= 0.3),
+        row("response error of 99 % of the pixels", found["99 % after"], unit="%", bar="", met=None),
         row("response error of 99 % of the pixels before", found["99 % before"], unit="%", bar="", met=None),
     ]  # fmt: skip

@@ -62,7 +62,7 @@ def test_fringes_are_learned_between_the_stars(ten):
     made = make_fringe_template(named(ten), FRINGES)
     assert (made.status, len(made.used), dict(made.left_out)) == (1, 10, {})
     # Noise of a block in the template: 1.25 x 10 / 8 / sqrt(10) DN of fringes of 6.8 DN rms is 7 %, of which the filter
-    # lets pass (2 x 8 / 24)^2 pi / 4 of the variance, 4 % in all; the mean over blocks of a sixth of a period takes 5 %.
+    # lets pass (2 x 8 / 24)^2 pi / 4 of the variance: 4 %; the mean over blocks of a sixth of a period takes 5 %.
     assert left_of_the_fringes(made.template) < 0.1
     assert made.metrics["scatter_after"] < 0.5 * made.metrics["scatter_before"]
 

@@ -30,8 +30,9 @@ class Templates(Section):
     fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 25
     """Width of the running mean, taken twice, that is the sky under the fringes, in blocks: 200 px, twice a fringe, of
     which it hides less than 1 %; sky gradients are ten times longer."""
-    fringe_period_min_px: Positive = 40.0
-    """Finer structure than this is noise and not part of a template [px]: half the distance from fringe to fringe."""
+    fringe_period_min_px: Positive = 30.0
+    """Finer structure than this is noise and not part of a template [px]: a third of the usual distance from fringe to
+    fringe, which bends and thickness make shorter in places."""
     fringe_blocks_min: Fraction = 0.5
     """An image with a smaller share of blocks free of stars and defects is left out."""
     fringe_noise_max: Annotated[float, Field(gt=1)] = 2.0

@@ -38,16 +38,35 @@ def block_medians(image: Floats, mask: NDArray[np.bool_], block_px: int) -> Floa
 def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
     """Relative small-scale structure of one exposure: (blocks - their smooth background) / sky.
 
-    The smooth background is a running mean over `smooth_blocks` blocks, twice, with missing blocks left out of it.
+    The smooth background is a parabola over the quadrant and, on what is left, a running mean over `smooth_blocks`
+    blocks, twice, with missing blocks and those beyond the edges left out of it. The parabola goes first because a mean
+    at the edge is one-sided: it would take a slope for structure.
     """
     good = np.isfinite(blocks)
-    filled = np.where(good, blocks, 0.0).astype(np.float64)
+    level = _parabola(blocks, good)
+    filled = np.where(good, blocks - level, 0.0)
     weight = good.astype(np.float64)
     for _ in range(2):
-        filled = uniform_filter(filled, smooth_blocks, mode="nearest")
-        weight = uniform_filter(weight, smooth_blocks, mode="nearest")
+        filled = uniform_filter(filled, smooth_blocks, mode="constant")
+        weight = uniform_filter(weight, smooth_blocks, mode="constant")
     with np.errstate(invalid="ignore", divide="ignore"):
-        return ((blocks - filled / weight) / sky_adu).astype(np.float32)
+        return ((blocks - level - filled / weight) / sky_adu).astype(np.float32)
+
+
+def _parabola(blocks: Floats, good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Second-order polynomial fitted to the good blocks, without those that stand out by 4 sigma; (my, mx)."""
+    v, u = (np.linspace(-1, 1, size) for size in blocks.shape)
+    u, v = np.meshgrid(u, v)
+    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1)
+    values, level = blocks.astype(np.float64), np.zeros(blocks.shape)
+    used = good
+    for _ in range(3):
+        if np.count_nonzero(used) < terms.shape[-1]:
+            break
+        level = terms @ np.linalg.lstsq(terms[used], values[used], rcond=None)[0]
+        residual = np.abs(values - level)
+        used = good & (residual <= 4 * 1.4826 * np.median(residual[used]))
+    return level
 
 
 def learn_fringes(
@@ -95,7 +114,7 @@ def learn_fringes(
 def _without_fine_structure(
     images: NDArray[np.float64], known: NDArray[np.bool_], cut_per_block: float
 ) -> NDArray[np.float64]:
-    """Images (k, my, mx) through a low-pass of eighth order in the cosine transform, whose edges are mirrors.
+    """Images (k, my, mx) through a steep low-pass in the cosine transform, whose edges are mirrors.
 
     known: (my, mx), False where the images hold nothing: there they are filled with what the filter makes of their
     surroundings, ten times over.
@@ -104,7 +123,7 @@ def _without_fine_structure(
         np.arange(images.shape[1])[:, None] / (2 * images.shape[1]),
         np.arange(images.shape[2])[None, :] / (2 * images.shape[2]),
     )
-    gain = 1 / (1 + (frequency / cut_per_block) ** 8)
+    gain = 1 / (1 + (frequency / cut_per_block) ** 16)
     filled = images.copy()
     for _ in range(1 if known.all() else 10):
         smooth = idctn(dctn(filled, axes=(1, 2), norm="ortho") * gain, axes=(1, 2), norm="ortho")
@@ -129,15 +148,25 @@ def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.
 def fringe_image(
     template: FringeTemplate, strength: NDArray[np.float64], sky_adu: float, shape: tuple[int, int]
 ) -> Floats:
-    """The fringes of an exposure at full size [DN]: the fitted pattern, interpolated by cubic splines between
-    blocks."""
+    """The fringes of an exposure at full size [DN]: the fitted pattern, interpolated by cubic splines between the
+    centres of blocks, with the contrast that their means have lost."""
     pattern = np.tensordot(strength, template.components.astype(np.float64), axes=1) * sky_adu
+    pattern = _as_before_blocks(pattern)
     # The centre of block k lies at pixel (k + 1/2) b - 1/2.
     rows = (np.arange(shape[0]) + 0.5) / template.block_px - 0.5
     columns = (np.arange(shape[1]) + 0.5) / template.block_px - 0.5
     # Separable: along y first, then along x, so that the cost is that of two one-dimensional interpolations.
     tall = _interpolate_rows(pattern, rows)
     return np.ascontiguousarray(_interpolate_rows(tall.T, columns).T, dtype=np.float32)
+
+
+def _as_before_blocks(pattern: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The pattern at the centres of blocks whose means are `pattern` (my, mx).
+
+    A wave of f cycles per block has means lower by sin(pi f) / (pi f): 3 % for eight pixels of a wave of sixty.
+    """
+    lost = [np.sinc(np.arange(size) / (2 * size)) for size in pattern.shape]
+    return idctn(dctn(pattern, norm="ortho") / np.outer(*lost), norm="ortho")
 
 
 def _interpolate_rows(values: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
