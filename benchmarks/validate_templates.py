@@ -28,7 +28,9 @@ from ztfpipe.simulate.scene import SkyLight
 
 FILTER = "zi"
 MAP_NIGHTS = {"20180314": 6.0, "20180316": 8.0, "20180318": 10.5}
-FRINGE_NIGHTS = {"20180320": 5.0, "20180321": 7.0, "20180322": 9.0, "20180323": 10.5}
+FRINGE_NIGHTS = {
+    "20180319": 5.0, "20180320": 6.0, "20180321": 7.0, "20180322": 8.0, "20180323": 9.0, "20180325": 10.0,
+}  # fmt: skip
 """Nights that the map, and then, with the map in force, the fringes are learned from; hour [UT] of the visits."""
 UNSEEN = {"20180324": 6.0, "20180327": 9.0}
 FIELDS = (471, 472, 473, 474, 1465, 1466, 1467, 1468)
