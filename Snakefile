@@ -66,9 +66,20 @@ rule sciimgs:
         sciimgs_of_night,
 
 
+rule lofreqflats:
+    input:
+        lofreqflats_of_night,
+
+
+rule fringes:
+    input:
+        fringes_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
 include: "rules/science.smk"
+include: "rules/templates.smk"
 include: "rules/quality.smk"
 
 

@@ -52,7 +52,8 @@ checkpoint ingest_plan:
         ingest=settings("ingest"),
         settings=settings("calibration"),
     output:
-        plan=target("plan"),
+        # Kept while it is made again: it remembers which versions of templates the night uses.
+        plan=update(target("plan")),
     log:
         log_of("ingest", "plan"),
     conda:

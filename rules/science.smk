@@ -29,6 +29,8 @@ rule science_image:
         gaia=catalog_of("gaiacalibrators"),
         ps1=catalog_of("ps1calibrators"),
         bright=catalog_of("brightstars"),
+        lofreqflat=template_used("lofreqflat"),
+        fringe=template_used("fringe"),
         settings=settings("science"),
     output:
         **targets(
@@ -49,4 +51,5 @@ rule science_image:
     shell:
         "ztfpipe science image {output.sciimg:q} --settings {input.settings:q} --raw {input.raw:q}"
         " --bias {input.bias:q} --flat {input.flat:q}"
-        " --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q} 2> {log:q}"
+        " --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q}"
+        " --lofreqflat {input.lofreqflat:q} --fringe {input.fringe:q} 2> {log:q}"

@@ -12,12 +12,13 @@ from snakemake.exceptions import WorkflowError
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import ZtfpipeError
-from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, FieldQuadrantKey, IncomingKey, NightKey
+from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, CalibrationKey, FieldQuadrantKey, IncomingKey, NightKey
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.accounts.templates import read_frames
 
 NARROWING = ("night", "field", "filter", "ccd", "quadrant")
 RULE_NAME = re.compile("[a-z_]+")

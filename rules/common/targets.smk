@@ -52,3 +52,17 @@ def splits_of_night(wildcards):
 
 def sciimgs_of_night(wildcards):
     return [path_of("sciimg", key) for key in plan_for(asked_night()).science if wanted(key)]
+
+
+def templates_of_night(kind, filters):
+    """Paths of the versions of a kind that are named by a night."""
+    keys = (CalibrationKey(asked_night(), code, *place) for code in filters for place in CAMERA.quadrants())
+    return [path_of(kind, key) for key in keys if wanted(key)]
+
+
+def lofreqflats_of_night(wildcards):
+    return templates_of_night("lofreqflat", CAMERA.filters)
+
+
+def fringes_of_night(wildcards):
+    return templates_of_night("fringe", CONFIG.templates.fringe_filters)

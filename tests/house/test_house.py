@@ -18,6 +18,7 @@ WORDS = {
     "ingest",
     "calibration",
     "science",
+    "templates",
     "reference",
     "difference",
     "alerts",

@@ -50,6 +50,7 @@ class Step:
 _FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
 _PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
+_LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 STEPS = (
     Step("ingest", "verify", "check one file sent", "ingestrecord", (Input("incoming", "the file sent"),)),
     Step(
@@ -83,8 +84,14 @@ STEPS = (
             Input("gaia", "astrometric calibrators", optional=True),
             Input("ps1", "photometric calibrators", optional=True),
             Input("bright", "bright stars around", optional=True),
+            Input("lofreqflat", "the low-frequency responsivity", optional=True),
+            Input("fringe", "the fringe template", optional=True),
         ),
     ),
+    Step("templates", "fringe_frames", "freeze the list of images of a fringe template", "fringeframes"),
+    Step("templates", "fringe", "learn the fringes of a quadrant", "fringe", _LISTED),
+    Step("templates", "lofreqflat_frames", "freeze the list of images of a low-frequency map", "lofreqflatframes"),
+    Step("templates", "lofreqflat", "map the response of a quadrant to stars", "lofreqflat", _LISTED),
     Step(
         "quality",
         "report",

@@ -25,6 +25,7 @@ from ztfpipe.config.simulate import (
     SimulateStars,
     SimulateWeather,
 )
+from ztfpipe.config.templates import Templates
 from ztfpipe.errors import BadSettings
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "SimulateOptics",
     "SimulateStars",
     "SimulateWeather",
+    "Templates",
     "load_config",
 ]
 
@@ -117,11 +119,12 @@ class Config(Section):
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
     science: Science = Science()
+    templates: Templates = Templates()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "quality": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "templates": 1, "quality": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

@@ -63,8 +63,8 @@ class Science(Section):
     """How far below the tabulated saturation level a clipped pixel may lie [DN]: bias structure, error of the table."""
     fringe_correction: bool = True
     """Whether i-band fringes are taken out where there is a template."""
-    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 15
-    """Width of the smooth background under the fringes, in blocks of the template."""
+    responsivity_correction: bool = True
+    """Whether pixels are divided by the low-frequency responsivity where there is a map."""
     background_mesh_px: Annotated[int, Field(ge=16)] = 128
     """Mesh of the background [px]: larger than haloes of ordinary stars, smaller than the sky's gradients."""
     first_threshold: Positive = 8.0

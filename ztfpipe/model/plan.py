@@ -32,11 +32,28 @@ class MasterChoice:
     previous: CalibrationKey | None = None
 
 
+@dataclass(frozen=True, order=True)
+class TemplateChoice:
+    """Which version of a template (low-frequency map, fringes) a quadrant and filter use tonight: that of `night`."""
+
+    kind: str
+    filter: str
+    ccdid: int
+    qid: int
+    night: str
+
+    @property
+    def key(self) -> CalibrationKey:
+        """Key of the version."""
+        return CalibrationKey(self.night, self.filter, self.ccdid, self.qid)
+
+
 @dataclass(frozen=True)
 class NightPlan:
     """The accepted units of a night: raw files of every kind, science quadrants, and the masters they use.
 
-    `incoming_digest` is that of the incoming folder it was made from.
+    `incoming_digest` is that of the incoming folder it was made from. `templates`: versions in force when the night was
+    first planned, of quadrants and filters that have any; a plan that is made again keeps them.
     """
 
     night: str
@@ -45,3 +62,4 @@ class NightPlan:
     science: tuple[QuadrantKey, ...]
     masters: tuple[MasterChoice, ...]
     raws: tuple[RawKey, ...]
+    templates: tuple[TemplateChoice, ...] = ()

@@ -24,12 +24,27 @@ class FringeTemplate:
     """Fringe patterns of a quadrant.
 
     components: (k, my, mx) float32, orthonormal patterns on the block grid, in units of the sky level; block_px: size
-    of a block [px]; explained: (k,) share of the fringe variance each explains.
+    of a block [px]; smooth_blocks: width of the running mean that was taken as the sky under them, in blocks, the same
+    for every exposure they are fitted to; explained: (k,) share of the variance of the exposures each explains.
     """
 
     components: NDArray[np.float32]
     block_px: int
+    smooth_blocks: int
     explained: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FringesTaken:
+    """The fringes subtracted from an exposure: strength (k,) of each component of its template, and the sky [DN]."""
+
+    strength: tuple[float, ...]
+    sky_adu: float
+
+    @property
+    def total(self) -> float:
+        """Strength of all components together, in units of the sky."""
+        return float(np.hypot.reduce(self.strength))
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class ScienceImage:
     """All products of a quadrant in memory. Parts that could not be made are None; `metrics` and `infobits` say why.
 
     image_adu: float32 (ny, nx), calibrated, sky included, NaN nowhere; mask: uint16 (ny, nx); uncertainty_adu: float32;
-    saturation_adu: level at which a calibrated pixel counts as saturated.
+    saturation_adu: level at which a calibrated pixel counts as saturated; fringes: those taken out, or None.
     """
 
     image_adu: NDArray[np.float32]
@@ -131,3 +146,4 @@ class ScienceImage:
     infobits: int
     status: int
     notes: tuple[str, ...] = ()
+    fringes: FringesTaken | None = None

@@ -60,6 +60,10 @@ _BIAS = "cal/{year}/{monthday}/bias/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday
 _FLAT = (
     "cal/{year}/{monthday}/hifreqflat/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_hifreqflat"
 )
+_LOW_FLAT = (
+    "cal/{year}/{monthday}/lofreqflat/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_lofreqflat"
+)
+_FRINGE = "cal/{year}/{monthday}/fringe/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_fringe"
 _REF = "ref/{field3}/field{field}/{filter}/ccd{ccd}/q{qid}/ztf_{field}_{filter}_c{ccd}_q{qid}_"
 _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_match.pytable"
 _STATIC = "ops/static/rc{rcid}/"
@@ -219,6 +223,27 @@ PRODUCTS: dict[str, Product] = {
         },
     ),
     **_family(
+        CalibrationKey,
+        _LOW_FLAT,
+        {
+            "lofreqflat": ".fits",
+            "lofreqflatunc": "unc.fits",
+            "lofreqflatframes": "frames.json",
+            "lofreqflatlog": "log.txt",
+            "lofreqflatqa": "qa.json",
+        },
+    ),
+    **_family(
+        CalibrationKey,
+        _FRINGE,
+        {
+            "fringe": ".fits",
+            "fringeframes": "frames.json",
+            "fringelog": "log.txt",
+            "fringeqa": "qa.json",
+        },
+    ),
+    **_family(
         QuadrantKey,
         _SCI,
         {
@@ -277,7 +302,9 @@ PRODUCTS: dict[str, Product] = {
     **_family(NightKey, "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_", {"tracks": "tracks.parquet"}),
 }
 _BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
-_FLAT_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_FLAT))
+_SKY_PRODUCTS = frozenset(
+    name for name, product in PRODUCTS.items() if product.pattern.startswith((_FLAT, _LOW_FLAT, _FRINGE))
+)
 
 
 def path_of(product: str, key: Key) -> str:
@@ -344,5 +371,5 @@ def _check_filter(product: str, key: Key) -> None:
     if isinstance(key, CalibrationKey):
         if product in _BIAS_PRODUCTS and key.filter != BIAS_FILTER_CAL:
             raise BadKey("filter", key.filter, f"{BIAS_FILTER_CAL}, as {product} needs")
-        if product in _FLAT_PRODUCTS and key.filter not in SKY_FILTERS:
+        if product in _SKY_PRODUCTS and key.filter not in SKY_FILTERS:
             raise BadKey("filter", key.filter, f"one of {', '.join(SKY_FILTERS)}, as {product} needs")

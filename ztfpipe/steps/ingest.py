@@ -7,6 +7,7 @@ library are imported by the step that needs them: the workflow imports this modu
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,9 +17,11 @@ from ztfpipe.config import Calibration, Ingest
 from ztfpipe.errors import BadFile, BadName, BadSettings
 from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey
 from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE, Manifest
+from ztfpipe.model.plan import TemplateChoice
 from ztfpipe.model.records import IngestRecord
+from ztfpipe.model.templates import TEMPLATE_KINDS
 from ztfpipe.products import names
-from ztfpipe.products.accounts.plan import write_plan
+from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.accounts.records import read_manifest, read_record, write_manifest, write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.incoming import (
@@ -87,7 +90,11 @@ def manifest(output: str, settings: Path) -> None:
 
 
 def plan(output: str, settings: Path, manifest: Path) -> None:
-    """Freeze the night's plan from its accounts and the masters that the archive holds now."""
+    """Freeze the night's plan from its accounts and the masters that the archive holds now.
+
+    The versions of templates are those of the plan that is already there, so that what comes later never re-makes the
+    night's images.
+    """
     from ztfpipe.pipelines.ingest import plan_night
 
     night = _key(output, "plan", NightKey).night
@@ -105,24 +112,45 @@ def plan(output: str, settings: Path, manifest: Path) -> None:
         frames_min=values.frames_min,
         frames_max=values.frames_max,
         previous_master_nights=values.previous_master_nights,
+        templates=templates_in_force(output, night, camera),
     )
     write_plan(output, choice)
 
 
+def templates_in_force(plan: str | Path, night: str, camera: Camera) -> tuple[TemplateChoice, ...]:
+    """The versions of templates of the `plan` there is; else the newest of nights before `night` with STATUS 1."""
+    with contextlib.suppress(BadFile):
+        return read_plan(plan).templates
+    found = []
+    for kind in TEMPLATE_KINDS:
+        for code in camera.filters:
+            nights = {"".join(folder.parts[-4:-2]) for folder in ARCHIVE.glob(f"cal/[0-9]*/[0-9]*/{kind}/{code}")}
+            earlier = sorted((one for one in nights if one < night), reverse=True)
+            for ccdid, qid in camera.quadrants():
+                choices = (TemplateChoice(kind, code, ccdid, qid, one) for one in earlier)
+                found += itertools.islice((one for one in choices if usable(kind, one.key)), 1)
+    return tuple(found)
+
+
 def previous_master(kind: str, tonight: CalibrationKey, nights: int) -> CalibrationKey | None:
     """The most recent master of the `nights` nights before, of the same quadrant and filter, whose STATUS is 1."""
-    from ztfpipe.products.formats.fits import read_header
-
     day = date(int(tonight.night[:4]), int(tonight.night[4:6]), int(tonight.night[6:]))
     for back in range(1, nights + 1):
         key = replace(tonight, night=(day - timedelta(days=back)).strftime("%Y%m%d"))
-        path = ARCHIVE / names.path_of(kind, key)
-        if not path.exists():
-            continue
-        with contextlib.suppress(BadFile):
-            if read_header(path).get("STATUS", (0, ""))[0] == 1:
-                return key
+        if usable(kind, key):
+            return key
     return None
+
+
+def usable(kind: str, key: CalibrationKey) -> bool:
+    """Whether the archive holds this calibration and its header says STATUS 1."""
+    from ztfpipe.products.formats.fits import read_header
+
+    path = ARCHIVE / names.path_of(kind, key)
+    if path.exists():
+        with contextlib.suppress(BadFile):
+            return read_header(path).get("STATUS", (0, ""))[0] == 1
+    return False
 
 
 def _verdict(incoming: Path, night: str, camera: Camera, values: Ingest) -> IngestRecord:

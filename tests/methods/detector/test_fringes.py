@@ -37,7 +37,7 @@ def signal_of(image, mask):
 def template():
     rng = np.random.default_rng(11)
     signals = [signal_of(*exposure(rng, phase, AMPLITUDE * rng.uniform(0.5, 1.5))) for phase in rng.normal(0, 0.3, 24)]
-    return fringes.learn_fringes(np.array(signals), 3, BLOCK)
+    return fringes.learn_fringes(np.array(signals), 3, block_px=BLOCK, smooth_blocks=15, period_min_px=32.0)
 
 
 def test_block_medians_against_numpy():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter
 
@@ -37,25 +38,54 @@ def block_medians(image: Floats, mask: NDArray[np.bool_], block_px: int) -> Floa
 def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
     """Relative small-scale structure of one exposure: (blocks - their smooth background) / sky.
 
-    The smooth background is a running mean over `smooth_blocks` blocks, twice, with missing blocks left out of it.
+    The smooth background is a parabola over the quadrant and, on what is left, a running mean over `smooth_blocks`
+    blocks, twice, with missing blocks and those beyond the edges left out of it. The parabola goes first because a mean
+    at the edge is one-sided: it would take a slope for structure.
     """
     good = np.isfinite(blocks)
-    filled = np.where(good, blocks, 0.0).astype(np.float64)
+    level = _parabola(blocks, good)
+    filled = np.where(good, blocks - level, 0.0)
     weight = good.astype(np.float64)
     for _ in range(2):
-        filled = uniform_filter(filled, smooth_blocks, mode="nearest")
-        weight = uniform_filter(weight, smooth_blocks, mode="nearest")
+        filled = uniform_filter(filled, smooth_blocks, mode="constant")
+        weight = uniform_filter(weight, smooth_blocks, mode="constant")
     with np.errstate(invalid="ignore", divide="ignore"):
-        return ((blocks - filled / weight) / sky_adu).astype(np.float32)
+        return ((blocks - level - filled / weight) / sky_adu).astype(np.float32)
 
 
-def learn_fringes(signals: Floats, n_components: int, block_px: int, clip_sigma: float = 4.0) -> FringeTemplate:
-    """Principal components of the fringe signals of many exposures.
+def _parabola(blocks: Floats, good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Second-order polynomial fitted to the good blocks, without those that stand out by 4 sigma; (my, mx)."""
+    v, u = (np.linspace(-1, 1, size) for size in blocks.shape)
+    u, v = np.meshgrid(u, v)
+    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1)
+    values, level = blocks.astype(np.float64), np.zeros(blocks.shape)
+    used = good
+    for _ in range(3):
+        if np.count_nonzero(used) < terms.shape[-1]:
+            break
+        level = terms @ np.linalg.lstsq(terms[used], values[used], rcond=None)[0]
+        residual = np.abs(values - level)
+        used = good & (residual <= 4 * 1.4826 * np.median(residual[used]))
+    return level
 
-    signals: (n, my, mx) from `fringe_signal`, NaN where a block is missing; n must be at least `n_components`. Missing
-    and outlying blocks (haloes, galaxies) are replaced by what the other exposures' components say, and the components
-    are found again, until that settles: five rounds.
+
+def learn_fringes(
+    signals: Floats,
+    n_components: int,
+    *,
+    block_px: int,
+    smooth_blocks: int,
+    period_min_px: float,
+    clip_sigma: float = 4.0,
+) -> FringeTemplate:
+    """Principal components of the fringe signals of many exposures, without structure finer than `period_min_px`.
+
+    signals: (n, my, mx) from `fringe_signal` with this `smooth_blocks`, NaN where a block is missing; n must be at
+    least `n_components`. Missing and outlying blocks (haloes, galaxies) are replaced by what the other exposures'
+    components say, and the components are found again, until that settles: five rounds. What is finer than any fringe
+    is noise of the exposures, and would be added to every image that is corrected.
     """
+    shape = signals.shape[1:]
     flat = signals.reshape(len(signals), -1).astype(np.float64)
     missing = ~np.isfinite(flat)
     usable = missing.mean(axis=0) < 0.5
@@ -68,11 +98,37 @@ def learn_fringes(signals: Floats, n_components: int, block_px: int, clip_sigma:
         scatter = 1.4826 * np.nanmedian(np.abs(residual), axis=1, keepdims=True)
         outlier = hole | (np.abs(residual) > clip_sigma * scatter)
         data = np.where(outlier, model, flat[:, usable])
-    components = np.zeros((n_components, flat.shape[1]), np.float32)
+    components = np.zeros((n_components, flat.shape[1]))
     components[:, usable] = patterns[:n_components]
+    smooth = _without_fine_structure(
+        components.reshape(-1, *shape), usable.reshape(shape), cut_per_block=block_px / period_min_px
+    )
+    # The filter leaves them almost orthogonal; made so again, the strengths of a fit are those of the patterns.
+    orthonormal = np.linalg.qr(smooth.reshape(n_components, -1).T)[0].T
     explained = strength**2 / np.sum(strength**2)
-    shape = (n_components, *signals.shape[1:])
-    return FringeTemplate(components.reshape(shape), block_px, explained[:n_components])
+    return FringeTemplate(
+        orthonormal.reshape(-1, *shape).astype(np.float32), block_px, smooth_blocks, explained[:n_components]
+    )
+
+
+def _without_fine_structure(
+    images: NDArray[np.float64], known: NDArray[np.bool_], cut_per_block: float
+) -> NDArray[np.float64]:
+    """Images (k, my, mx) through a steep low-pass in the cosine transform, whose edges are mirrors.
+
+    known: (my, mx), False where the images hold nothing: there they are filled with what the filter makes of their
+    surroundings, ten times over.
+    """
+    frequency = np.hypot(
+        np.arange(images.shape[1])[:, None] / (2 * images.shape[1]),
+        np.arange(images.shape[2])[None, :] / (2 * images.shape[2]),
+    )
+    gain = 1 / (1 + (frequency / cut_per_block) ** 16)
+    filled = images.copy()
+    for _ in range(1 if known.all() else 10):
+        smooth = idctn(dctn(filled, axes=(1, 2), norm="ortho") * gain, axes=(1, 2), norm="ortho")
+        filled = np.where(known, images, smooth)
+    return smooth
 
 
 def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.0) -> NDArray[np.float64]:
@@ -92,15 +148,25 @@ def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.
 def fringe_image(
     template: FringeTemplate, strength: NDArray[np.float64], sky_adu: float, shape: tuple[int, int]
 ) -> Floats:
-    """The fringes of an exposure at full size [DN]: the fitted pattern, interpolated by cubic splines between
-    blocks."""
+    """The fringes of an exposure at full size [DN]: the fitted pattern, interpolated by cubic splines between the
+    centres of blocks, with the contrast that their means have lost."""
     pattern = np.tensordot(strength, template.components.astype(np.float64), axes=1) * sky_adu
+    pattern = _as_before_blocks(pattern)
     # The centre of block k lies at pixel (k + 1/2) b - 1/2.
     rows = (np.arange(shape[0]) + 0.5) / template.block_px - 0.5
     columns = (np.arange(shape[1]) + 0.5) / template.block_px - 0.5
     # Separable: along y first, then along x, so that the cost is that of two one-dimensional interpolations.
     tall = _interpolate_rows(pattern, rows)
     return np.ascontiguousarray(_interpolate_rows(tall.T, columns).T, dtype=np.float32)
+
+
+def _as_before_blocks(pattern: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The pattern at the centres of blocks whose means are `pattern` (my, mx).
+
+    A wave of f cycles per block has means lower by sin(pi f) / (pi f): 3 % for eight pixels of a wave of sixty.
+    """
+    lost = [np.sinc(np.arange(size) / (2 * size)) for size in pattern.shape]
+    return idctn(dctn(pattern, norm="ortho") / np.outer(*lost), norm="ortho")
 
 
 def _interpolate_rows(values: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:

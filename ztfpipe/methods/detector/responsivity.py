@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import zoom
+
+from ztfpipe.errors import Unusable
 
 Floats = NDArray[np.float64]
 
@@ -28,8 +30,9 @@ def responsivity_map(
 
     x_px, y_px: (n,) positions; residual_mag: (n,) calibrated minus catalog magnitude, the zero point of each exposure
     already taken out (positive: the star came out too faint, the pixel responds too little); error_mag: (n,). Cells of
-    `cell_px` get a clipped weighted mean, empty cells their neighbours' through the Gaussian smoothing of
-    `smooth_cells`. The map has a median of 1.
+    `cell_px` get a clipped weighted mean. The map at a cell is a parabola fitted to the cells around with Gaussian
+    weights of `smooth_cells`, so that slopes survive at the edges, where they are largest. Its median is 1. Raises
+    Unusable when there are no residuals.
     """
     cells = tuple(-(-size // cell_px) for size in shape)
     row = np.clip((y_px // cell_px).astype(int), 0, cells[0] - 1)
@@ -37,6 +40,8 @@ def responsivity_map(
     index = row * cells[1] + column
     n_cells = cells[0] * cells[1]
     good = np.isfinite(residual_mag) & (error_mag > 0)
+    if not good.any():
+        raise Unusable("responsivity", "no star has a residual")
     for _ in range(5):
         weight = np.where(good, error_mag**-2.0, 0.0)
         total = np.bincount(index, weight, n_cells)
@@ -45,15 +50,30 @@ def responsivity_map(
         pull = np.abs(residual_mag - mean[index]) / error_mag
         scatter = max(1.0, 1.4826 * float(np.median(pull[good])))
         good = np.isfinite(residual_mag) & (error_mag > 0) & (pull <= clip_sigma * scatter)
-    mean, total = mean.reshape(cells), total.reshape(cells) / scatter**2
-    smooth_total = gaussian_filter(total, smooth_cells, mode="nearest")
-    safe = np.maximum(smooth_total, np.finfo(float).tiny)
-    smooth = gaussian_filter(mean * total, smooth_cells, mode="nearest") / safe
-    # Smoothing over an area of 4 pi s^2 cells averages that many cells' weights.
-    error = 1.0 / np.sqrt(safe * max(1.0, 4 * np.pi * smooth_cells**2))
-    response = 10 ** (-0.4 * smooth)
+    smooth, error = _local_parabolas(mean.reshape(cells), total.reshape(cells) / scatter**2, smooth_cells)
+    response = _to_pixels(10 ** (-0.4 * smooth), shape, cell_px)
     response /= np.median(response)
-    return _to_pixels(response, shape, cell_px), _to_pixels(0.4 * np.log(10) * error * response, shape, cell_px)
+    return response, _to_pixels(0.4 * np.log(10) * error, shape, cell_px) * response
+
+
+def _local_parabolas(value: Floats, weight: Floats, sigma_cells: float) -> tuple[Floats, Floats]:
+    """Value at each cell, and its error, of a second-order polynomial fitted to all cells with Gaussian weights.
+
+    value, weight: (my, mx), weight the inverse variance of a cell, 0 where it is empty.
+    """
+    y, x = (axis.ravel() for axis in np.indices(value.shape, dtype=float))
+    flat, weights = value.ravel(), weight.ravel()
+    out, variance = np.empty(flat.size), np.empty(flat.size)
+    for cell in range(flat.size):
+        dx, dy = (x - x[cell]) / sigma_cells, (y - y[cell]) / sigma_cells
+        near = np.exp(-0.5 * (dx**2 + dy**2))
+        terms = np.stack([np.ones_like(dx), dx, dy, dx**2, dx * dy, dy**2], axis=1)
+        weighted = terms * (weights * near)[:, None]
+        # The pseudo-inverse: where a corner has too few filled cells for a parabola, the flattest one is taken.
+        inverse = np.linalg.pinv(terms.T @ weighted, rcond=1e-8, hermitian=True)
+        out[cell] = inverse[0] @ (weighted.T @ flat)
+        variance[cell] = inverse[0] @ (weighted.T @ (terms * near[:, None])) @ inverse[0]
+    return out.reshape(value.shape), np.sqrt(variance).reshape(value.shape)
 
 
 def _to_pixels(cells: Floats, shape: tuple[int, int], cell_px: int) -> NDArray[np.float32]:

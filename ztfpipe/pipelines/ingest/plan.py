@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ztfpipe.camera import Camera
 from ztfpipe.model.keys import BIAS_FILTER_CAL, CalibrationKey, QuadrantKey, RawKey
 from ztfpipe.model.manifest import ACCEPTED, Manifest
-from ztfpipe.model.plan import MasterChoice, NightPlan
+from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 
 PreviousMaster = Callable[[str, CalibrationKey], CalibrationKey | None]
 """Kind and tonight's key -> the most recent usable earlier master within the allowed nights, or None."""
@@ -35,12 +35,13 @@ def plan_night(
     frames_min: int,
     frames_max: int,
     previous_master_nights: int,
+    templates: tuple[TemplateChoice, ...] = (),
 ) -> NightPlan:
     """The accepted files and science quadrants of a night, and the masters each quadrant and filter uses.
 
     keys: raw key by name of each accepted file. A master is made tonight of at least `frames_min` frames, the first
     `frames_max` in order of time; else the most recent earlier one is used,
-    if `previous` finds any. A flat needs a bias.
+    if `previous` finds any. A flat needs a bias. templates: the versions the night uses, chosen before.
     """
     rules = _Rules(camera, manifest.night, frames_min, frames_max, previous_master_nights, previous)
     by_type: dict[str, list[QuadrantKey]] = defaultdict(list)
@@ -62,7 +63,7 @@ def plan_night(
             frames = flats.get((code, ccdid, qid), [])
             masters.append(_choose(rules, "hifreqflat", code, ccdid, qid, frames, lacks=lacks))
     return NightPlan(
-        manifest.night, camera.name, manifest.incoming_digest, science, tuple(masters), tuple(sorted(raws))
+        manifest.night, camera.name, manifest.incoming_digest, science, tuple(masters), tuple(sorted(raws)), templates
     )
 
 

@@ -17,7 +17,7 @@ from ztfpipe.methods.detector.saturation import saturation_mask
 from ztfpipe.methods.sky.background import Background, estimate
 from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
-from ztfpipe.model.science import Masters
+from ztfpipe.model.science import FringesTaken, Masters
 
 Image = NDArray[np.float32]
 SATURATION_MARGIN_SIGMA = 5.0
@@ -29,7 +29,7 @@ class CalibratedPixels:
     """A quadrant as a perfect detector would have seen it, sky included.
 
     image_adu: float32 (ny, nx), finite everywhere; mask: uint16 bits known so far; saturation_adu: the raw saturation
-    level after the same corrections; fringe_strength: of the fringes taken out, in units of the sky (0 when none were).
+    level after the same corrections; fringes: those taken out, None when none were.
     """
 
     image_adu: Image
@@ -37,7 +37,7 @@ class CalibratedPixels:
     overscan: OverscanFit
     background: Background
     saturation_adu: float
-    fringe_strength: float
+    fringes: FringesTaken | None
 
 
 def calibrate_pixels(
@@ -60,16 +60,17 @@ def calibrate_pixels(
     )
     a, b = camera.nonlinearity_coefficients(key.ccdid, key.qid, key.night)
     image = correct_quadrant(raw.image, overscan.row_level_adu, masters.bias_adu, a_per_adu2=a, b_per_adu=b)
-    response = masters.flat if masters.responsivity is None else masters.flat * masters.responsivity
+    mapped = masters.responsivity is not None and settings.responsivity_correction
+    response = masters.flat * masters.responsivity if mapped else masters.flat
     image, mask = _divided(image, response, masters.mask, camera)
     mask[saturated] |= np.uint16(camera.mask_value("saturated"))
     unusable = (mask & np.uint16(camera.defect_mask)) != 0
     if unusable.mean() > settings.bad_pixels_max:
         raise Unusable("pixels", "too many are saturated or bad", fraction=float(unusable.mean()))
-    image, strength = _without_fringes(image, unusable, masters, settings)
+    image, taken = _without_fringes(image, unusable, masters, settings)
     background = estimate(image, unusable, mesh_px=settings.background_mesh_px)
     x = amplifier.saturation_adu
-    return CalibratedPixels(image, mask, overscan, background, x / (a * x * x + b * x + 1), strength)
+    return CalibratedPixels(image, mask, overscan, background, x / (a * x * x + b * x + 1), taken)
 
 
 def _divided(
@@ -88,11 +89,12 @@ def _divided(
 
 def _without_fringes(
     image: Image, unusable: NDArray[np.bool_], masters: Masters, settings: Science
-) -> tuple[Image, float]:
-    if masters.fringes is None or not settings.fringe_correction:
-        return image, 0.0
-    blocks = fringes.block_medians(image, unusable, masters.fringes.block_px)
+) -> tuple[Image, FringesTaken | None]:
+    template = masters.fringes
+    if template is None or not settings.fringe_correction:
+        return image, None
+    blocks = fringes.block_medians(image, unusable, template.block_px)
     sky = float(np.nanmedian(blocks))
-    signal = fringes.fringe_signal(blocks, sky, settings.fringe_smooth_blocks)
-    strength = fringes.fit_fringes(signal, masters.fringes)
-    return image - fringes.fringe_image(masters.fringes, strength, sky, image.shape), float(np.hypot.reduce(strength))
+    strength = fringes.fit_fringes(fringes.fringe_signal(blocks, sky, template.smooth_blocks), template)
+    taken = FringesTaken(tuple(map(float, strength)), sky)
+    return image - fringes.fringe_image(template, strength, sky, image.shape), taken

@@ -307,6 +307,7 @@ class _Work:
             infobits=bits,
             status=status(self.camera, bits),
             notes=(*so_far.notes, *self._fatal(bits)),
+            fringes=so_far.pixels.fringes,
         )
 
     def _fatal(self, bits: int) -> list[str]:
@@ -333,7 +334,7 @@ class _Work:
             "npsfcat": len(so_far.catalog),
             "nsexcat": len(so_far.apertures),
             "maglimcat": so_far.limiting_mag,
-            "fringe_strength": so_far.pixels.fringe_strength,
+            "fringe_strength": 0.0 if so_far.pixels.fringes is None else so_far.pixels.fringes.total,
             **so_far.pixels.overscan.metrics(),
         }
 

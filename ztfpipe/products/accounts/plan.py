@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey, RawKey
-from ztfpipe.model.plan import MasterChoice, NightPlan
+from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 from ztfpipe.products.formats.atomic import write_text
 
 
@@ -32,9 +32,11 @@ def plan_to_json(plan: NightPlan) -> str:
         )
         for choice in plan.masters
     ]
+    templates = [json.dumps(dataclasses.asdict(one)) for one in plan.templates]
     return (
         "{" + ",\n ".join(head) + ',\n "science": [\n' + ",\n".join(science) + '\n],\n "masters": [\n'
-        + ",\n".join(masters) + '\n],\n "raws": [\n' + ",\n".join(raws) + "\n]}\n"
+        + ",\n".join(masters) + '\n],\n "templates": [\n' + ",\n".join(templates)
+        + '\n],\n "raws": [\n' + ",\n".join(raws) + "\n]}\n"
     )  # fmt: skip
 
 
@@ -57,7 +59,8 @@ def plan_from_json(text: str) -> NightPlan:
     )
     science = tuple(map(_key, content["science"]))
     raws = tuple(map(_raw_key, content["raws"]))
-    return NightPlan(content["night"], content["camera"], content["incoming_digest"], science, masters, raws)
+    templates = tuple(TemplateChoice(**one) for one in content["templates"])
+    return NightPlan(content["night"], content["camera"], content["incoming_digest"], science, masters, raws, templates)
 
 
 def write_plan(path: str | Path, plan: NightPlan) -> None:

@@ -14,8 +14,10 @@ from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards, HeaderValue
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import ScienceImage
+from ztfpipe.model.templates import FRINGE, LOFREQFLAT
 from ztfpipe.model.wcs import PV_INDICES, TpvWcs
 from ztfpipe.products.formats.fits import write_image
+from ztfpipe.products.images.templates import NIGHT_KEYWORDS, fringe_cards
 
 PROCESSING_VERSION = 1
 
@@ -151,9 +153,17 @@ def _identity_cards(image: ScienceImage, origin: Origin) -> Iterator[Card]:
     ):
         if kind in origin.calibration_ids:
             yield keyword, origin.calibration_ids[kind], f"calibration DB ID for {text} image input"
-    for keyword, kind, text in (("BIASNITE", "bias", "bias"), ("FLATNITE", "hifreqflat", "hi-nu flat")):
+    for keyword, kind, text in (
+        ("BIASNITE", "bias", "bias master"),
+        ("FLATNITE", "hifreqflat", "hi-nu flat master"),
+        (NIGHT_KEYWORDS[LOFREQFLAT], LOFREQFLAT, "lo-nu flat"),
+        (NIGHT_KEYWORDS[FRINGE], FRINGE, "fringe template"),
+    ):
         if kind in origin.master_nights:
-            yield keyword, origin.master_nights[kind], f"night of the {text} master"
+            yield keyword, origin.master_nights[kind], f"night of the {text}"
+    if image.fringes is not None:
+        for keyword, (value, text) in fringe_cards(image.fringes).items():
+            yield keyword, value, text
     yield "MAGLIM", round(image.limiting_mag, 3), "5-sigma mag-limit in PSF-fit catalog [mag]"
 
 

@@ -14,11 +14,13 @@ def image(
     gaia: Path | None = None,
     ps1: Path | None = None,
     bright: Path | None = None,
+    lofreqflat: Path | None = None,
+    fringe: Path | None = None,
 ) -> None:
     """Make a quadrant's science image and its companions; see `steps.science.quadrant`."""
     from ztfpipe.steps.science import quadrant
 
-    quadrant.image(output, settings, raw, bias, flat, gaia, ps1, bright)
+    quadrant.image(output, settings, raw, bias, flat, gaia, ps1, bright, lofreqflat, fringe)
 
 
 def calibrators(output: str, settings: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, Science
@@ -12,9 +15,9 @@ from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.stars import daophot
 from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards, RawQuadrant
-from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
+from ztfpipe.model.science import Calibrators, FringeTemplate, Masters, Pointing, ScienceImage
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
@@ -31,8 +34,11 @@ from ztfpipe.products.images.science import (
     write_mask_image,
     write_science_image,
 )
+from ztfpipe.products.images.templates import lofreqflat_id, read_fringes, read_lofreqflat
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+
+T = TypeVar("T", FringeTemplate, NDArray)
 
 
 def image(
@@ -44,6 +50,8 @@ def image(
     gaia: Path | None = None,
     ps1: Path | None = None,
     bright: Path | None = None,
+    lofreqflat: Path | None = None,
+    fringe: Path | None = None,
 ) -> None:
     """Make a quadrant's science image, mask, catalogs, PSF, preview, log and record.
 
@@ -57,13 +65,16 @@ def image(
         inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
         bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
         calibrators = _calibrators(gaia, ps1, bright)
+        response = _template(lofreqflat if section.responsivity_correction else None, read_lofreqflat, inputs)
+        fringes = _template(fringe if section.fringe_correction else None, read_fringes, inputs)
     pointing = _pointing(raw, quadrant)
     with watch.part("recipe"):
         if bias_master is None or flat_master is None:
             missing = " and ".join(name for name, one in (("bias", bias_master), ("flat", flat_master)) if one is None)
             made = without_masters(quadrant, camera, key, pointing, f"no usable {missing} master")
         else:
-            masters = Masters(bias_master.mean, flat_master.mean, bias_master.mask | flat_master.mask)
+            mask = bias_master.mask | flat_master.mask
+            masters = Masters(bias_master.mean, flat_master.mean, mask, response, fringes)
             made = make_science_image(quadrant, masters, calibrators, camera, key, pointing, section)
     origin = Origin(key, float(header_value(quadrant.header, "OBSJD")), {}, str(gaia or ""))
     for one in (bias_master, flat_master):
@@ -71,6 +82,11 @@ def image(
             kind = master_kind(one.key)
             _, origin.calibration_ids[kind] = master_id(one.key, camera)
             origin.master_nights[kind] = one.key.night
+    if response is not None:
+        origin.master_nights["lofreqflat"] = _key_of(lofreqflat).night
+        origin.calibration_ids["lofreqflat"] = lofreqflat_id(_key_of(lofreqflat), camera)
+    if made.fringes is not None:
+        origin.master_nights["fringe"] = _key_of(fringe).night
     origin.calibration_ids["pmask"] = identifiers.calibration_id(
         "pmask", 0, key.rcid, camera.filter(key.exposure.filter).fid
     )
@@ -96,6 +112,21 @@ def _master(path: Path | None, inputs: dict[str, str]) -> StoredMaster | None:
     stored = read_master(path)
     inputs[str(path)] = pixel_checksum(stored.mean, stored.mask)
     return stored if stored.usable else None
+
+
+def _template(path: Path | None, read: Callable[[Path], tuple[T | None, Cards]], inputs: dict[str, str]) -> T | None:
+    """A template that may be used, or None."""
+    if path is None:
+        return None
+    found, _ = read(path)
+    if found is not None:
+        inputs[str(path)] = pixel_checksum(found.components if isinstance(found, FringeTemplate) else found)
+    return found
+
+
+def _key_of(path: Path) -> CalibrationKey:
+    _, key = parse(path)
+    return key
 
 
 def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> Calibrators:

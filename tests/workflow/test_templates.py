@@ -1,0 +1,93 @@
+"""Templates through Snakemake: each is made by its path from a frozen list, once, and only later nights use it.
+
+Two nights of one CCD in i; one quadrant of it is followed. What the templates are worth is measured elsewhere: here
+they are made of three images.
+"""
+
+import json
+
+import pytest
+from astropy.io import fits
+
+from ztfpipe.config import Config
+from ztfpipe.model.keys import CalibrationKey, NightKey
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.names import path_of
+from ztfpipe.steps.simulate import simulate_night, write_catalogs
+
+from .conftest import FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site
+
+pytestmark = pytest.mark.workflow
+
+IMAGES = 3
+VERSION = CalibrationKey(NIGHT, "zi", 10, 1)
+FRINGE, MAP = path_of("fringe", VERSION), path_of("lofreqflat", VERSION)
+FOLLOWED = {"ccd": 10, "quadrant": 1}
+
+
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory):
+    """A site with a night of three images and one of a single image, all made, and the sections it is run with."""
+    site = Site(tmp_path_factory.mktemp("templates"))
+    camera = site.workspace / "one.yaml"
+    camera.write_text(f"extends: {ROOT / 'camera' / 'mini'}\nname: one\nccds: [10]\n")
+    frames = {"biases": FRAMES, "flats": FRAMES, "visits": IMAGES}
+    for night, plan in ((NIGHT, frames), (NEXT_NIGHT, {"biases": 0, "flats": 0, "visits": 1})):
+        plan |= {"date": night, "fields": [473], "filters": ["zi"], "exposures_s": [30.0]}
+        simulate = {"night": plan, "weather": {"cloudy_fraction": 0.0}}
+        config = Config.model_validate({"camera": str(camera), "workspace": str(site.workspace), "simulate": simulate})
+        if night == NIGHT:
+            write_catalogs(config, night)
+        simulate_night(config, say=lambda line: None)
+    few = {"fringe_frames_min": IMAGES, "lofreqflat_frames_min": IMAGES, "fringe_components": 1, "stars_min": 30}
+    # The small quadrant never has as many calibrators as the archive asks for.
+    few["bad_sky"] = ["photcal_failed"]
+    sections = {"camera": str(camera), "templates": few}
+    for night in (NIGHT, NEXT_NIGHT):
+        run = site.run("sciimgs", night=night, sections=sections, **FOLLOWED)
+        assert run.code == 0, run.text
+    return site, sections
+
+
+def image_header(site, night):
+    return fits.getheader(next((site.archive / "sci" / night[:4] / night[4:]).rglob("*_c10_o_q1_sciimg.fits")))
+
+
+def test_templates_by_their_paths(two_nights):
+    site, sections = two_nights
+    run = site.run(FRINGE, MAP, night=None, sections=sections)
+    assert run.code == 0, run.text
+    assert run.jobs == {
+        "templates_fringe_frames": 1,
+        "templates_fringe": 1,
+        "templates_lofreqflat_frames": 1,
+        "templates_lofreqflat": 1,
+    }
+    for path in (FRINGE, MAP):
+        header = fits.getheader(site.archive / path)
+        assert (header["STATUS"], header["NFRAMES"]) == (1, IMAGES)
+    listed = json.loads((site.archive / path_of("fringeframes", VERSION)).read_text())
+    assert len(listed["frames"]) == IMAGES
+    assert list((site.workspace / "logs" / "templates" / "2018" / "0325").glob("*fringe.fits.log"))
+
+    # Made once: another run does nothing, not even with other settings.
+    others = {**sections, "templates": {**sections["templates"], "fringe_block_px": 16}}
+    assert site.run(FRINGE, MAP, night=None, sections=others).nothing_done
+
+    # Nights planned before it keep what they were made with, also when they are planned again.
+    assert site.run("sciimgs", night=NEXT_NIGHT, sections=sections, **FOLLOWED).nothing_done
+    path = site.archive / path_of("plan", NightKey(NEXT_NIGHT))
+    replanned = {**sections, "calibration": {"frames_min": FRAMES, "previous_master_nights": 13}}
+    assert site.run("plan", night=NEXT_NIGHT, sections=replanned).jobs == {"ingest_plan": 1}
+    assert read_plan(path).templates == ()
+    assert "FRNGNITE" not in image_header(site, NEXT_NIGHT)
+
+    # A night planned from now on uses it; the night it is named by never does.
+    path.unlink()
+    run = site.run("sciimgs", night=NEXT_NIGHT, sections=replanned, **FOLLOWED)
+    assert run.code == 0, run.text
+    assert run.jobs["science_image"] == 1
+    assert {(one.kind, one.night) for one in read_plan(path).templates} == {("fringe", NIGHT), ("lofreqflat", NIGHT)}
+    header = image_header(site, NEXT_NIGHT)
+    assert (header["FRNGNITE"], header["LOFLNITE"]) == (NIGHT, NIGHT)
+    assert "FRNGNITE" not in image_header(site, NIGHT)

@@ -1,0 +1,55 @@
+"""Settings of the templates: fringe templates and low-frequency responsivity maps of many nights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ztfpipe.config.base import Fraction, Positive, Section
+
+
+class Templates(Section):
+    """Calibration of many nights, learned from science images."""
+
+    nights: Annotated[int, Field(ge=1)] = 60
+    """A version is made of images of its own night and this many nights before; the design document 7.5 says a week, a
+    month or longer, until the map is good enough."""
+    bad_sky: tuple[str, ...] = ("photometric_bad", "cloud_structured")
+    """Metrics of a science image's record that must be 0 for it to be learned from: clouds mimic both effects."""
+    fringe_filters: tuple[Literal["zg", "zr", "zi"], ...] = ("zi",)
+    """Filters with fringes: night-sky lines are strong and the silicon transparent beyond 700 nm."""
+    fringe_frames_min: Annotated[int, Field(ge=3)] = 20
+    """Fewest images of a fringe template: the noise of n images adds 1/n of its variance to each."""
+    fringe_frames_max: Annotated[int, Field(ge=3)] = 150
+    """Most images of a fringe template, spread evenly over those there are."""
+    fringe_components: Annotated[int, Field(ge=1, le=10)] = 3
+    """Patterns of a template: lines of a few molecules vary apart (Medford et al. 2021 keep six)."""
+    fringe_block_px: Annotated[int, Field(ge=2, le=64)] = 8
+    """Blocks whose medians are learned from [px]: far smaller than a fringe, and a median without stars."""
+    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 25
+    """Width of the running mean, taken twice, that is the sky under the fringes, in blocks: 200 px, twice a fringe, of
+    which it hides less than 1 %; sky gradients are ten times longer."""
+    fringe_period_min_px: Positive = 30.0
+    """Finer structure than this is noise and not part of a template [px]: a third of the usual distance from fringe to
+    fringe, which bends and thickness make shorter in places."""
+    fringe_blocks_min: Fraction = 0.5
+    """An image with a smaller share of blocks free of stars and defects is left out."""
+    fringe_noise_max: Annotated[float, Field(gt=1)] = 2.0
+    """An image whose blocks scatter this many times more than those of the median image is left out."""
+    lofreqflat_frames_min: Annotated[int, Field(ge=1)] = 20
+    """Fewest images of a low-frequency map: clouds too thin to be seen differ from one to the next."""
+    lofreqflat_frames_max: Annotated[int, Field(ge=1)] = 400
+    """Most images of a low-frequency map, spread evenly over those there are."""
+    star_snr_min: Positive = 30.0
+    """S/N of the stars of a low-frequency map: fainter ones weigh little and are more often blended."""
+    star_mag: tuple[float, float] = (14.0, 19.0)
+    """PS1 magnitudes of them, in the filter of the image: PS1 saturates at 12 to 14."""
+    match_radius_arcsec: Positive = 1.0
+    """Of the match with calibrators; half a seeing disc."""
+    stars_min: Annotated[int, Field(ge=1)] = 3000
+    """Fewest star residuals of a map: 20 mmag each in sixty independent places make 3 mmag."""
+    cell_px: Annotated[int, Field(ge=8)] = 128
+    """Cells of the map [px]."""
+    smooth_cells: Positive = 3.0
+    """Gaussian weight of the local parabolas, in cells: the screen's light changes over a thousand pixels."""
