@@ -44,6 +44,8 @@ Image = NDArray[np.float32]
 Part = TypeVar("Part")
 RAY_STAMP_HALF_PX = 8
 """Half-width of the PSF stamps from which filters against rays are made."""
+RAY_PSF_PLACES = (0.03, 0.5, 0.97)
+"""Where along either axis the PSF is taken for those filters, in units of the image's size."""
 FIRST_RAY_SHARPNESS = 0.85
 """The Moffat of the first search is this much narrower than the seeing seen: a ray must be sharper than any star."""
 
@@ -339,10 +341,11 @@ class _Work:
 
 
 def _psf_stamps(psf: PsfModel) -> NDArray[np.float64]:
-    """The PSF at 5 x 5 sub-pixel offsets about the image's centre."""
+    """The PSF at 5 x 5 sub-pixel offsets in each of 3 x 3 places: sharper near an edge, its stars must not be rays."""
     ny, nx = psf.shape
     offset = (np.arange(5) + 0.5) / 5 - 0.5
-    x, y = np.meshgrid(nx // 2 + offset, ny // 2 + offset)
+    x, y = ((np.rint(np.array(RAY_PSF_PLACES) * (size - 1))[:, None] + offset).ravel() for size in (nx, ny))
+    x, y = np.meshgrid(x, y)
     return stamps(psf, x.ravel(), y.ravel(), RAY_STAMP_HALF_PX).astype(np.float64)
 
 
