@@ -81,23 +81,20 @@ def find_tracks(
     threshold: float = 8.0,
     min_length_px: float = 150.0,
     edge_sigma: float = 0.15,
-    level_axes: bool = True,
+    local_level: bool = True,
 ) -> list[Track]:
     """Tracks in a background-subtracted image (ny, nx), strongest first.
 
     noise_adu: background noise per pixel. excluded: bad pixels; saturated ones may count, they are bright. threshold:
     least significance of a line's sum. min_length_px: shorter trails may be asteroids and are left. edge_sigma:
-    brightness of the track, in units of the pixel noise, at which the mask ends. level_axes: whether rows and columns
-    are brought to one level before the search, which a band as wide as it is oblique does not survive.
+    brightness of the track, in units of the pixel noise, at which the mask ends. local_level: whether surroundings,
+    rows and columns are brought to one level before the search, which a very wide band does not survive.
     """
     bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(_CLIP))
-    bins -= uniform_filter(bins, _SMOOTH_BINS)
-    # Bad columns and what the bias left of rows are lines too, but along the axes. Stars put the median below the
-    # mean, which has to stay nought.
-    if level_axes:
-        middle = np.median(bins)
-        bins -= np.median(bins, axis=0) - middle
-        bins -= np.median(bins, axis=1)[:, None] - middle
+    if local_level:
+        _level(bins)
+    else:
+        bins -= bins.mean()
     tracks: list[Track] = []
     known, fruitless = np.zeros(bins.shape, np.bool_), 0
     while len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
@@ -121,6 +118,18 @@ def find_tracks(
         tracks += new
         fruitless = 0 if new else fruitless + 1
     return sorted(tracks, key=lambda track: -track.significance)
+
+
+def _level(bins: Image) -> None:
+    """Take off, in place, what surrounds each bin, and what is common to a row or a column.
+
+    Bad columns and what the bias left of rows are lines too, but along the axes. Stars put the median below the mean,
+    which has to stay nought.
+    """
+    bins -= uniform_filter(bins, _SMOOTH_BINS)
+    middle = np.median(bins)
+    bins -= np.median(bins, axis=0) - middle
+    bins -= np.median(bins, axis=1)[:, None] - middle
 
 
 def track_mask(shape: tuple[int, int], tracks: list[Track]) -> Mask:

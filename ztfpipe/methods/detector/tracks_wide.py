@@ -51,7 +51,7 @@ def find_wide_tracks(
         threshold=threshold,
         min_length_px=min_length_px / _BLOCK_PX,
         edge_sigma=edge_sigma / _MEDIAN_NOISE,
-        level_axes=False,
+        local_level=False,
     )
     return [_on_pixels(track) for track in found if track.half_width_px * _BLOCK_PX >= min_half_width_px]
 

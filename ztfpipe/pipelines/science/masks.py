@@ -29,6 +29,8 @@ RAY_PSF_PLACES = (0.03, 0.5, 0.97)
 """Where along either axis the PSF is taken for those filters, in units of the image's size."""
 FIRST_RAY_SHARPNESS = 0.85
 """The Moffat of the first search is this much narrower than the seeing seen: a ray must be sharper than any star."""
+PIXEL_FWHM_PX, SHARPEST_PX = 0.83, 0.7
+"""What a pixel adds to a star's FWHM in quadrature, and the sharpest star there may be, which no ray resembles less."""
 GUESSED_PSF_ERROR, MEASURED_PSF_ERROR = 0.08, 0.03
 """Relative error of a pixel of the PSF: of a round Moffat of the seeing seen, and of the PSF measured on the image."""
 
@@ -42,8 +44,9 @@ class RaySearch:
 
     @staticmethod
     def of_seeing(fwhm_px: float) -> RaySearch:
-        """What can be said before there is a PSF."""
-        return RaySearch(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * fwhm_px)), GUESSED_PSF_ERROR)
+        """What can be said before there is a PSF: a Moffat that, spread over pixels, has about the seeing seen."""
+        inside = max((FIRST_RAY_SHARPNESS * fwhm_px) ** 2 - PIXEL_FWHM_PX**2, SHARPEST_PX**2)
+        return RaySearch(ray_filters(moffat_stamps(float(np.sqrt(inside)))), GUESSED_PSF_ERROR)
 
     @staticmethod
     def of_psf(psf: PsfModel) -> RaySearch:
