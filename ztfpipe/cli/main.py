@@ -86,6 +86,13 @@ STEPS = (
         ),
     ),
     Step(
+        "science",
+        "uncertainty",
+        "make the uncertainty image of a science image",
+        "sciunc",
+        (Input("image", "the science image"), Input("mask", "its mask")),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",

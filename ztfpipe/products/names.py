@@ -229,6 +229,7 @@ PRODUCTS: dict[str, Product] = {
             "sciimgdao": "sciimgdao.psf",
             "sciimgdaopsfcent": "sciimgdaopsfcent.fits",
             "sciunc": "sciunc.fits",
+            "sciuncqa": "sciuncqa.json",
             "scipreview": "sciimg.jpg",
             "sciimlog": "sciimlog.txt",
             "sciqa": "sciqa.json",

@@ -1,13 +1,15 @@
 """Satellite and aircraft tracks: straight lines of light across a quadrant.
 
 The background-subtracted image is binned in units of its noise and clipped, so that a star weighs no more than any
-bin of a track. A fast discrete Radon transform (Brady 1998; for streaks: Nir, Zackay and Ofek 2018) sums all lines of
-all lengths from 128 px up. The strongest is then followed on full pixels: medians along the line, which stars do not
-move, give its course, width and ends. It is masked and the search repeated until nothing is left.
+bin of a track: first high, for the bright ones, of which a short chord counts among many stars, then low. A fast
+discrete Radon transform (Brady 1998; for streaks: Nir, Zackay and Ofek 2018) sums all lines of all lengths from 128 px
+up. The strongest is then followed on full pixels: medians along the line, which stars do not move, give its course,
+width and ends. It is masked and the search repeated until nothing is left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 _BIN_PX = 4
-_CLIP = 4.0
+_CLIPS = ((60.0, 2.0), (4.0, 1.0))  # and factors of the threshold: bright tracks, which outshine most stars; all others
 _FIRST_LEVEL = 5  # 2^5 bins of 4 px
 _SMOOTH_BINS = 33
 _RUN_BINS = 16
@@ -90,14 +92,31 @@ def find_tracks(
     brightness of the track, in units of the pixel noise, at which the mask ends. local_level: whether surroundings,
     rows and columns are brought to one level before the search, which a very wide band does not survive.
     """
-    bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(_CLIP))
-    if local_level:
-        _level(bins)
-    else:
-        bins -= bins.mean()
+
+    def follow(ends: list[float], significance: float) -> Track | None:
+        return _follow(residual_adu, noise_adu, excluded, ends, significance, min_length_px, edge_sigma)
+
+    tracks: list[Track] = []
+    for clip, factor in _CLIPS:
+        bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(clip))
+        if local_level:
+            _level(bins)
+        else:
+            bins -= bins.mean()
+        tracks += _search(bins, tracks, factor * threshold, follow)
+    return sorted(tracks, key=lambda track: -track.significance)
+
+
+def _search(
+    bins: Image, found: list[Track], threshold: float, follow: Callable[[list[float], float], Track | None]
+) -> list[Track]:
+    """Tracks beyond those found already; bins that have been judged become nought."""
     tracks: list[Track] = []
     known, fruitless = np.zeros(bins.shape, np.bool_), 0
-    while len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
+    for track in found:
+        _draw_binned(known, track)
+    bins[known] = 0.0
+    while len(found) + len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
         candidates = _candidates(bins, max(_line_scatter(bins), 0.5), threshold)
         if not candidates:
             break
@@ -105,7 +124,7 @@ def find_tracks(
         for significance, *ends in candidates:
             if _covered(bins == 0.0, ends):
                 continue
-            track = _follow(residual_adu, noise_adu, excluded, ends, significance, min_length_px, edge_sigma)
+            track = follow(ends, significance)
             # Another piece of a line may lead to a track that is known.
             if track is not None and not _covered(known, _binned_ends(track)):
                 new.append(track)
@@ -113,11 +132,11 @@ def find_tracks(
             blank = np.zeros(bins.shape, np.bool_)
             draw_segment(blank, *ends, 2.0)
             if track is not None:
-                draw_segment(known, *_binned_ends(track), track.half_width_px / _BIN_PX + 1.5)
+                _draw_binned(known, track)
             bins[blank | known] = 0.0
         tracks += new
         fruitless = 0 if new else fruitless + 1
-    return sorted(tracks, key=lambda track: -track.significance)
+    return tracks
 
 
 def _level(bins: Image) -> None:
@@ -169,6 +188,10 @@ def _covered(known: Mask, ends: list[float]) -> bool:
     line = np.zeros(known.shape, np.bool_)
     draw_segment(line, *ends, 1.0)
     return bool(np.mean(known[line]) > 0.5)
+
+
+def _draw_binned(known: Mask, track: Track) -> None:
+    draw_segment(known, *_binned_ends(track), track.half_width_px / _BIN_PX + 1.5)
 
 
 def _binned_ends(track: Track) -> list[float]:

@@ -31,7 +31,7 @@ def find_wide_tracks(
     *,
     threshold: float = 5.0,
     min_length_px: float = 400.0,
-    min_half_width_px: float = 28.0,
+    min_half_width_px: float = 32.0,
     edge_sigma: float = 0.15,
 ) -> list[Track]:
     """Tracks at least 2 min_half_width_px wide in an image (ny, nx) that still has its sky, strongest first.

@@ -250,18 +250,16 @@ class _Work:
         so_far.metrics["elongation"] = stars.typical_elongation(so_far.apertures)
 
     def finished(self) -> ScienceImage:
-        so_far, background = self.so_far, self.so_far.pixels.background
+        so_far = self.so_far
         for part in ("psf", "astrocal", "photcal"):
             if f"{part}_failed" not in so_far.metrics:
                 done = {"psf": so_far.psf, "astrocal": so_far.astrometry, "photcal": so_far.photometry}[part]
                 so_far.metrics[f"{part}_failed"] = float(done is None)
         metrics = {**so_far.metrics, **self._image_metrics()}
         bits = info_bits(self.camera, metrics, self.key.night)
-        variance = background.noise**2 + np.maximum(so_far.signal, 0) / np.float32(self.gain)
         return ScienceImage(
             image_adu=so_far.pixels.image_adu,
             mask=so_far.mask,
-            uncertainty_adu=np.sqrt(variance),
             saturation_adu=so_far.pixels.saturation_adu,
             seeing_px=so_far.fwhm_px,
             limiting_mag=so_far.limiting_mag,
@@ -315,7 +313,6 @@ def _nothing(raw: RawQuadrant, wcs: TpvWcs, camera: Camera, key: QuadrantKey, re
     return ScienceImage(
         image_adu=np.nan_to_num(raw.image.astype(np.float32)),
         mask=np.full(shape, camera.mask_value("nan"), np.uint16),
-        uncertainty_adu=np.zeros(shape, np.float32),
         saturation_adu=camera.amplifier(key.ccdid, key.qid).saturation_adu,
         seeing_px=np.nan,
         limiting_mag=np.nan,

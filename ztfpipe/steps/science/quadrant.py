@@ -76,7 +76,9 @@ def image(
     )
     with watch.part("write"):
         _write(key, made, science_header(quadrant.header, made, origin, camera))
-    _record(key, output, made, inputs, section, watch)
+    record = _record(output, made, inputs, section, watch)
+    write_text(path_of("log", key), _account(record, origin, made, camera))
+    write_record(path_of("sciqa", key), record)
 
 
 def _call(output: str, settings: Path) -> tuple[QuadrantKey, Science, Camera]:
@@ -146,10 +148,8 @@ def _log(key: QuadrantKey, made: ScienceImage) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _record(
-    key: QuadrantKey, output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch
-) -> None:
-    record = QaRecord(
+def _record(output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch) -> QaRecord:
+    return QaRecord(
         step="science image",
         product=output,
         status=made.status,
@@ -160,4 +160,21 @@ def _record(
         versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
         settings=section.model_dump(mode="json"),
     )
-    write_record(path_of("sciqa", key), record)
+
+
+def _account(record: QaRecord, origin: Origin, made: ScienceImage, camera: Camera) -> str:
+    """How the products came about, for people: from what, with what, how long, and what is wrong with them."""
+    night = origin.key.night
+    lines = [f"{record.step} {record.product}", f"STATUS = {made.status}, INFOBITS = {made.infobits}"]
+    lines += [f"bit {one.bit}: {one.sentence(night)}" for one in camera.infobits if made.infobits >> one.bit & 1]
+    lines += list(made.notes)
+    parts = {
+        "inputs": record.inputs,
+        "master of night": origin.master_nights,
+        "versions": record.versions,
+        "settings": record.settings,
+        "seconds": record.timings_s,
+    }
+    for title, entries in parts.items():
+        lines += ["", *(f"{title}: {name} = {value}" for name, value in entries.items())]
+    return "\n".join(lines) + "\n"
