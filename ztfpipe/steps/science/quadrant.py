@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,6 +37,8 @@ from ztfpipe.products.images.science import (
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
 
+Catalog = TypeVar("Catalog")
+
 
 def image(
     output: str,
@@ -56,7 +61,7 @@ def image(
         quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
         inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
         bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
-        calibrators = _calibrators(gaia, ps1, bright)
+        calibrators, unread = _calibrators(gaia, ps1, bright)
     pointing = _pointing(raw, quadrant)
     with watch.part("recipe"):
         if bias_master is None or flat_master is None:
@@ -65,6 +70,7 @@ def image(
         else:
             masters = Masters(bias_master.mean, flat_master.mean, bias_master.mask | flat_master.mask)
             made = make_science_image(quadrant, masters, calibrators, camera, key, pointing, section)
+    made = replace(made, notes=(*unread, *made.notes))
     origin = Origin(key, float(header_value(quadrant.header, "OBSJD")), {}, str(gaia or ""))
     for one in (bias_master, flat_master):
         if one is not None:
@@ -100,12 +106,23 @@ def _master(path: Path | None, inputs: dict[str, str]) -> StoredMaster | None:
     return stored if stored.usable else None
 
 
-def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> Calibrators:
-    return Calibrators(
-        catalog_files.read_astrometric_calibrators(gaia) if gaia else None,
-        catalog_files.read_photometric_calibrators(ps1) if ps1 else None,
-        catalog_files.read_bright_stars(bright) if bright else None,
+def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> tuple[Calibrators, list[str]]:
+    """The catalogs, and why one is missing that cannot be read: the image is made without it, and says so."""
+    unread: list[str] = []
+
+    def read(reader: Callable[[Path], Catalog], path: Path | None) -> Catalog | None:
+        try:
+            return reader(path) if path else None
+        except BadFile as error:
+            unread.append(str(error))
+            return None
+
+    found = Calibrators(
+        read(catalog_files.read_astrometric_calibrators, gaia),
+        read(catalog_files.read_photometric_calibrators, ps1),
+        read(catalog_files.read_bright_stars, bright),
     )
+    return found, unread
 
 
 def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
