@@ -10,6 +10,7 @@ import pytest
 from benchmarks.science_scenes import CCDID, expose_sky, sky_settings
 from ztfpipe.camera import Camera
 from ztfpipe.model.catalogs import BrightStars
+from ztfpipe.model.quality import info_bits, status
 from ztfpipe.simulate.frames import GHOST, STREAK, sky_ccd
 from ztfpipe.simulate.observe import scene
 from ztfpipe.simulate.pixels.detector import Shot
@@ -50,16 +51,19 @@ def satellites(*lines):
     return Streaks(*np.array(rows).T)
 
 
-@pytest.mark.parametrize(("count", "ruined"), [(1, False), (5, True)])
-def test_an_image_full_of_tracks_says_it_is_ruined(good, camera, count, ruined):
-    lines = [(-100, 100 * k + 20, 700, 100 * k + 120) for k in range(count)]
-    exposure = seen_with(good, good.qid, streaks=satellites(*lines))
+def test_bright_track_is_masked(good, camera):
+    exposure = seen_with(good, good.qid, streaks=satellites((-100, 20, 700, 120)))
     made = exposure.science()
     truth, found = (exposure.truth_mask & STREAK) > 0, marked(made, camera, "track")
     assert found[truth].mean() >= 0.98
-    assert (RUINED in bits(made)) == (made.metrics["pcttrack"] > 25) == ruined
-    assert made.status == (0 if ruined else 1)
-    assert any("PCT OF PIXELS MASKED AS TRACKS" in note for note in made.notes) == ruined
+    assert made.status == 1
+    assert RUINED not in bits(made)
+
+
+@pytest.mark.parametrize(("percent", "usable"), [(24.0, 1), (26.0, 0)])
+def test_a_quarter_of_the_pixels_on_tracks_ruins_an_image(camera, percent, usable):
+    value = info_bits(camera, {"pcttrack": percent}, "20180325")
+    assert (value >> RUINED & 1, status(camera, value)) == (1 - usable, usable)
 
 
 def test_ghost_of_a_star_on_another_quadrant(good, camera):
