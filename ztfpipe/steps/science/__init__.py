@@ -22,10 +22,10 @@ def image(
 
 
 def uncertainty(output: str, settings: Path, image: Path, mask: Path) -> None:
-    """Make the uncertainty image of a science image; see `steps.science.uncertainty`."""
-    from ztfpipe.steps.science import uncertainty as step
+    """Make the uncertainty image of a science image; see `steps.science.sigma`."""
+    from ztfpipe.steps.science import sigma
 
-    step.uncertainty(output, settings, image, mask)
+    sigma.uncertainty(output, settings, image, mask)
 
 
 def calibrators(output: str, settings: Path) -> None:
