@@ -122,11 +122,17 @@ class Exposure:
         return quadrant_catalogs(
             GaiaStars.of({name: gaia[name].to_numpy() for name in gaia}, 2015.5),
             Ps1Objects.of({name: column.to_numpy() for name, column in ps1_like(*where).items()}),
-            bright_stars_of({name: column.to_numpy() for name, column in bright_stars(*where).items()}),
+            bright_stars_of({name: column.to_numpy() for name, column in self._bright.items()}),
             FieldQuadrantKey(self.plan.key.field, CCDID, self.qid),
             self.camera,
             CalibratorSettings(),
         )
+
+    @property
+    def _bright(self) -> pd.DataFrame:
+        """Bright stars of the whole CCD: their ghosts fall on any of its quadrants."""
+        where = self.simulate, self.camera, self.plan.key.field, CCDID
+        return pd.concat([bright_stars(*where, qid) for qid in self.camera.qids]).drop_duplicates("identifier")
 
     @cached_property
     def calibrators(self) -> Calibrators:

@@ -1,4 +1,5 @@
-# Calibrator catalogs of a field's quadrant, and the science image of a quadrant with its companions.
+# Calibrator catalogs of a field's quadrant, the science image of a quadrant with its companions, and on request its
+# uncertainty image.
 
 
 rule science_calibrators:
@@ -42,6 +43,7 @@ rule science_image:
             "sciimgdaopsfcent",
             "scipreview",
             "sciimlog",
+            "log",
             "sciqa",
         ),
     log:
@@ -53,3 +55,19 @@ rule science_image:
         " --bias {input.bias:q} --flat {input.flat:q}"
         " --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q}"
         " --lofreqflat {input.lofreqflat:q} --fringe {input.fringe:q} 2> {log:q}"
+
+
+rule science_uncertainty:
+    input:
+        image=target("sciimg"),
+        mask=target("mskimg"),
+        settings=settings("science"),
+    output:
+        **targets("sciunc", "sciuncqa"),
+    log:
+        log_of("science", "sciunc"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe science uncertainty {output.sciunc:q} --settings {input.settings:q}"
+        " --image {input.image:q} --mask {input.mask:q} 2> {log:q}"

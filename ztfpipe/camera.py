@@ -100,6 +100,15 @@ class MaskBit(_Frozen):
     source: bool = False
 
 
+class Ghost(_Frozen):
+    """A reflection of bright stars: a disc on the line through the star and the centre of its CCD, at `magnification`
+    times the star's distance from it (negative: on the other side)."""
+
+    magnification: float
+    radius_arcsec: Annotated[float, Field(gt=0)]
+    faintest_v_mag: float
+
+
 class InfoBit(_Frozen):
     """A bit of INFOBITS: the quality metric and comparison that set it, thresholds by first night; fatal: STATUS 0."""
 
@@ -174,6 +183,7 @@ class Camera(_Frozen):
     filters: dict[str, Filter]
     mask_bits: tuple[MaskBit, ...]
     infobits: tuple[InfoBit, ...]
+    ghosts: tuple[Ghost, ...]
     static_bad_pixels: tuple[BadPixelBox, ...]
 
     @staticmethod
@@ -208,6 +218,12 @@ class Camera(_Frozen):
         if ccdid not in self.ccds or qid not in self.qids:
             raise BadKey("quadrant", (ccdid, qid), f"a quadrant of camera {self.name}")
         return self.amplifiers[ccdid, qid]
+
+    def ccd_centre_deg(self, ccdid: int) -> tuple[float, float]:
+        """Mean place (east, north) of the quadrants of a CCD."""
+        amplifiers = [self.amplifier(ccdid, qid) for qid in self.qids]
+        n = len(amplifiers)
+        return sum(one.east_deg for one in amplifiers) / n, sum(one.north_deg for one in amplifiers) / n
 
     def filter(self, code: str) -> Filter:
         """The filter with this code (`zg`); BadKey when unknown."""

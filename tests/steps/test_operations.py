@@ -47,10 +47,11 @@ def test_another_recipe_or_setting_is_named(config):
 
 def test_a_part_of_a_section_is_compared_with_that_part(config):
     values = config.science.calibrators.model_dump(mode="json")
+    made = {"recipe": str(RECIPE_VERSIONS["science"])}
     path = f"{config.workspace}/archive/ops/static/xqa.json"
     for border, expected in ((values["border_arcmin"], []), (7.0, ["border_arcmin 7.0, now 2.0"])):
         settings = {**values, "border_arcmin": border}
-        write_record(path, QaRecord("science calibrators", "x", 1, "", {}, versions={"recipe": "1"}, settings=settings))
+        write_record(path, QaRecord("science calibrators", "x", 1, "", {}, versions=made, settings=settings))
         assert [one.reason for one in operations.stale(config)] == expected
 
 

@@ -218,6 +218,17 @@ def test_named_targets_are_narrowed(new_site):
     assert (new_site.archive / new_site.master("hifreqflat", 11, 3, "zg")).exists()
 
 
+def test_uncertainty_on_request(site):
+    """From the products that are there, not by making the image again; and no part of the night."""
+    image = next((site.archive / "sci").rglob("*_c10_o_q1_sciimg.fits")).relative_to(site.archive)
+    target = str(image).replace("sciimg", "sciunc")
+    assert site.run(target, night=None).jobs == {"science_uncertainty": 1}
+    assert site.run("night").nothing_done
+    sigma = fits.getdata(site.archive / target)
+    # 20 e- of sky and readout at 6 e-/DN, within what the sky of an exposure may be.
+    assert 2 < np.median(sigma) < 20
+
+
 def test_splits_on_request(site):
     run = site.run("splits", ccd=10)
     assert run.jobs == {"calibration_split": 4}, run.text

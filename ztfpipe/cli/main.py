@@ -93,6 +93,13 @@ STEPS = (
     Step("templates", "lofreqflat_frames", "freeze the list of images of a low-frequency map", "lofreqflatframes"),
     Step("templates", "lofreqflat", "map the response of a quadrant to stars", "lofreqflat", _LISTED),
     Step(
+        "science",
+        "uncertainty",
+        "make the uncertainty image of a science image",
+        "sciunc",
+        (Input("image", "the science image"), Input("mask", "its mask")),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",

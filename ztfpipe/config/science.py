@@ -25,7 +25,8 @@ class Calibrators(Section):
     border_arcmin: Annotated[float, Field(ge=0)] = 2.0
     """Border around a quadrant for pointing errors; system paper 3.5.1."""
     bright_border_arcmin: Annotated[float, Field(ge=0)] = 8.0
-    """Border of the bright-star table: the border above and the 6.1 arcmin radius of the halos of mask bit 12."""
+    """Border of the bright-star table around the CCD, whose quadrants share ghosts: the border above and the 6.1
+    arcmin radius of the halos of mask bit 12."""
     bright_v_max_mag: float = 11.5
     """Faintest bright star kept; Tycho-2 is complete to V 11. Halos need V 6.5, ghosts more."""
     g_mag_range: tuple[float, float] = (12.0, 18.0)
@@ -73,6 +74,8 @@ class Science(Section):
     """Significance of a cosmic ray's sharpness beyond any blend of stars."""
     track_threshold: Positive = 8.0
     """Least significance of a satellite or aircraft track."""
+    wide_track_threshold: Positive = 5.0
+    """The same for bands of light too wide for the background's mesh; stars make their sums scatter more."""
     track_length_min_px: Positive = 150.0
     """Shorter trails may be asteroids and are not masked."""
     astrometric_mag: tuple[float, float] = (12.0, 18.0)

@@ -125,13 +125,12 @@ class ApertureCorrections:
 class ScienceImage:
     """All products of a quadrant in memory. Parts that could not be made are None; `metrics` and `infobits` say why.
 
-    image_adu: float32 (ny, nx), calibrated, sky included, NaN nowhere; mask: uint16 (ny, nx); uncertainty_adu: float32;
-    saturation_adu: level at which a calibrated pixel counts as saturated; fringes: those taken out, or None.
+    image_adu: float32 (ny, nx), calibrated, sky included, NaN nowhere; mask: uint16 (ny, nx); saturation_adu: level at
+    which a calibrated pixel counts as saturated; fringes: those taken out, or None.
     """
 
     image_adu: NDArray[np.float32]
     mask: NDArray[np.uint16]
-    uncertainty_adu: NDArray[np.float32]
     saturation_adu: float
     seeing_px: float
     limiting_mag: float

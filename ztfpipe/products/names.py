@@ -254,6 +254,7 @@ PRODUCTS: dict[str, Product] = {
             "sciimgdao": "sciimgdao.psf",
             "sciimgdaopsfcent": "sciimgdaopsfcent.fits",
             "sciunc": "sciunc.fits",
+            "sciuncqa": "sciuncqa.json",
             "scipreview": "sciimg.jpg",
             "sciimlog": "sciimlog.txt",
             "sciqa": "sciqa.json",

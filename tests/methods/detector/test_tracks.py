@@ -64,6 +64,26 @@ def test_two_tracks_that_cross():
     assert track_mask((SIZE, SIZE), tracks)[light > 0.5 * SIGMA].mean() >= 0.98
 
 
+@pytest.mark.parametrize("n_stars", [500, 5000])
+@pytest.mark.parametrize("peak_sigma", [20.0, 3000.0])
+def test_short_chord_across_a_corner(n_stars, peak_sigma):
+    """280 px long, also among as many stars as there are in the Milky Way, in an image whose line goes on outside."""
+    light = streak(((790, 1010), (1010, 810)), peak_sigma, 1.0)
+    mask = track_mask((SIZE, SIZE), search(star_image(7, n_stars) + light))
+    assert mask[light > 0.5 * SIGMA].mean() >= 0.98
+    assert mask.sum() < 2.5 * np.sum(light > 0.15 * SIGMA) + 64 * 40
+
+
+def test_track_behind_another_is_one_track():
+    """A band that is excluded already hides 500 px of it."""
+    light = streak(((-10, 100), (1010, 800)), 8.0, 1.0)
+    excluded = np.zeros((SIZE, SIZE), bool)
+    excluded[:, 300:800] = True
+    tracks = search(star_image(8, 500) + light, excluded)
+    assert len(tracks) == 1
+    assert track_mask((SIZE, SIZE), tracks)[light > 0.5 * SIGMA].mean() >= 0.98
+
+
 @pytest.mark.parametrize("n_stars", [0, 500, 4000])
 def test_no_track_no_mask(n_stars):
     for seed in range(3):

@@ -25,6 +25,28 @@ def wcs_of(header: fits.Header) -> TpvWcs:
     )
 
 
+def test_positions_far_outside_follow_linearly():
+    """A shift and a turn of the whole plane are continued without error; a cubic distortion is not continued at all."""
+    straight = TpvWcs(
+        np.array([200.0, 20.0]), np.array([9000.0, -4000.0]), np.diag([-2.8e-4, -2.8e-4]), undistorted_pv()
+    )
+    turn = np.radians(0.4)
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    other = TpvWcs(
+        straight.crval_deg, straight.crpix_px + np.array([31.0, -17.0]), straight.cd_deg @ turned, undistorted_pv()
+    )
+    ra, dec = np.array([200.3, 201.2]), np.array([20.4, 18.9])
+    true, start = projection.sky_to_pixel(other, ra, dec), projection.sky_to_pixel(straight, ra, dec)
+    assert np.abs(start[0] - 1500).max() > 3000, "outside the image"
+    found = projection.follow_linearly(straight, other, SIZE_PX[::-1], *start)
+    np.testing.assert_allclose(found, true, atol=1e-5)
+    bent = straight.pv.copy()
+    bent[0, PV_INDICES.index(7)] = 0.01
+    cubic = TpvWcs(straight.crval_deg, straight.crpix_px, straight.cd_deg, bent)
+    found = projection.follow_linearly(straight, cubic, SIZE_PX[::-1], *start)
+    assert np.isfinite(found).all()
+
+
 def header_of(wcs: TpvWcs) -> fits.Header:
     header = fits.Header()
     header["NAXIS"], header["NAXIS1"], header["NAXIS2"] = 2, *SIZE_PX

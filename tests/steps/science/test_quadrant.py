@@ -18,7 +18,8 @@ from ztfpipe.products.names import path_of
 from ztfpipe.steps.science import image
 
 PRODUCTS = (
-    "sciimg", "mskimg", "psfcat", "sexcat", "sciimgdao", "sciimgdaopsfcent", "scipreview", "sciimlog", "sciqa",
+    "sciimg", "mskimg", "psfcat", "sexcat", "sciimgdao", "sciimgdaopsfcent", "scipreview", "sciimlog", "log",
+    "sciqa",
 )  # fmt: skip
 
 
@@ -153,15 +154,49 @@ def test_without_catalogs_all_products_exist(exposure, written, archive):
     assert record["metrics"]["npsfcat"] > 300
 
 
-@pytest.mark.parametrize("name", ["gaia", "ps1", "bright", "bias", "flat", "raw"])
-def test_file_cut_short_is_named(exposure, written, archive, name):
-    path = written[1][name]
+def cut_short(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("name", ["bias", "flat", "raw"])
+def test_image_cut_short_is_named(exposure, written, archive, name):
+    cut_short(written[1][name])
     with pytest.raises(BadFile) as caught:
         image(path_of("sciimg", exposure.key), **written[1])
-    assert path.name in str(caught.value)
+    assert written[1][name].name in str(caught.value)
     assert not Path(path_of("sciimg", exposure.key)).exists()
+
+
+@pytest.mark.parametrize(("name", "bit"), [("gaia", 12), ("ps1", 8)])
+def test_catalog_cut_short_leaves_all_products(exposure, written, archive, name, bit):
+    cut_short(written[1][name])
+    image(path_of("sciimg", exposure.key), **written[1])
+    record = assert_all_written(exposure)
+    assert written[1][name].name in record["reason"]
+    assert record["metrics"]["infobits"] >> bit & 1
+
+
+def test_without_bright_stars_the_image_is_usable_and_says_so(exposure, written, archive):
+    cut_short(written[1]["bright"])
+    image(path_of("sciimg", exposure.key), **written[1])
+    record = json.loads(Path(path_of("sciqa", exposure.key)).read_text())
+    assert record["status"] == 1
+    assert written[1]["bright"].name in record["reason"]
+
+
+def test_log_tells_from_what_and_how(exposure, written, made):
+    """Inputs with checksums, masters, versions, settings, times and the sentences of the bits that are set."""
+    text = made["log"].read_text()
+    for part in (
+        str(written[1]["raw"]),
+        "bias = 20180325",
+        "versions: numpy",
+        "ray_threshold = 4.5",
+        "seconds: recipe",
+    ):
+        assert part in text
+    assert "bit 14: NUMBER OF MATCHES FOR ASTROM CAL is < 100" in text
 
 
 def test_other_outputs_are_refused(exposure, written, archive):

@@ -1,13 +1,15 @@
 """Satellite and aircraft tracks: straight lines of light across a quadrant.
 
 The background-subtracted image is binned in units of its noise and clipped, so that a star weighs no more than any
-bin of a track. A fast discrete Radon transform (Brady 1998; for streaks: Nir, Zackay and Ofek 2018) sums all lines of
-all lengths from 128 px up. The strongest is then followed on full pixels: medians along the line, which stars do not
-move, give its course, width and ends. It is masked and the search repeated until nothing is left.
+bin of a track: first high, for the bright ones, of which a short chord counts among many stars, then low. A fast
+discrete Radon transform (Brady 1998; for streaks: Nir, Zackay and Ofek 2018) sums all lines of all lengths from 128 px
+up. The strongest is then followed on full pixels: medians along the line, which stars do not move, give its course,
+width and ends. It is masked and the search repeated until nothing is left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 _BIN_PX = 4
-_CLIP = 4.0
+_CLIPS = ((60.0, 2.0), (4.0, 1.0))  # and factors of the threshold: bright tracks, which outshine most stars; all others
 _FIRST_LEVEL = 5  # 2^5 bins of 4 px
 _SMOOTH_BINS = 33
 _RUN_BINS = 16
@@ -49,6 +51,30 @@ class Track:
     peak_sigma: float
 
 
+@dataclass(frozen=True)
+class _Lit:
+    """Columns lit (first, and one past the last), the same with a chunk to spare inside the image (start, stop), and
+    whether the line enters and leaves the image lit."""
+
+    first: int
+    last: int
+    start: int
+    stop: int
+    enters: bool
+    leaves: bool
+
+    @staticmethod
+    def of(first: int, last: int, known: Mask, columns: int) -> _Lit:
+        """From the first and last chunk lit and which chunks are known at all."""
+        rows = np.flatnonzero(known)
+        enters, leaves = bool(first <= rows[0] + 2), bool(last >= rows[-1] - 2)
+        start = (rows[0] if enters else first - 1) * _CHUNK_PX
+        stop = ((rows[-1] if leaves else last + 1) + 1) * _CHUNK_PX
+        if leaves and rows[-1] == known.size - 1:
+            stop = columns
+        return _Lit(first * _CHUNK_PX, (last + 1) * _CHUNK_PX, int(max(start, 0)), int(stop), enters, leaves)
+
+
 def find_tracks(
     residual_adu: Image,
     noise_adu: Image,
@@ -57,40 +83,72 @@ def find_tracks(
     threshold: float = 8.0,
     min_length_px: float = 150.0,
     edge_sigma: float = 0.15,
+    local_level: bool = True,
 ) -> list[Track]:
     """Tracks in a background-subtracted image (ny, nx), strongest first.
 
-    noise_adu: background noise per pixel. excluded: saturated and bad pixels. threshold: least significance of a line's
-    sum. min_length_px: shorter trails may be asteroids and are left. edge_sigma: brightness of the track, in units of
-    the pixel noise, at which the mask ends.
+    noise_adu: background noise per pixel. excluded: bad pixels; saturated ones may count, they are bright. threshold:
+    least significance of a line's sum. min_length_px: shorter trails may be asteroids and are left. edge_sigma:
+    brightness of the track, in units of the pixel noise, at which the mask ends. local_level: whether surroundings,
+    rows and columns are brought to one level before the search, which a very wide band does not survive.
     """
-    bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(_CLIP))
-    bins -= uniform_filter(bins, _SMOOTH_BINS)
-    # Bad columns and what the bias left of rows are lines too, but along the axes. Stars put the median below the
-    # mean, which has to stay nought.
-    middle = np.median(bins)
-    bins -= np.median(bins, axis=0) - middle
-    bins -= np.median(bins, axis=1)[:, None] - middle
+
+    def follow(ends: list[float], significance: float) -> Track | None:
+        return _follow(residual_adu, noise_adu, excluded, ends, significance, min_length_px, edge_sigma)
+
     tracks: list[Track] = []
-    fruitless = 0
-    while len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
+    for clip, factor in _CLIPS:
+        bins = binned_significance(residual_adu, noise_adu, excluded, _BIN_PX, np.float32(clip))
+        if local_level:
+            _level(bins)
+        else:
+            bins -= bins.mean()
+        tracks += _search(bins, tracks, factor * threshold, follow)
+    return sorted(tracks, key=lambda track: -track.significance)
+
+
+def _search(
+    bins: Image, found: list[Track], threshold: float, follow: Callable[[list[float], float], Track | None]
+) -> list[Track]:
+    """Tracks beyond those found already; bins that have been judged become nought."""
+    tracks: list[Track] = []
+    known, fruitless = np.zeros(bins.shape, np.bool_), 0
+    for track in found:
+        _draw_binned(known, track)
+    bins[known] = 0.0
+    while len(found) + len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
         candidates = _candidates(bins, max(_line_scatter(bins), 0.5), threshold)
         if not candidates:
             break
         new = []
         for significance, *ends in candidates:
-            if _covered(bins, ends):
+            if _covered(bins == 0.0, ends):
                 continue
-            track = _follow(residual_adu, noise_adu, excluded, ends, significance, min_length_px, edge_sigma)
+            track = follow(ends, significance)
+            # Another piece of a line may lead to a track that is known.
+            if track is not None and not _covered(known, _binned_ends(track)):
+                new.append(track)
             # Followed or not, its bins have been judged: they must not be the strongest line again.
             blank = np.zeros(bins.shape, np.bool_)
-            _draw_binned(blank, track, ends)
-            bins[blank] = 0.0
+            draw_segment(blank, *ends, 2.0)
             if track is not None:
-                new.append(track)
+                _draw_binned(known, track)
+            bins[blank | known] = 0.0
         tracks += new
         fruitless = 0 if new else fruitless + 1
-    return sorted(tracks, key=lambda track: -track.significance)
+    return tracks
+
+
+def _level(bins: Image) -> None:
+    """Take off, in place, what surrounds each bin, and what is common to a row or a column.
+
+    Bad columns and what the bias left of rows are lines too, but along the axes. Stars put the median below the mean,
+    which has to stay nought.
+    """
+    bins -= uniform_filter(bins, _SMOOTH_BINS)
+    middle = np.median(bins)
+    bins -= np.median(bins, axis=0) - middle
+    bins -= np.median(bins, axis=1)[:, None] - middle
 
 
 def track_mask(shape: tuple[int, int], tracks: list[Track]) -> Mask:
@@ -125,19 +183,19 @@ def _candidates(bins: Image, sigma: float, threshold: float) -> list[tuple[float
     return sorted(found, reverse=True)
 
 
-def _covered(bins: Image, ends: list[float]) -> bool:
-    """Whether most of the line was blanked by a track found before in the same round."""
-    line = np.zeros(bins.shape, np.bool_)
+def _covered(known: Mask, ends: list[float]) -> bool:
+    """Whether most of a line of bins is known already: blanked in this round, or part of a track."""
+    line = np.zeros(known.shape, np.bool_)
     draw_segment(line, *ends, 1.0)
-    return bool(np.mean(bins[line] == 0.0) > 0.5)
+    return bool(np.mean(known[line]) > 0.5)
 
 
-def _draw_binned(blank: Mask, track: Track | None, ends: list[float]) -> None:
-    if track is None:
-        draw_segment(blank, *ends, 2.0)
-        return
-    x0, y0, x1, y1 = ((v - (_BIN_PX - 1) / 2) / _BIN_PX for v in (track.x0_px, track.y0_px, track.x1_px, track.y1_px))
-    draw_segment(blank, x0, y0, x1, y1, track.half_width_px / _BIN_PX + 1.5)
+def _draw_binned(known: Mask, track: Track) -> None:
+    draw_segment(known, *_binned_ends(track), track.half_width_px / _BIN_PX + 1.5)
+
+
+def _binned_ends(track: Track) -> list[float]:
+    return [(v - (_BIN_PX - 1) / 2) / _BIN_PX for v in (track.x0_px, track.y0_px, track.x1_px, track.y1_px)]
 
 
 def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_sigma) -> Track | None:
@@ -148,10 +206,11 @@ def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_s
         x0, y0, x1, y1 = y0, x0, y1, x1
         residual, noise, excluded = residual.T, noise.T, excluded.T
     slope = (y1 - y0) / (x1 - x0)
-    line, on = (y0 - slope * x0, slope), (max(int(x0), 0), int(x1) + 1)
+    line = y0 - slope * x0, slope
+    on = _inside(line, (max(int(x0), 0), min(int(x1) + 1, residual.shape[1])), residual.shape[0])
     for reach in _REACHES_PX:
         for _ in range(_GROWTHS):
-            if min(on[1], residual.shape[1]) - on[0] < _CHUNK_PX // 2:
+            if on[1] - on[0] < _CHUNK_PX // 2:
                 return None  # nothing of it inside the image
             line = _refined(residual, noise, excluded, line, on, reach)
             strip = _strip(residual, noise, excluded, line, reach)
@@ -159,7 +218,7 @@ def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_s
             lit = _lit_chunks(strip, _profile(strip[on[0] : on[1]])[0])
             if lit is None:
                 return None
-            grown, on = lit[2] < on[0] - _CHUNK_PX or lit[3] > on[1] + _CHUNK_PX, lit[2:]
+            grown, on = lit.start < on[0] - _CHUNK_PX or lit.stop > on[1] + _CHUNK_PX, (lit.start, lit.stop)
             if not grown:
                 break
         profile, scatter = _profile(strip[on[0] : on[1]])
@@ -167,16 +226,23 @@ def _follow(residual, noise, excluded, ends, significance, min_length_px, edge_s
         half = _half_width(profile, edge)
         if half < reach - 2:
             break
-    first, last = on
-    length = (lit[1] - lit[0]) * np.hypot(1.0, line[1])
+    length = (lit.last - lit.first) * np.hypot(1.0, line[1])
     # Light along a column or row to within two pixels is a defect of the detector.
-    if half == 0 or length < min_length_px or abs(line[1]) * (last - first) < _ALIGNED_PX:
+    if half == 0 or length < min_length_px or abs(line[1]) * (on[1] - on[0]) < _ALIGNED_PX:
         return None
-    xs = np.array([first - 1.0, float(last)])
+    # Where the ridge leaves the image, half of the track may still be inside.
+    xs = np.array([-1.0 if lit.enters else on[0] - 1.0, float(residual.shape[1] if lit.leaves else on[1])])
     ys = line[0] + line[1] * xs
     across = (half + 1.5) / np.hypot(1.0, line[1])
     (x0, x1), (y0, y1) = (ys, xs) if steep else (xs, ys)
     return Track(float(x0), float(y0), float(x1), float(y1), float(across), float(significance), float(profile.max()))
+
+
+def _inside(line: tuple[float, float], span: tuple[int, int], ny: int) -> tuple[int, int]:
+    """The part of a span of columns in which a line is inside an image of ny rows."""
+    y = line[0] + line[1] * np.arange(*span)
+    columns = np.flatnonzero((y >= 0) & (y <= ny - 1))
+    return (span[0] + int(columns[0]), span[0] + int(columns[-1]) + 1) if columns.size else (span[0], span[0])
 
 
 def _strip(residual, noise, excluded, line, reach: int) -> Image:
@@ -229,8 +295,8 @@ def _profile(strip: Image) -> tuple[Floats, float]:
     return np.nan_to_num(medians, nan=0.0), 1.2533 / np.sqrt(count)
 
 
-def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int, int, int] | None:
-    """First and last-plus-one column lit, and the same with margins; None when not lit along most of its length.
+def _lit_chunks(strip: Image, profile: Floats) -> _Lit | None:
+    """Where a line is lit, or None when it is not along most of its length.
 
     A spike of a bright star fades away from the star; a track is about as bright everywhere.
     """
@@ -258,7 +324,7 @@ def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int, int, int] | No
     rows = np.flatnonzero(run if faint else bright)
     if rows.size < 3:
         return None
-    first, last = _longest_stretch(rows)
+    first, last = _longest_stretch(rows, known)
     between = excess[first : last + 1]
     between = between[np.isfinite(between)]
     # At least half of the chunks must share the light, and of a short track nearly all, and evenly: a few stars in a
@@ -269,15 +335,7 @@ def _lit_chunks(strip: Image, profile: Floats) -> tuple[int, int, int, int] | No
         return None
     if short and np.mean(bright[first : last + 1][known[first : last + 1]]) < 0.75:
         return None
-    return first * _CHUNK_PX, (last + 1) * _CHUNK_PX, *_margins(first, last, known, strip.shape[0])
-
-
-def _margins(first: int, last: int, known: Mask, columns: int) -> tuple[int, int]:
-    """The lit columns with a chunk to spare at either end, or all the way where the image ends soon after."""
-    rows = np.flatnonzero(known)
-    start = 0 if first <= rows[0] + 2 else (first - 1) * _CHUNK_PX
-    stop = columns if last >= rows[-1] - 2 else (last + 2) * _CHUNK_PX
-    return max(start, 0), min(stop, columns)
+    return _Lit.of(first, last, known, strip.shape[0])
 
 
 def _mean(rows: Image) -> Image:
@@ -287,9 +345,11 @@ def _mean(rows: Image) -> Image:
     return np.where(count > 0, np.where(known, rows, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
-def _longest_stretch(rows: NDArray[np.int64], gap: int = 12) -> tuple[int, int]:
-    """Ends of the longest run of indices with no gap above `gap`: a blinking light's dark spells are shorter."""
-    pieces = np.split(rows, np.flatnonzero(np.diff(rows) > gap) + 1)
+def _longest_stretch(rows: NDArray[np.int64], known: Mask, gap: int = 12) -> tuple[int, int]:
+    """Ends of the longest run of chunks with no gap of more than `gap` known ones: a blinking light's dark spells are
+    shorter, and a line is the same before and behind another one that hides it."""
+    count = np.cumsum(known)[rows]
+    pieces = np.split(rows, np.flatnonzero(np.diff(count) > gap) + 1)
     longest = max(pieces, key=lambda piece: piece[-1] - piece[0])
     return int(longest[0]), int(longest[-1])
 

@@ -76,6 +76,20 @@ def gnomonic_inverse(xi_deg: ArrayLike, eta_deg: ArrayLike, ra0_deg: float, dec0
     return ra % 360.0, dec
 
 
+def follow_linearly(
+    first: TpvWcs, second: TpvWcs, shape: tuple[int, int], x_px: ArrayLike, y_px: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Where positions of one solution of an image (ny, nx) lie in another one, by the best affine map between the two
+    over the image: fit for positions far outside it, where polynomials are not."""
+    grid_x, grid_y = np.meshgrid(np.linspace(0, shape[1] - 1, 9), np.linspace(0, shape[0] - 1, 9))
+    moved = sky_to_pixel(second, *pixel_to_sky(first, grid_x, grid_y))
+    terms = np.stack([np.ones(grid_x.size), grid_x.ravel(), grid_y.ravel()], axis=1)
+    affine = np.linalg.lstsq(terms, np.stack([axis.ravel() for axis in moved], axis=1), rcond=None)[0]
+    x, y = np.asarray(x_px, np.float64), np.asarray(y_px, np.float64)
+    mapped = affine[0] + x[..., None] * affine[1] + y[..., None] * affine[2]
+    return mapped[..., 0], mapped[..., 1]
+
+
 def jacobian(wcs: TpvWcs, x_px: ArrayLike, y_px: ArrayLike) -> Floats:
     """d(xi, eta)/d(x, y) in the tangent plane [deg/px], shape (..., 2, 2), by central differences of one pixel."""
     x, y = np.asarray(x_px, np.float64), np.asarray(y_px, np.float64)

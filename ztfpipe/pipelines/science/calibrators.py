@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,10 @@ class QuadrantCatalogs:
 
 
 def cones(key: FieldQuadrantKey, camera: Camera, settings: Calibrators) -> tuple[Cone, Cone]:
-    """What to ask catalogs for: the quadrant with its border, and with the wider one of bright stars."""
+    """What to ask catalogs for: the quadrant with its border, and for bright stars its CCD with the wider one."""
     return (
         choose.enclosing_cone(_box(key, camera, settings.border_arcmin)),
-        choose.enclosing_cone(_box(key, camera, settings.bright_border_arcmin)),
+        choose.enclosing_cone(_ccd_box(key, camera, settings.bright_border_arcmin)),
     )
 
 
@@ -53,7 +53,7 @@ def quadrant_catalogs(
     box = _box(key, camera, settings.border_arcmin)
     gaia = gaia.select(choose.in_box(box, gaia.ra_deg, gaia.dec_deg))
     ps1 = ps1.select(choose.in_box(box, ps1.ra_deg, ps1.dec_deg))
-    wide = _box(key, camera, settings.bright_border_arcmin)
+    wide = _ccd_box(key, camera, settings.bright_border_arcmin)
     near = choose.in_box(wide, bright.ra_deg, bright.dec_deg) & (bright.v_mag <= settings.bright_v_max_mag)
     return QuadrantCatalogs(
         gaia,
@@ -75,6 +75,14 @@ def _box(key: FieldQuadrantKey, camera: Camera, border_arcmin: float) -> PlaneBo
         pixel_scale_arcsec=camera.pixel_scale_arcsec,
         border_arcmin=border_arcmin,
     )
+
+
+def _ccd_box(key: FieldQuadrantKey, camera: Camera, border_arcmin: float) -> PlaneBox:
+    """The box around all quadrants of the key's CCD: ghosts of their bright stars fall on any of them."""
+    boxes = [_box(replace(key, qid=qid), camera, border_arcmin) for qid in camera.qids]
+    east, north = ([getattr(box, name) for box in boxes] for name in ("east_deg", "north_deg"))
+    ends = [(min(low for low, _ in sides), max(high for _, high in sides)) for sides in (east, north)]
+    return replace(boxes[0], east_deg=ends[0], north_deg=ends[1])
 
 
 def _astrometric(stars: GaiaStars, settings: Calibrators) -> NDArray[np.bool_]:

@@ -16,12 +16,7 @@ from numpy.typing import NDArray
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
-from ztfpipe.methods.detector.cosmic_rays import find_rays, moffat_stamps, ray_filters
-from ztfpipe.methods.detector.ghosts import halo_mask
-from ztfpipe.methods.detector.tracks import find_tracks, track_mask
-from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.methods.stars.calibration import limiting_magnitude
-from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
@@ -37,18 +32,11 @@ from ztfpipe.model.science import (
 )
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
-from ztfpipe.pipelines.science import sky, stars
+from ztfpipe.pipelines.science import masks, sky, stars
 from ztfpipe.pipelines.science.pixels import CalibratedPixels, calibrate_pixels
 
 Image = NDArray[np.float32]
 Part = TypeVar("Part")
-RAY_STAMP_HALF_PX = 8
-"""Half-width of the PSF stamps from which filters against rays are made."""
-FIRST_RAY_SHARPNESS = 0.85
-"""The Moffat of the first search is this much narrower than the seeing seen: a ray must be sharper than any star."""
-
-GUESSED_PSF_ERROR, MEASURED_PSF_ERROR = 0.08, 0.03
-"""Relative error of a pixel of the PSF: of a round Moffat of the seeing seen, and of the PSF measured on the image."""
 
 
 @dataclass
@@ -96,12 +84,12 @@ def make_science_image(
     seen = work.look_without_rays()
     if seen is not None:
         work.solve_astrometry(seen, calibrators)
-        work.mask_halos(calibrators)
+        work.mask_reflections(calibrators)
         gain = work.gain
         so_far.psf = work.attempt("psf", lambda: stars.make_psf(so_far.signal, work.weight(), seen, gain, settings))
     if so_far.psf is not None:
         so_far.fwhm_px = so_far.psf.fwhm_px
-        work.mask_rays(ray_filters(_psf_stamps(so_far.psf)), MEASURED_PSF_ERROR)
+        work.mask_rays(masks.RaySearch.of_psf(so_far.psf))
         work.measure_stars()
         work.calibrate_photometry(calibrators)
     work.make_aperture_catalog()
@@ -162,38 +150,25 @@ class _Work:
         seen = self._look()
         if seen is not None:
             so_far.fwhm_px = seen.fwhm_px
-            self.mask_rays(ray_filters(moffat_stamps(FIRST_RAY_SHARPNESS * seen.fwhm_px)), GUESSED_PSF_ERROR)
+            self.mask_rays(masks.RaySearch.of_seeing(seen.fwhm_px))
             seen = self._look()
         return seen
 
     def _look(self) -> stars.FirstLook | None:
         return self.attempt("seeing", lambda: stars.look(self.so_far.signal, self.weight(), self.settings))
 
-    def mask_rays(self, filters: NDArray[np.float32], psf_error: float) -> None:
-        """Mask cosmic rays with filters of a PSF that is known to `psf_error`, relative to a pixel's light."""
-        found = find_rays(
-            self.so_far.signal,
-            self.so_far.pixels.background.noise,
-            self.gain,
-            self.unusable(),
-            filters,
-            threshold=self.settings.ray_threshold,
-            psf_error=psf_error,
-        )
+    def mask_rays(self, search: masks.RaySearch) -> None:
+        found = masks.rays(self.so_far.pixels, self.unusable(), self.gain, search, self.settings)
         self.mark(found, "spike")
 
     def mask_tracks(self) -> None:
-        noise = self.so_far.pixels.background.noise
-        tracks = find_tracks(
-            self.so_far.signal,
-            noise,
-            self.unusable(),
-            threshold=self.settings.track_threshold,
-            min_length_px=self.settings.track_length_min_px,
+        so_far = self.so_far
+        saturated = (so_far.mask & np.uint16(self.camera.mask_value("saturated"))) != 0
+        so_far.pixels, found, count = masks.tracks(
+            so_far.pixels, self.unusable() & ~saturated, saturated, self.settings
         )
-        on_track = track_mask(noise.shape, tracks)
-        self.mark(on_track, "track")
-        self.so_far.metrics |= {"ntracks": len(tracks), "pcttrack": 100.0 * float(on_track.mean())}
+        self.mark(found, "track")
+        so_far.metrics |= {"ntracks": count, "pcttrack": 100.0 * float(found.mean())}
 
     def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
         wcs, summary, metrics = sky.solve_quadrant(
@@ -208,20 +183,14 @@ class _Work:
         self.so_far.wcs, self.so_far.astrometry = wcs, summary
         self.learn(metrics, "astrocal_reason")
 
-    def mask_halos(self, calibrators: Calibrators) -> None:
-        if calibrators.bright is None or calibrators.bright.v_mag.size == 0:
+    def mask_reflections(self, calibrators: Calibrators) -> None:
+        """Halos and ghosts of bright stars, known by their positions."""
+        bright, so_far, camera = calibrators.bright, self.so_far, self.camera
+        if bright is None or bright.v_mag.size == 0:
             return
-        x, y = sky_to_pixel(self.so_far.wcs, calibrators.bright.ra_deg, calibrators.bright.dec_deg)
-        radius_px = self.settings.halo_radius_arcsec / self.camera.pixel_scale_arcsec
-        halos = halo_mask(
-            self.so_far.mask.shape,
-            x,
-            y,
-            calibrators.bright.v_mag,
-            faintest_mag=self.settings.halo_mag,
-            radius_px=radius_px,
-        )
-        self.mark(halos, "halo")
+        self.mark(masks.halos(bright, so_far.wcs, so_far.mask.shape, camera, self.settings), "halo")
+        commanded = sky.commanded_wcs(camera, self.key, self.pointing.ra_deg, self.pointing.dec_deg)
+        self.mark(masks.ghosts(bright, so_far.wcs, commanded, so_far.mask.shape, camera, self.key), "ghost")
 
     def measure_stars(self) -> None:
         found = stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
@@ -281,18 +250,16 @@ class _Work:
         so_far.metrics["elongation"] = stars.typical_elongation(so_far.apertures)
 
     def finished(self) -> ScienceImage:
-        so_far, background = self.so_far, self.so_far.pixels.background
+        so_far = self.so_far
         for part in ("psf", "astrocal", "photcal"):
             if f"{part}_failed" not in so_far.metrics:
                 done = {"psf": so_far.psf, "astrocal": so_far.astrometry, "photcal": so_far.photometry}[part]
                 so_far.metrics[f"{part}_failed"] = float(done is None)
         metrics = {**so_far.metrics, **self._image_metrics()}
         bits = info_bits(self.camera, metrics, self.key.night)
-        variance = background.noise**2 + np.maximum(so_far.signal, 0) / np.float32(self.gain)
         return ScienceImage(
             image_adu=so_far.pixels.image_adu,
             mask=so_far.mask,
-            uncertainty_adu=np.sqrt(variance),
             saturation_adu=so_far.pixels.saturation_adu,
             seeing_px=so_far.fwhm_px,
             limiting_mag=so_far.limiting_mag,
@@ -339,14 +306,6 @@ class _Work:
         }
 
 
-def _psf_stamps(psf: PsfModel) -> NDArray[np.float64]:
-    """The PSF at 5 x 5 sub-pixel offsets about the image's centre."""
-    ny, nx = psf.shape
-    offset = (np.arange(5) + 0.5) / 5 - 0.5
-    x, y = np.meshgrid(nx // 2 + offset, ny // 2 + offset)
-    return stamps(psf, x.ravel(), y.ravel(), RAY_STAMP_HALF_PX).astype(np.float64)
-
-
 def _nothing(raw: RawQuadrant, wcs: TpvWcs, camera: Camera, key: QuadrantKey, reason: str) -> ScienceImage:
     """The products of a quadrant whose pixels cannot be used: raw counts, all masked, no sources."""
     metrics = {"psf_failed": 1.0, "astrocal_failed": 1.0, "photcal_failed": 1.0, "npsfcat": 0, "nsexcat": 0}
@@ -355,7 +314,6 @@ def _nothing(raw: RawQuadrant, wcs: TpvWcs, camera: Camera, key: QuadrantKey, re
     return ScienceImage(
         image_adu=np.nan_to_num(raw.image.astype(np.float32)),
         mask=np.full(shape, camera.mask_value("nan"), np.uint16),
-        uncertainty_adu=np.zeros(shape, np.float32),
         saturation_adu=camera.amplifier(key.ccdid, key.qid).saturation_adu,
         seeing_px=np.nan,
         limiting_mag=np.nan,

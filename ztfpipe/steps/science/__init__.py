@@ -1,4 +1,4 @@
-"""Steps of the science pipeline: `image` and `calibrators`, each imported when it is called."""
+"""Steps of the science pipeline: `image`, `uncertainty` and `calibrators`, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def image(
     from ztfpipe.steps.science import quadrant
 
     quadrant.image(output, settings, raw, bias, flat, gaia, ps1, bright, lofreqflat, fringe)
+
+
+def uncertainty(output: str, settings: Path, image: Path, mask: Path) -> None:
+    """Make the uncertainty image of a science image; see `steps.science.sigma`."""
+    from ztfpipe.steps.science import sigma
+
+    sigma.uncertainty(output, settings, image, mask)
 
 
 def calibrators(output: str, settings: Path) -> None:

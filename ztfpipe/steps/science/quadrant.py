@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +40,7 @@ from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
 
 T = TypeVar("T", FringeTemplate, NDArray)
+Catalog = TypeVar("Catalog")
 
 
 def image(
@@ -64,7 +66,7 @@ def image(
         quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
         inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
         bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
-        calibrators = _calibrators(gaia, ps1, bright)
+        calibrators, unread = _calibrators(gaia, ps1, bright)
         response = _template(lofreqflat if section.responsivity_correction else None, read_lofreqflat, inputs)
         fringes = _template(fringe if section.fringe_correction else None, read_fringes, inputs)
     pointing = _pointing(raw, quadrant)
@@ -76,6 +78,7 @@ def image(
             mask = bias_master.mask | flat_master.mask
             masters = Masters(bias_master.mean, flat_master.mean, mask, response, fringes)
             made = make_science_image(quadrant, masters, calibrators, camera, key, pointing, section)
+    made = replace(made, notes=(*unread, *made.notes))
     origin = Origin(key, float(header_value(quadrant.header, "OBSJD")), {}, str(gaia or ""))
     for one in (bias_master, flat_master):
         if one is not None:
@@ -92,7 +95,9 @@ def image(
     )
     with watch.part("write"):
         _write(key, made, science_header(quadrant.header, made, origin, camera))
-    _record(key, output, made, inputs, section, watch)
+    record = _record(output, made, inputs, section, watch)
+    write_text(path_of("log", key), _account(record, origin, made, camera))
+    write_record(path_of("sciqa", key), record)
 
 
 def _call(output: str, settings: Path) -> tuple[QuadrantKey, Science, Camera]:
@@ -129,12 +134,23 @@ def _key_of(path: Path) -> CalibrationKey:
     return key
 
 
-def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> Calibrators:
-    return Calibrators(
-        catalog_files.read_astrometric_calibrators(gaia) if gaia else None,
-        catalog_files.read_photometric_calibrators(ps1) if ps1 else None,
-        catalog_files.read_bright_stars(bright) if bright else None,
+def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> tuple[Calibrators, list[str]]:
+    """The catalogs, and why one is missing that cannot be read: the image is made without it, and says so."""
+    unread: list[str] = []
+
+    def read(reader: Callable[[Path], Catalog], path: Path | None) -> Catalog | None:
+        try:
+            return reader(path) if path else None
+        except BadFile as error:
+            unread.append(str(error))
+            return None
+
+    found = Calibrators(
+        read(catalog_files.read_astrometric_calibrators, gaia),
+        read(catalog_files.read_photometric_calibrators, ps1),
+        read(catalog_files.read_bright_stars, bright),
     )
+    return found, unread
 
 
 def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
@@ -177,10 +193,8 @@ def _log(key: QuadrantKey, made: ScienceImage) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _record(
-    key: QuadrantKey, output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch
-) -> None:
-    record = QaRecord(
+def _record(output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch) -> QaRecord:
+    return QaRecord(
         step="science image",
         product=output,
         status=made.status,
@@ -191,4 +205,21 @@ def _record(
         versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
         settings=section.model_dump(mode="json"),
     )
-    write_record(path_of("sciqa", key), record)
+
+
+def _account(record: QaRecord, origin: Origin, made: ScienceImage, camera: Camera) -> str:
+    """How the products came about, for people: from what, with what, how long, and what is wrong with them."""
+    night = origin.key.night
+    lines = [f"{record.step} {record.product}", f"STATUS = {made.status}, INFOBITS = {made.infobits}"]
+    lines += [f"bit {one.bit}: {one.sentence(night)}" for one in camera.infobits if made.infobits >> one.bit & 1]
+    lines += list(made.notes)
+    parts = {
+        "inputs": record.inputs,
+        "master of night": origin.master_nights,
+        "versions": record.versions,
+        "settings": record.settings,
+        "seconds": record.timings_s,
+    }
+    for title, entries in parts.items():
+        lines += ["", *(f"{title}: {name} = {value}" for name, value in entries.items())]
+    return "\n".join(lines) + "\n"
