@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.stars import psf_fit_nb as kernels
 from ztfpipe.methods.stars.psf import b_spline, fwhm
+from ztfpipe.methods.stars.psf_nb import polynomial_terms
 from ztfpipe.model.stars import Detections, PsfModel
 
 _MOFFAT_BETAS = (2.0, 2.5, 3.0, 4.0, 6.0)
@@ -24,7 +25,7 @@ _STARS_FOR_ORDER = ((400, 3), (60, 2), (20, 1), (0, 0))
 """Least number of stars for each polynomial degree: ten and more per term, and more where a term is less certain."""
 _PSF_ERRORS = (0.05, 0.02, 0.01)
 """Relative error allowed to the model in each round, so that the first, poor ones do not follow the brightest stars."""
-_PRIOR_WIDTHS = (1.0, 1.0)
+_PRIOR_WIDTHS = (1.0, 0.3)
 """Relative width of the prior around the Moffat profile: of the constant table, and of the varying ones."""
 
 
@@ -125,7 +126,7 @@ class _PsfFit:
         """Go on with the stars marked good only (unless fewer than five would be left)."""
         if good.all() or good.sum() < 5:
             return
-        for name in ("chosen", "x", "y", "flux", "corner_x", "corner_y", "data", "weights", "others"):
+        for name in ("chosen", "x", "y", "flux", "width", "corner_x", "corner_y", "data", "weights", "others"):
             setattr(self, name, getattr(self, name)[good])
 
     def start_from_moffat(self, fwhm_px: float) -> None:
@@ -139,7 +140,7 @@ class _PsfFit:
             if best is None or np.median(chi2) < best[0]:
                 best = np.median(chi2), beta, np.median(width)
         _, beta, alpha = best
-        width = np.full(len(self.x), alpha)
+        width = self.width = np.full(len(self.x), alpha)
         chi2 = self._moffat(self.x, self.y, self.flux, width, beta, 3 * fwhm_px, 5, slice(None))
         self._scale_neighbours()
         moved = np.hypot(self.x - self.found.x_px[self.chosen], self.y - self.found.y_px[self.chosen])
@@ -149,8 +150,8 @@ class _PsfFit:
         self.oversampling = 3 if self.fwhm < 2.0 else 2 if self.fwhm < 3.0 else 1
         middle = self.oversampling * (self.half + 1) + 1
         r2 = np.add.outer(*2 * [((np.arange(2 * middle + 1) - middle) / self.oversampling) ** 2])
-        profile = (1 + r2 / alpha**2) ** -beta
-        self.base = (profile / profile.sum() * self.oversampling**2).astype(np.float32)
+        self.base, self.wider = _moffat_and_slope(r2, alpha, beta, self.oversampling)
+        self.width /= alpha
         pixels = self.oversampling * np.arange(-self.half, self.half + 1) + middle
         once = b_spline(pixels[:, None] - np.arange(2 * middle + 1)).sum(axis=0)
         self.in_stamp = np.outer(once, once)
@@ -171,11 +172,27 @@ class _PsfFit:
         terms = (self.order + 1) * (self.order + 2) // 2
         coefficients = np.zeros((terms, *self.base.shape))
         coefficients[0] = spline_filter(self.base.astype(np.float64), order=3, mode="mirror")
+        wider = spline_filter(self.wider.astype(np.float64), order=3, mode="mirror")
+        coefficients += self._width_polynomial(terms)[:, None, None] * wider
         self.first = coefficients.astype(np.float32)
         self.coefficients = self.first.copy()
         widths = np.full(terms, _PRIOR_WIDTHS[1])
         widths[0] = _PRIOR_WIDTHS[0]
         self.prior = (widths[:, None, None] * self.base).astype(np.float32)
+
+    def _width_polynomial(self, terms: int) -> NDArray[np.float64]:
+        """Coefficients of the logarithm of the Moffat width, relative to the typical one, by position."""
+        design = np.empty((len(self.x), terms))
+        for row, x, y in zip(design, self.x, self.y, strict=True):
+            polynomial_terms(x, y, self.ny, self.nx, self.order, row)
+        values = np.log(self.width)
+        weights = np.ones(len(values))
+        for _ in range(10):
+            root = np.sqrt(weights)
+            solution = np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
+            residual = np.abs(values - design @ solution)
+            weights = 1 / np.maximum(residual, 0.5 * np.median(residual) + 1e-6)
+        return solution
 
     def improve(self, psf_error: float, iterations: int) -> None:
         """One round: take off neighbours, fit the stars, drop misfits, fit the coefficients, normalise."""
@@ -267,6 +284,16 @@ class _PsfFit:
             self.x, self.y, self.flux, float(chi), float(np.sqrt(max(excess, 0.0) / np.sum(model[core] ** 2))),
         )  # fmt: skip
         return replace(psf, fwhm_px=fwhm(psf, (self.nx - 1) / 2, (self.ny - 1) / 2))
+
+
+def _moffat_and_slope(r2_px2: NDArray, alpha_px: float, beta: float, oversampling: int) -> tuple[NDArray, NDArray]:
+    """A Moffat profile of unit sum over pixels, and its derivative by the logarithm of its width, of zero sum."""
+    base = 1 + r2_px2 / alpha_px**2
+    profile = base**-beta
+    profile *= oversampling**2 / profile.sum()
+    slope = profile * 2 * beta * (1 - 1 / base)
+    slope -= profile * (slope.sum() / profile.sum())
+    return profile.astype(np.float32), slope.astype(np.float32)
 
 
 def _conjugate_gradients(product, right: NDArray, diagonal: NDArray, iterations: int) -> NDArray:
