@@ -7,6 +7,8 @@ the photons of the fitted stars), never of the data: weights that follow the noi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import sep
 from numpy.typing import NDArray
@@ -136,7 +138,8 @@ def find_and_fit(
         if keep.all():
             break
         stars, residual = _without(stars, residual, keep, weight, psf, options)
-    return select(stars, stars.snr >= min_snr), residual, background
+    sigma = np.hypot(stars.sigma_flux_adu, psf.flux_error * stars.flux_adu)
+    return select(replace(stars, sigma_flux_adu=sigma), stars.snr >= min_snr), residual, background
 
 
 def group_stars(

@@ -7,6 +7,7 @@ conjugate gradients find without forming the normal matrix.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,8 @@ _STARS_FOR_ORDER = ((400, 3), (60, 2), (20, 1), (0, 0))
 """Least number of stars for each polynomial degree: ten and more per term, and more where a term is less certain."""
 _PSF_ERRORS = (0.05, 0.02, 0.01)
 """Relative error allowed to the model in each round, so that the first, poor ones do not follow the brightest stars."""
+_STARS_TO_HALVE = 10
+"""Half as many still make a PSF."""
 _PRIOR_WIDTHS = (1.0, 0.3)
 """Relative width of the prior around the Moffat profile: of the constant table, and of the varying ones."""
 
@@ -99,7 +102,8 @@ def fit_psf(
     fit.set_order(max_order)
     for psf_error in _PSF_ERRORS:
         fit.improve(psf_error, iterations)
-    return fit.model()
+    model = fit.model()
+    return replace(model, flux_error=fit.flux_error(iterations))
 
 
 class _PsfFit:
@@ -281,9 +285,32 @@ class _PsfFit:
         excess = np.sum((self.residual**2 - 1 / np.where(usable, self.pixel_weights, 1))[core])
         psf = PsfModel(
             self.coefficients, self.oversampling, self.order, self.half, (self.ny, self.nx), np.nan,
-            self.x, self.y, self.flux, float(chi), float(np.sqrt(max(excess, 0.0) / np.sum(model[core] ** 2))),
+            self.x, self.y, self.flux, float(chi), float(np.sqrt(max(excess, 0.0) / np.sum(model[core] ** 2))), 0.0,
         )  # fmt: skip
         return replace(psf, fwhm_px=fwhm(psf, (self.nx - 1) / 2, (self.ny - 1) / 2))
+
+    def flux_error(self, iterations: int) -> float:
+        """Relative error of bright stars' fluxes that comes from the noise in the PSF; 0 with too few stars to tell.
+
+        From half of the stars the PSF has twice the variance, half of which it shares with that from all: fluxes
+        fitted with the two differ by the error of the latter (the delete-half jackknife). A factor common to all
+        fluxes belongs to the zero point.
+        """
+        if len(self.x) < _STARS_TO_HALVE:
+            return 0.0
+        half = copy(self)
+        half.x, half.y, half.flux = self.x.copy(), self.y.copy(), self.flux.copy()
+        half.keep(np.arange(len(self.x)) % 2 == 0)
+        half.coefficients = self.first.copy()
+        for psf_error in _PSF_ERRORS[1:]:
+            half.improve(psf_error, iterations)
+        other = copy(self)
+        other.x, other.y, other.flux = self.x.copy(), self.y.copy(), self.flux.copy()
+        other.coefficients = half.coefficients
+        other._fit_stars(0.0)
+        bright = self.flux >= np.median(self.flux)
+        ratio = other.flux[bright] / self.flux[bright]
+        return float(1.4826 * np.median(np.abs(ratio / np.median(ratio) - 1)))
 
 
 def _moffat_and_slope(r2_px2: NDArray, alpha_px: float, beta: float, oversampling: int) -> tuple[NDArray, NDArray]:

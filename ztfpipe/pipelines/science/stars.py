@@ -33,6 +33,9 @@ FIRST_MESH_PX = 32
 ELONGATION_SNR = 30.0
 """From here on the noise changes A / B of a star by less than a tenth."""
 
+ASTROMETRIC_SNR, ASTROMETRIC_GOOD = 10.0, 0.8
+"""Least S/N, and least unmasked share of the PSF's weight, of fitted stars that refine the astrometry."""
+
 
 @dataclass(frozen=True)
 class FirstLook:
@@ -109,6 +112,13 @@ def measure(image: Image, weight: Image, psf: PsfModel, gain: float, settings: S
     correction = tuple(float(value) for value in found.correction_mag)
     error = tuple(float(value) for value in found.sigma_mag)
     return Photometry(stars, background, ApertureCorrections(settings.aperture_diameters_px, correction, error))
+
+
+def for_astrometry(stars: FittedStars) -> SkyDetections:
+    """Positions of the PSF fit of stars that are bright and whole enough to tell where the image looks."""
+    chosen = (stars.snr > ASTROMETRIC_SNR) & (stars.good_fraction > ASTROMETRIC_GOOD)
+    error = np.hypot(stars.sigma_x_px[chosen], stars.sigma_y_px[chosen]) / np.sqrt(2)
+    return SkyDetections(stars.x_px[chosen], stars.y_px[chosen], error, stars.flux_adu[chosen])
 
 
 def psf_catalog(
