@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import spline_filter
+from scipy.ndimage import gaussian_filter, median_filter, spline_filter
 from scipy.spatial import cKDTree
 
 from ztfpipe.errors import Unusable
@@ -26,6 +26,11 @@ _STARS_FOR_ORDER = ((400, 3), (60, 2), (20, 1), (0, 0))
 """Least number of stars for each polynomial degree: ten and more per term, and more where a term is less certain."""
 _PSF_ERRORS = (0.05, 0.02, 0.01)
 """Relative error allowed to the model in each round, so that the first, poor ones do not follow the brightest stars."""
+_WINGS_FWHM = (1.5, 2.5)
+"""Between these radii the PSF goes over from free knots to smooth wings."""
+_WING_SMOOTH_PX = 1.5
+_PEERS = 51
+"""Stars of similar flux that a star's misfit is compared with."""
 _STARS_TO_HALVE = 10
 """Half as many still make a PSF."""
 _PRIOR_WIDTHS = (1.0, 0.3)
@@ -178,8 +183,8 @@ class _PsfFit:
         coefficients[0] = spline_filter(self.base.astype(np.float64), order=3, mode="mirror")
         wider = spline_filter(self.wider.astype(np.float64), order=3, mode="mirror")
         coefficients += self._width_polynomial(terms)[:, None, None] * wider
-        self.first = coefficients.astype(np.float32)
-        self.coefficients = self.first.copy()
+        self.moffat = coefficients.astype(np.float32)
+        self.first = self.coefficients = self.moffat
         widths = np.full(terms, _PRIOR_WIDTHS[1])
         widths[0] = _PRIOR_WIDTHS[0]
         self.prior = (widths[:, None, None] * self.base).astype(np.float32)
@@ -202,7 +207,7 @@ class _PsfFit:
         """One round: take off neighbours, fit the stars, drop misfits, fit the coefficients, normalise."""
         self._fit_stars(psf_error)
         chi2 = np.sum(self.pixel_weights * self.residual**2, axis=(1, 2)) / np.maximum(self.good_pixels, 1)
-        self.keep_all(chi2 < np.median(chi2) + 8 * 1.4826 * np.median(np.abs(chi2 - np.median(chi2))) + 0.5)
+        self.keep_all(_ordinary(chi2, self.flux))
         robust = self.pixel_weights / (1 + self.pixel_weights * self.residual**2 / 16)
         where = (self.corner_x, self.corner_y, self.x, self.y, self.flux)
         size = (self.oversampling, self.order, self.ny, self.nx, self.half)
@@ -217,8 +222,11 @@ class _PsfFit:
             kernels.normal_product(self.prior * v, robust, *where, *size, out)
             return self.prior * out + v
 
-        self.coefficients += self.prior * _conjugate_gradients(product, right, self.prior**2 * diagonal + 1, iterations)
+        self.coefficients = self.coefficients + self.prior * _conjugate_gradients(product, right, self.prior**2 * diagonal + 1, iterations)
+        self._smooth_wings()
         self._normalise()
+        # The next round's prior: else wings that data hardly tell knot by knot would stay those of the Moffat profile.
+        self.first = self.coefficients.copy()
 
     def keep_all(self, good: NDArray[np.bool_]) -> None:
         """As `keep`, for the arrays that a round has made as well."""
@@ -254,6 +262,20 @@ class _PsfFit:
             self.half,
         )  # fmt: skip
         return data
+
+    def _smooth_wings(self) -> None:
+        """Beyond the core, where a knot is mostly noise, average the ratio to the first profile over neighbouring knots.
+
+        Under a star of 10^4 sigma that noise makes false neighbours. The ratio varies slowly, the profile does not.
+        """
+        across = self.base.shape[0]
+        offset = (np.arange(across) - across // 2) / self.oversampling
+        radius = np.hypot(offset[:, None], offset[None, :]) / self.fwhm
+        inner, outer = _WINGS_FWHM
+        share = np.clip((radius - inner) / (outer - inner), 0, 1).astype(np.float32)
+        for table in self.coefficients:
+            smooth = gaussian_filter(table / self.base, _WING_SMOOTH_PX * self.oversampling, mode="nearest") * self.base
+            table += share * (smooth - table)
 
     def _normalise(self) -> None:
         """Make the sum of P over whole pixels one at every position and every sub-pixel phase.
@@ -301,8 +323,8 @@ class _PsfFit:
         half = copy(self)
         half.x, half.y, half.flux = self.x.copy(), self.y.copy(), self.flux.copy()
         half.keep(np.arange(len(self.x)) % 2 == 0)
-        half.coefficients = self.first.copy()
-        for psf_error in _PSF_ERRORS[1:]:
+        half.first = half.coefficients = self.moffat
+        for psf_error in _PSF_ERRORS:
             half.improve(psf_error, iterations)
         other = copy(self)
         other.x, other.y, other.flux = self.x.copy(), self.y.copy(), self.flux.copy()
@@ -311,6 +333,16 @@ class _PsfFit:
         bright = self.flux >= np.median(self.flux)
         ratio = other.flux[bright] / self.flux[bright]
         return float(1.4826 * np.median(np.abs(ratio / np.median(ratio) - 1)))
+
+
+def _ordinary(chi2: NDArray, flux: NDArray) -> NDArray[np.bool_]:
+    """Which stars are fitted as well as others of their flux. The brightest, on which the wings rest, are never fitted
+    as well as the faint ones while the model is poor."""
+    order = np.argsort(flux)
+    middle, deviation = np.empty((2, len(flux)))
+    middle[order] = median_filter(chi2[order], _PEERS, mode="nearest")
+    deviation[order] = median_filter(np.abs(chi2 - middle)[order], _PEERS, mode="nearest")
+    return chi2 < middle + 8 * 1.4826 * deviation + 0.5
 
 
 def _moffat_and_slope(r2_px2: NDArray, alpha_px: float, beta: float, oversampling: int) -> tuple[NDArray, NDArray]:
