@@ -17,7 +17,7 @@ from ztfpipe.model.science import ScienceImage
 SNR_LEVELS = {5: (4.75, 5.25), 7: (6.5, 7.5)}
 CLEAR_PX, EDGE_PX, COMPANION_PX, MATCH_PX = 6, 10, 6.0, 1.2
 LEAST_SNR = 2.0
-"""What is fainter explains no detection."""
+"""What is fainter explains no detection; an entry with nothing brighter within a FWHM is false."""
 GALAXY_RADII, GALAXY_SNR = 3.0, 20.0
 """Detections within so many half-light radii of galaxies this significant are not judged: they have an extent."""
 
@@ -43,15 +43,15 @@ def count(exposure: Exposure, made: ScienceImage) -> Counts:
     catalog = made.psf_catalog
     entries = np.c_[catalog.x_px, catalog.y_px]
     matched = brightest_first(places, np.where(flux > LEAST_SNR * unit, flux, np.nan), entries, MATCH_PX)
-    clear = _clear(exposure, made, places[: len(stars)]) & ~_blended(places, flux)[: len(stars)]
+    lone_flux = np.where(_blended(places, flux) | ~_clear(exposure, made, places), np.nan, flux)[: len(stars)]
     n_stars, n_found = {}, {}
     for level, (low, high) in SNR_LEVELS.items():
-        near = np.flatnonzero(clear & (flux[: len(stars)] > 0.7 * low * unit) & (flux[: len(stars)] < 1.4 * high * unit))
+        near = np.flatnonzero((lone_flux > 0.7 * low * unit) & (lone_flux < 1.4 * high * unit))
         snr = bounds(exposure, *places[near].T, flux[near]).snr
         chosen = near[(snr > low) & (snr < high)]
         n_stars[level], n_found[level] = len(chosen), int(np.count_nonzero(matched[chosen] >= 0))
-    real = np.zeros(len(entries), bool)
-    real[matched[matched >= 0]] = True
+    distance, _ = cKDTree(places[flux > LEAST_SNR * unit]).query(entries)
+    real = distance < made.seeing_px
     judged = _clear(exposure, made, entries) & ~_on_galaxy(exposure.tables["galaxies"], entries, unit)
     return Counts(n_stars, n_found, int(judged.sum()), int(np.count_nonzero(judged & ~real)))
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from benchmarks.science_scenes import Exposure
+from ztfpipe.model.science import ScienceImage
+
+MATCH_PX, ALONE_PX = 0.7, 8.0
+ONE_FWHM = 1.2
+"""Nearer than this many FWHM no single image tells two sources apart: their light is no error of the fit."""
 
 
 def brightest_first(
@@ -26,3 +36,32 @@ def brightest_first(
         if free:
             out[source], taken[free[0]] = free[0], True
     return out
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Unflagged catalog entries and the constant stars within MATCH_PX that they are: rows of both, each (n,).
+
+    alone: whether no other star of a hundredth of its light is within ALONE_PX, and no other source at all within
+    ONE_FWHM that gives more than half the uncertainty of its flux.
+    """
+
+    ours: NDArray[np.intp]
+    true: NDArray[np.intp]
+    alone: NDArray[np.bool_]
+
+
+def constant_stars(exposure: Exposure, made: ScienceImage) -> Pairs:
+    """Pair the PSF catalog with the constant stars of the truth."""
+    stars, catalog = exposure.tables["stars"], made.psf_catalog
+    others = pd.concat([exposure.tables[name] for name in ("stars", "galaxies", "transients", "asteroids")])
+    places, flux = np.c_[others.x_px, others.y_px], others.flux_e.to_numpy()
+    distance, nearest = cKDTree(places[: len(stars)]).query(np.c_[catalog.x_px, catalog.y_px])
+    paired = (distance < MATCH_PX) & (catalog.flags == 0) & (stars.kind.to_numpy()[nearest] == 0)
+    ours, true = np.flatnonzero(paired), nearest[paired]
+    around, index = cKDTree(places).query(places[true], k=10, distance_upper_bound=ALONE_PX)
+    light = np.where(index == true[:, None], 0.0, np.append(flux, 0.0)[index])
+    near = around < ONE_FWHM * made.seeing_px
+    uncertainty_e = catalog.flux_error_adu[ours] / exposure.adu_per_e
+    disturbed = (light > 0.01 * flux[true][:, None]) | (near & (light > 0.5 * uncertainty_e[:, None]))
+    return Pairs(ours, true, ~disturbed.any(axis=1))

@@ -1,8 +1,8 @@
 """The fit of a spatially varying PSF: choice of stars, and least squares over all their pixels at once.
 
-What the data leave open is decided by a prior around a round Moffat profile whose width in every coefficient is a
-fraction of that profile. Three rounds alternate between the stars (position, flux) and the coefficients, which
-conjugate gradients find without forming the normal matrix.
+What the data leave open is decided by a prior around a round Moffat profile, whose width varies over the image as that
+of the stars does; its freedom in every coefficient is a fraction of that profile. Three rounds alternate between the
+stars (position, flux) and the coefficients, which conjugate gradients find without forming the normal matrix.
 """
 
 from __future__ import annotations
@@ -222,7 +222,9 @@ class _PsfFit:
             kernels.normal_product(self.prior * v, robust, *where, *size, out)
             return self.prior * out + v
 
-        self.coefficients = self.coefficients + self.prior * _conjugate_gradients(product, right, self.prior**2 * diagonal + 1, iterations)
+        self.coefficients = self.coefficients + self.prior * _conjugate_gradients(
+            product, right, self.prior**2 * diagonal + 1, iterations
+        )
         self._smooth_wings()
         self._normalise()
         # The next round's prior: else wings that data hardly tell knot by knot would stay those of the Moffat profile.
@@ -264,7 +266,7 @@ class _PsfFit:
         return data
 
     def _smooth_wings(self) -> None:
-        """Beyond the core, where a knot is mostly noise, average the ratio to the first profile over neighbouring knots.
+        """Beyond the core, where a knot is mostly noise, average the ratio to the first profile over nearby knots.
 
         Under a star of 10^4 sigma that noise makes false neighbours. The ratio varies slowly, the profile does not.
         """

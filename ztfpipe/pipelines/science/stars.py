@@ -167,7 +167,7 @@ def calibrate(
     ours, theirs = bright[pairs.first], in_range[pairs.second]
     blue, red = band.colour
     colour = calibrators.mag[blue][theirs] - calibrators.mag[red][theirs]
-    error = calibrators.mag_error[band.letter][theirs]
+    error = np.hypot(calibrators.mag_error[band.letter][theirs], settings.photometric_floor_mag)
     metrics: dict[str, float | str] = {"npscal": float(in_range.size), "pnmatches": float(len(pairs))}
     try:
         fit = calibration.fit_zero_point(catalog.mag[ours], catalog.mag_error[ours], magnitude[theirs], error, colour)
