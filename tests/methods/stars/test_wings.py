@@ -53,8 +53,8 @@ def test_wings_are_measured_and_taken_off():
     weight = np.full(SHAPE, NOISE_ADU**-2, np.float32)
     profile = take_off_wings(image, residual, weight, stars_at(x, y, flux), flat_psf())
     middles = RADIUS + RING_PX * (np.arange(len(profile)) + 0.5)
-    # 25 stars of 2e5 ADU, rings of 150 px and more: 8 / (2e5 sqrt(25 x 150)) = 7e-7; the halos of stars 75 px
-    # apart adds a tenth of the faint outer wing.
+    # 25 stars of 2e5 ADU, rings of 150 px and more: 8 / (2e5 sqrt(25 x 150)) = 7e-7; halos of stars 75 px
+    # apart overlap by a tenth of the outer wing.
     np.testing.assert_allclose(profile[:8], wing(middles)[:8], atol=4 * 7e-7 + 0.1 * wing(middles)[:8].max())
     near = halo_image(x[12:13], y[12:13], flux[12:13]) > 0.2 * NOISE_ADU
     assert abs(image[near].mean()) < 0.25 * light[near].mean()
