@@ -19,6 +19,7 @@ from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
 from benchmarks.accuracy import row
+from benchmarks.pairs import brightest_first
 from ztfpipe.methods.stars.calibration import limiting_magnitude
 from ztfpipe.methods.stars.detection import detect, gaussian_filter
 from ztfpipe.methods.stars.photometry import find_and_fit, forced_flux
@@ -99,21 +100,6 @@ def measure_field(field: Field, gain: float) -> None:
     field.cpu_s = time.process_time() - started
 
 
-def match(field: Field, snr: NDArray, radius_px: float = 1.2) -> NDArray[np.intp]:
-    """The measurement of each true star of S/N above 2: brightest first, each takes the nearest not taken, or -1."""
-    tree = cKDTree(np.column_stack([field.stars.x_px, field.stars.y_px]))
-    taken = np.zeros(len(field.stars), bool)
-    out = np.full(len(field.x), -1)
-    for star in np.argsort(-field.flux):
-        if snr[star] < 2:
-            break
-        _, near = tree.query([field.x[star], field.y[star]], k=6, distance_upper_bound=radius_px)
-        free = [n for n in near if n < len(taken) and not taken[n]]
-        if free:
-            out[star], taken[free[0]] = free[0], True
-    return out
-
-
 def selections(field: Field) -> tuple[NDArray, NDArray, NDArray]:
     """True stars away from masked pixels and edges; those of them that are alone; measurements in that region."""
     close_to_mask = binary_dilation(field.weight <= 0, iterations=12)
@@ -164,7 +150,9 @@ def _robust(values: NDArray) -> float:
 def judge(name: str, field: Field, gain: float, cpu_bar_s: float) -> list[dict[str, Any]]:
     """The rows of one field."""
     snr = field.snr(gain)
-    matched = match(field, snr)
+    positions = np.column_stack([field.x, field.y])
+    found = np.column_stack([field.stars.x_px, field.stars.y_px])
+    matched = brightest_first(positions, np.where(snr > 2, field.flux, np.nan), found)
     unmasked, alone, in_clear = selections(field)
     found = matched >= 0
     real = np.zeros(len(field.stars), bool)

@@ -235,7 +235,7 @@ def test_without_calibrators_sources_are_measured_but_nothing_is_calibrated(good
     assert_complete(made)
     assert made.status == 0
     assert {NO_ASTROMETRY, NO_PHOTOMETRY} <= bits(made)
-    assert made.notes[:2] == ("no astrometric calibrators", "no photometric calibrators")
+    assert made.notes[:2] == ("astrometry: no astrometric calibrators", "no photometric calibrators")
     assert len(made.psf_catalog) > 300
     assert made.psf is not None
 

@@ -101,6 +101,9 @@ class Science(Section):
     """PS1 magnitudes of the calibrators in the filter of the image."""
     photometric_snr_min: Positive = 10.0
     """S/N of detections that calibrate."""
+    photometric_floor_mag: Annotated[float, Field(ge=0)] = 0.005
+    """Error of a PS1 mean magnitude beyond its formal one: their calibration scatters by 7 to 12 mmag over the sky
+    (Magnier et al. 2020), less within a quadrant. Few calibrators cannot tell it themselves."""
     aperture_diameters_px: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
     """Fixed apertures: FIXAPERS of the archive's headers."""
     aperture_threshold_sigma: Positive = 1.5

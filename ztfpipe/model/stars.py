@@ -20,6 +20,7 @@ class PsfModel:
     coefficients: float32 (K, M, M). fwhm_px: at the image's centre. used_x_px, used_y_px, used_flux_adu: the stars that
     made it. chi: root mean square of their pixel residuals over expected noise. core_error: typical error of P relative
     to itself in the core, from the scatter of those residuals beyond noise; what a fit may assume as its floor.
+    flux_error: relative error of bright stars' fluxes that comes from the noise in the model.
     """
 
     coefficients: NDArray[np.float32]
@@ -33,6 +34,7 @@ class PsfModel:
     used_flux_adu: NDArray[np.float64]
     chi: float
     core_error: float
+    flux_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ class FittedStars:
     """Stars of a simultaneous PSF fit, each (n,).
 
     sigma_*: from the Fisher matrix of the star and the neighbours fitted with it (positions marginalised; NaN where the
-    position was held). chi, sharp: as DAOPHOT defines them. good_fraction: share of the PSF's squared weight on
-    unmasked pixels. neighbours: how many were fitted with it. converged: the last step was within tolerance.
+    position was held); in a catalog (`find_and_fit`) sigma_flux_adu has the PSF's own flux error in it. chi, sharp: as
+    DAOPHOT defines them. good_fraction: share of the PSF's squared weight on unmasked pixels. neighbours: how many were
+    fitted with it. converged: the last step was within tolerance.
     """
 
     x_px: NDArray[np.float64]

@@ -5,7 +5,7 @@ import pytest
 
 from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.astrometric_quality import metrics
-from ztfpipe.methods.sky.astrometry import Detections, References, solve
+from ztfpipe.methods.sky.astrometry import Detections, References, refine, solve
 from ztfpipe.methods.sky.pattern_nb import offset_votes
 from ztfpipe.methods.sky.tpv_fit import affine_moved, fit_tpv, recentred
 from ztfpipe.model.wcs import PV_POWERS, TpvWcs, undistorted_pv
@@ -65,6 +65,35 @@ def test_turbulence_leaves_what_the_best_quartic_leaves(make_star_field):
     best = ours - (design @ np.linalg.lstsq(design, ours.T, rcond=None)[0]).T
     ratio = np.sqrt(np.mean(ours**2, axis=1) / np.mean(best**2, axis=1))
     assert ratio.max() < 1.05
+
+
+def test_refined_to_positions_of_another_kind(make_star_field):
+    """A PSF's centre differs smoothly from a centroid: the refined WCS is that of the positions it was given."""
+    field = make_star_field(7, n_stars=1500, error_px=0.05)
+    first = solve(field.detections, field.references, field.prior, SHAPE)
+    seen = field.detections
+    u, v = seen.x_px / 1540 - 1, seen.y_px / 1540 - 1
+    moved = Detections(seen.x_px + 0.1 * u**2, seen.y_px - 0.08 * u * v, seen.error_px, seen.flux)
+    refined = refine(first, moved, field.references, SHAPE)
+    assert refined.solved
+    assert refined.first_pass is first.first_pass
+    detection, reference = refined.detection[refined.used], refined.reference[refined.used]
+    star = np.array([field.references.ra_deg[reference], field.references.dec_deg[reference]])
+
+    def rms_mas(wcs):
+        ra, dec = projection.pixel_to_sky(wcs, moved.x_px[detection], moved.y_px[detection])
+        return np.sqrt(np.mean(((dec - star[1]) * 3.6e6) ** 2 + ((ra - star[0]) * np.cos(np.radians(35)) * 3.6e6) ** 2))
+
+    # Centroid noise of 50 mas per axis either way; the shift of 0.1 px adds 30 to 60 mas to the first solution.
+    assert rms_mas(refined.wcs) < 1.1 * 50 * np.sqrt(2)
+    assert rms_mas(first.wcs) > 1.1 * rms_mas(refined.wcs)
+
+
+def test_refining_with_too_few_stars_keeps_the_solution(make_star_field):
+    field = make_star_field(7, n_stars=600)
+    first = solve(field.detections, field.references, field.prior, SHAPE)
+    few = Detections(*(values[:5] for values in vars(field.detections).values()))
+    assert refine(first, few, field.references, SHAPE) is first
 
 
 def test_proper_names_of_the_metrics_and_their_values(make_star_field):

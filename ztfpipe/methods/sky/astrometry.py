@@ -7,6 +7,7 @@ solved: `Solution` says so, and why.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,28 +96,76 @@ def solve(
     if pattern.log10_chance > max_log10_chance:
         return _unsolved(prior, pattern, f"no pattern: {pattern.votes:.0f} agree, {pattern.expected:.1f} by chance")
     alone = _isolated(references, isolation_arcsec)
-    first_pass, fit = moved, None
     brightest = _brightest(detections, seen, 2 * bright_count)
     # From the width of a vote to that of a seeing disc; the affine rounds end the first pass.
-    for radius, degree in ((9.0, 1), (4.0, 1), (2.5, 3), (match_radius_arcsec, 4), (match_radius_arcsec, 4)):
-        wcs = fit.wcs if fit is not None else moved
-        rows = seen if degree == 4 else brightest
+    rounds = ((9.0, 1, brightest), (4.0, 1, brightest), (2.5, 3, brightest), *2 * ((match_radius_arcsec, 4, seen),))
+    start = replace(_unsolved(prior, pattern, ""), wcs=moved)
+    return _fitted(
+        start, detections, references, shape, rounds, alone=alone, floor_mas=floor_mas, clip_sigma=clip_sigma,
+        min_matches=min_matches,
+    )  # fmt: skip
+
+
+def refine(
+    start: Solution,
+    detections: Detections,
+    references: References,
+    shape: tuple[int, int],
+    *,
+    floor_mas: float = 25.0,
+    match_radius_arcsec: float = 1.0,
+    isolation_arcsec: float = 4.0,
+    clip_sigma: float = 3.5,
+    min_matches: int = 12,
+) -> Solution:
+    """Fit the distortion of a solved quadrant again to other positions of its stars, better ones: those of a PSF fit.
+
+    The arguments are those of `solve`. The result keeps the pattern and the first pass of `start`; it is `start` itself
+    when too few of the new positions match.
+    """
+    seen = np.flatnonzero(np.isfinite(detections.x_px + detections.y_px) & (detections.flux > 0))
+    again = _fitted(
+        start, detections, references, shape, 2 * ((match_radius_arcsec, 4, seen),),
+        alone=_isolated(references, isolation_arcsec), floor_mas=floor_mas, clip_sigma=clip_sigma,
+        min_matches=min_matches,
+    )  # fmt: skip
+    return replace(again, first_pass=start.first_pass) if again.solved else start
+
+
+def _fitted(
+    start: Solution,
+    detections: Detections,
+    references: References,
+    shape: tuple[int, int],
+    rounds: Sequence[tuple[float, int, Indices]],
+    *,
+    alone: NDArray[np.bool_],
+    floor_mas: float,
+    clip_sigma: float,
+    min_matches: int,
+) -> Solution:
+    """Match and fit in rounds of (radius [arcsec], degree, rows of the detections), each from the WCS of the last."""
+    first_pass, wcs, fit = start.wcs, start.wcs, None
+    for radius, degree, rows in rounds:
         pairs = _pairs(detections, references, wcs, rows, radius, alone)
         sigma = _sigma_arcsec(detections, references, wcs, shape, *pairs, floor_mas)
         if pairs[0].size < min_matches:
-            return _unsolved(prior, pattern, f"{pairs[0].size} matches within {radius} arcsec of {min_matches}")
+            few = f"{pairs[0].size} matches within {radius} arcsec of {min_matches}"
+            return _unsolved(start.prior, start.pattern, few)
         fit = fit_tpv(
             detections.x_px[pairs[0]], detections.y_px[pairs[0]], references.ra_deg[pairs[1]],
             references.dec_deg[pairs[1]], sigma, wcs, shape, max_degree=degree, clip_sigma=clip_sigma,
         )  # fmt: skip
+        wcs = fit.wcs
         if degree == 1:
-            first_pass = fit.wcs
+            first_pass = wcs
     if fit.used.sum() < min_matches:
-        return _unsolved(prior, pattern, f"{fit.used.sum()} matches left of {min_matches} after clipping")
-    final = recentred(fit.wcs, shape)
+        left = f"{fit.used.sum()} matches left of {min_matches} after clipping"
+        return _unsolved(start.prior, start.pattern, left)
+    final = recentred(wcs, shape)
     return Solution(
-        True, "", final, prior, *pairs, fit.used, _residuals(detections, references, final, *pairs), sigma, pattern,
-        recentred(first_pass, shape), replace(fit, wcs=final),
+        True, "", final, start.prior, *pairs, fit.used, _residuals(detections, references, final, *pairs), sigma,
+        start.pattern, recentred(first_pass, shape), replace(fit, wcs=final),
     )  # fmt: skip
 
 

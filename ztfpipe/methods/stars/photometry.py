@@ -7,6 +7,8 @@ the photons of the fitted stars), never of the data: weights that follow the noi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import sep
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from scipy.spatial import cKDTree
 from ztfpipe.methods.stars import photometry_nb as kernels
 from ztfpipe.methods.stars.detection import detect, psf_filters, weight_with_sources
 from ztfpipe.methods.stars.psf import stamps
+from ztfpipe.methods.stars.wings import take_off_wings
 from ztfpipe.model.stars import Detections, FittedStars, PsfModel
 
 _RADIUS_FWHM = 2.0
@@ -119,6 +122,8 @@ def find_and_fit(
     background_mesh_px: mesh of a second background, taken from the residual image, where the wings of stars that bias
     the first one are gone; 0 for none.
 
+    The wings of bright stars beyond the PSF's stamp are taken off before the second detection (methods.stars.wings).
+
     Returns the stars, the residual image, and the background that was taken off in addition (ny, nx).
     """
     filters = psf_filters(psf)
@@ -127,6 +132,7 @@ def find_and_fit(
     stars, residual = fit_stars(image_adu, weight, psf, found.x_px, found.y_px, found.flux_adu, **options, max_sweeps=3)
     background = _second_background(residual, weight, background_mesh_px)
     image_adu, residual = image_adu - background, residual - background
+    take_off_wings(image_adu, residual, weight, stars, psf)
     noise = weight_with_sources(image_adu, residual, weight, gain_e_per_adu=gain_e_per_adu, model_error=model_error)
     more = detect(residual, noise, filters, threshold=threshold)
     x, y, flux = _joined(stars, _real(stars, psf, min_snr), more, psf)
@@ -136,7 +142,8 @@ def find_and_fit(
         if keep.all():
             break
         stars, residual = _without(stars, residual, keep, weight, psf, options)
-    return select(stars, stars.snr >= min_snr), residual, background
+    sigma = np.hypot(stars.sigma_flux_adu, psf.flux_error * stars.flux_adu)
+    return select(replace(stars, sigma_flux_adu=sigma), stars.snr >= min_snr), residual, background
 
 
 def group_stars(

@@ -1,22 +1,24 @@
 """The fit of a spatially varying PSF: choice of stars, and least squares over all their pixels at once.
 
-What the data leave open is decided by a prior around a round Moffat profile whose width in every coefficient is a
-fraction of that profile. Three rounds alternate between the stars (position, flux) and the coefficients, which
-conjugate gradients find without forming the normal matrix.
+What the data leave open is decided by a prior around a round Moffat profile, whose width varies over the image as that
+of the stars does; its freedom in every coefficient is a fraction of that profile. Three rounds alternate between the
+stars (position, flux) and the coefficients, which conjugate gradients find without forming the normal matrix.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import spline_filter
+from scipy.ndimage import gaussian_filter, median_filter, spline_filter
 from scipy.spatial import cKDTree
 
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.stars import psf_fit_nb as kernels
 from ztfpipe.methods.stars.psf import b_spline, fwhm
+from ztfpipe.methods.stars.psf_nb import polynomial_terms
 from ztfpipe.model.stars import Detections, PsfModel
 
 _MOFFAT_BETAS = (2.0, 2.5, 3.0, 4.0, 6.0)
@@ -24,7 +26,14 @@ _STARS_FOR_ORDER = ((400, 3), (60, 2), (20, 1), (0, 0))
 """Least number of stars for each polynomial degree: ten and more per term, and more where a term is less certain."""
 _PSF_ERRORS = (0.05, 0.02, 0.01)
 """Relative error allowed to the model in each round, so that the first, poor ones do not follow the brightest stars."""
-_PRIOR_WIDTHS = (1.0, 1.0)
+_WINGS_FWHM = (1.5, 2.5)
+"""Between these radii the PSF goes over from free knots to smooth wings."""
+_WING_SMOOTH_PX = 1.5
+_PEERS = 51
+"""Stars of similar flux that a star's misfit is compared with."""
+_STARS_TO_HALVE = 10
+"""Half as many still make a PSF."""
+_PRIOR_WIDTHS = (1.0, 0.3)
 """Relative width of the prior around the Moffat profile: of the constant table, and of the varying ones."""
 
 
@@ -98,7 +107,8 @@ def fit_psf(
     fit.set_order(max_order)
     for psf_error in _PSF_ERRORS:
         fit.improve(psf_error, iterations)
-    return fit.model()
+    model = fit.model()
+    return replace(model, flux_error=fit.flux_error(iterations))
 
 
 class _PsfFit:
@@ -125,7 +135,7 @@ class _PsfFit:
         """Go on with the stars marked good only (unless fewer than five would be left)."""
         if good.all() or good.sum() < 5:
             return
-        for name in ("chosen", "x", "y", "flux", "corner_x", "corner_y", "data", "weights", "others"):
+        for name in ("chosen", "x", "y", "flux", "width", "corner_x", "corner_y", "data", "weights", "others"):
             setattr(self, name, getattr(self, name)[good])
 
     def start_from_moffat(self, fwhm_px: float) -> None:
@@ -139,7 +149,7 @@ class _PsfFit:
             if best is None or np.median(chi2) < best[0]:
                 best = np.median(chi2), beta, np.median(width)
         _, beta, alpha = best
-        width = np.full(len(self.x), alpha)
+        width = self.width = np.full(len(self.x), alpha)
         chi2 = self._moffat(self.x, self.y, self.flux, width, beta, 3 * fwhm_px, 5, slice(None))
         self._scale_neighbours()
         moved = np.hypot(self.x - self.found.x_px[self.chosen], self.y - self.found.y_px[self.chosen])
@@ -149,8 +159,8 @@ class _PsfFit:
         self.oversampling = 3 if self.fwhm < 2.0 else 2 if self.fwhm < 3.0 else 1
         middle = self.oversampling * (self.half + 1) + 1
         r2 = np.add.outer(*2 * [((np.arange(2 * middle + 1) - middle) / self.oversampling) ** 2])
-        profile = (1 + r2 / alpha**2) ** -beta
-        self.base = (profile / profile.sum() * self.oversampling**2).astype(np.float32)
+        self.base, self.wider = _moffat_and_slope(r2, alpha, beta, self.oversampling)
+        self.width /= alpha
         pixels = self.oversampling * np.arange(-self.half, self.half + 1) + middle
         once = b_spline(pixels[:, None] - np.arange(2 * middle + 1)).sum(axis=0)
         self.in_stamp = np.outer(once, once)
@@ -171,17 +181,33 @@ class _PsfFit:
         terms = (self.order + 1) * (self.order + 2) // 2
         coefficients = np.zeros((terms, *self.base.shape))
         coefficients[0] = spline_filter(self.base.astype(np.float64), order=3, mode="mirror")
-        self.first = coefficients.astype(np.float32)
-        self.coefficients = self.first.copy()
+        wider = spline_filter(self.wider.astype(np.float64), order=3, mode="mirror")
+        coefficients += self._width_polynomial(terms)[:, None, None] * wider
+        self.moffat = coefficients.astype(np.float32)
+        self.first = self.coefficients = self.moffat
         widths = np.full(terms, _PRIOR_WIDTHS[1])
         widths[0] = _PRIOR_WIDTHS[0]
         self.prior = (widths[:, None, None] * self.base).astype(np.float32)
+
+    def _width_polynomial(self, terms: int) -> NDArray[np.float64]:
+        """Coefficients of the logarithm of the Moffat width, relative to the typical one, by position."""
+        design = np.empty((len(self.x), terms))
+        for row, x, y in zip(design, self.x, self.y, strict=True):
+            polynomial_terms(x, y, self.ny, self.nx, self.order, row)
+        values = np.log(self.width)
+        weights = np.ones(len(values))
+        for _ in range(10):
+            root = np.sqrt(weights)
+            solution = np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
+            residual = np.abs(values - design @ solution)
+            weights = 1 / np.maximum(residual, 0.5 * np.median(residual) + 1e-6)
+        return solution
 
     def improve(self, psf_error: float, iterations: int) -> None:
         """One round: take off neighbours, fit the stars, drop misfits, fit the coefficients, normalise."""
         self._fit_stars(psf_error)
         chi2 = np.sum(self.pixel_weights * self.residual**2, axis=(1, 2)) / np.maximum(self.good_pixels, 1)
-        self.keep_all(chi2 < np.median(chi2) + 8 * 1.4826 * np.median(np.abs(chi2 - np.median(chi2))) + 0.5)
+        self.keep_all(_ordinary(chi2, self.flux))
         robust = self.pixel_weights / (1 + self.pixel_weights * self.residual**2 / 16)
         where = (self.corner_x, self.corner_y, self.x, self.y, self.flux)
         size = (self.oversampling, self.order, self.ny, self.nx, self.half)
@@ -196,8 +222,13 @@ class _PsfFit:
             kernels.normal_product(self.prior * v, robust, *where, *size, out)
             return self.prior * out + v
 
-        self.coefficients += self.prior * _conjugate_gradients(product, right, self.prior**2 * diagonal + 1, iterations)
+        self.coefficients = self.coefficients + self.prior * _conjugate_gradients(
+            product, right, self.prior**2 * diagonal + 1, iterations
+        )
+        self._smooth_wings()
         self._normalise()
+        # The next round's prior: else wings that data hardly tell knot by knot would stay those of the Moffat profile.
+        self.first = self.coefficients.copy()
 
     def keep_all(self, good: NDArray[np.bool_]) -> None:
         """As `keep`, for the arrays that a round has made as well."""
@@ -234,6 +265,20 @@ class _PsfFit:
         )  # fmt: skip
         return data
 
+    def _smooth_wings(self) -> None:
+        """Beyond the core, where a knot is mostly noise, average the ratio to the first profile over nearby knots.
+
+        Under a star of 10^4 sigma that noise makes false neighbours. The ratio varies slowly, the profile does not.
+        """
+        across = self.base.shape[0]
+        offset = (np.arange(across) - across // 2) / self.oversampling
+        radius = np.hypot(offset[:, None], offset[None, :]) / self.fwhm
+        inner, outer = _WINGS_FWHM
+        share = np.clip((radius - inner) / (outer - inner), 0, 1).astype(np.float32)
+        for table in self.coefficients:
+            smooth = gaussian_filter(table / self.base, _WING_SMOOTH_PX * self.oversampling, mode="nearest") * self.base
+            table += share * (smooth - table)
+
     def _normalise(self) -> None:
         """Make the sum of P over whole pixels one at every position and every sub-pixel phase.
 
@@ -264,9 +309,52 @@ class _PsfFit:
         excess = np.sum((self.residual**2 - 1 / np.where(usable, self.pixel_weights, 1))[core])
         psf = PsfModel(
             self.coefficients, self.oversampling, self.order, self.half, (self.ny, self.nx), np.nan,
-            self.x, self.y, self.flux, float(chi), float(np.sqrt(max(excess, 0.0) / np.sum(model[core] ** 2))),
+            self.x, self.y, self.flux, float(chi), float(np.sqrt(max(excess, 0.0) / np.sum(model[core] ** 2))), 0.0,
         )  # fmt: skip
         return replace(psf, fwhm_px=fwhm(psf, (self.nx - 1) / 2, (self.ny - 1) / 2))
+
+    def flux_error(self, iterations: int) -> float:
+        """Relative error of bright stars' fluxes that comes from the noise in the PSF; 0 with too few stars to tell.
+
+        From half of the stars the PSF has twice the variance, half of which it shares with that from all: fluxes
+        fitted with the two differ by the error of the latter (the delete-half jackknife). A factor common to all
+        fluxes belongs to the zero point.
+        """
+        if len(self.x) < _STARS_TO_HALVE:
+            return 0.0
+        half = copy(self)
+        half.x, half.y, half.flux = self.x.copy(), self.y.copy(), self.flux.copy()
+        half.keep(np.arange(len(self.x)) % 2 == 0)
+        half.first = half.coefficients = self.moffat
+        for psf_error in _PSF_ERRORS:
+            half.improve(psf_error, iterations)
+        other = copy(self)
+        other.x, other.y, other.flux = self.x.copy(), self.y.copy(), self.flux.copy()
+        other.coefficients = half.coefficients
+        other._fit_stars(0.0)
+        bright = self.flux >= np.median(self.flux)
+        ratio = other.flux[bright] / self.flux[bright]
+        return float(1.4826 * np.median(np.abs(ratio / np.median(ratio) - 1)))
+
+
+def _ordinary(chi2: NDArray, flux: NDArray) -> NDArray[np.bool_]:
+    """Which stars are fitted as well as others of their flux. The brightest, on which the wings rest, are never fitted
+    as well as the faint ones while the model is poor."""
+    order = np.argsort(flux)
+    middle, deviation = np.empty((2, len(flux)))
+    middle[order] = median_filter(chi2[order], _PEERS, mode="nearest")
+    deviation[order] = median_filter(np.abs(chi2 - middle)[order], _PEERS, mode="nearest")
+    return chi2 < middle + 8 * 1.4826 * deviation + 0.5
+
+
+def _moffat_and_slope(r2_px2: NDArray, alpha_px: float, beta: float, oversampling: int) -> tuple[NDArray, NDArray]:
+    """A Moffat profile of unit sum over pixels, and its derivative by the logarithm of its width, of zero sum."""
+    base = 1 + r2_px2 / alpha_px**2
+    profile = base**-beta
+    profile *= oversampling**2 / profile.sum()
+    slope = profile * 2 * beta * (1 - 1 / base)
+    slope -= profile * (slope.sum() / profile.sum())
+    return profile.astype(np.float32), slope.astype(np.float32)
 
 
 def _conjugate_gradients(product, right: NDArray, diagonal: NDArray, iterations: int) -> NDArray:

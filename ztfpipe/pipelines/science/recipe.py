@@ -23,14 +23,13 @@ from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.quality import info_bits, photometrically_bad, status
 from ztfpipe.model.science import (
     ApertureCorrections,
-    AstrometrySummary,
     Calibrators,
     Masters,
     PhotometrySummary,
     Pointing,
     ScienceImage,
 )
-from ztfpipe.model.stars import PsfModel
+from ztfpipe.model.stars import FittedStars, PsfModel
 from ztfpipe.model.wcs import TpvWcs
 from ztfpipe.pipelines.science import masks, sky, stars
 from ztfpipe.pipelines.science.pixels import CalibratedPixels, calibrate_pixels
@@ -50,7 +49,7 @@ class _Progress:
     notes: list[str] = field(default_factory=list)
     fwhm_px: float = np.nan
     psf: PsfModel | None = None
-    astrometry: AstrometrySummary | None = None
+    astrometry: sky.Astrometry | None = None
     photometry: PhotometrySummary | None = None
     corrections: ApertureCorrections | None = None
     catalog: PsfCatalog = field(default_factory=PsfCatalog.empty)
@@ -171,17 +170,38 @@ class _Work:
         so_far.metrics |= {"ntracks": count, "pcttrack": 100.0 * float(found.mean())}
 
     def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
-        wcs, summary, metrics = sky.solve_quadrant(
-            seen.for_astrometry(),
-            calibrators.astrometric,
-            self.so_far.wcs,
-            self.so_far.mask.shape,
-            epoch_year=sky.epoch_of(self.pointing.jd_mid),
-            pixel_scale_arcsec=self.camera.pixel_scale_arcsec,
-            settings=self.settings,
+        self._take_astrometry(
+            self.attempt(
+                "astrocal",
+                lambda: sky.solve_quadrant(
+                    seen.for_astrometry(),
+                    calibrators.astrometric,
+                    self.so_far.wcs,
+                    self.so_far.mask.shape,
+                    epoch_year=sky.epoch_of(self.pointing.jd_mid),
+                    pixel_scale_arcsec=self.camera.pixel_scale_arcsec,
+                    settings=self.settings,
+                ),
+            )
         )
-        self.so_far.wcs, self.so_far.astrometry = wcs, summary
-        self.learn(metrics, "astrocal_reason")
+
+    def refine_astrometry(self, fitted: FittedStars) -> None:
+        """Fit the distortion again, to the positions of the PSF fit."""
+        if self.so_far.astrometry is not None:
+            self._take_astrometry(
+                sky.refine_quadrant(
+                    self.so_far.astrometry,
+                    stars.for_astrometry(fitted),
+                    self.so_far.mask.shape,
+                    pixel_scale_arcsec=self.camera.pixel_scale_arcsec,
+                    settings=self.settings,
+                )
+            )
+
+    def _take_astrometry(self, found: sky.Astrometry | None) -> None:
+        if found is not None:
+            self.so_far.wcs, self.so_far.astrometry = found.solution.wcs, found
+            self.so_far.metrics |= found.metrics
 
     def mask_reflections(self, calibrators: Calibrators) -> None:
         """Halos and ghosts of bright stars, known by their positions."""
@@ -195,6 +215,7 @@ class _Work:
     def measure_stars(self) -> None:
         found = stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
         self.so_far.corrections = found.corrections
+        self.refine_astrometry(found.stars)
         self.so_far.catalog = stars.psf_catalog(
             found.stars, self.so_far.wcs, self.so_far.mask, self.camera.defect_mask, self.settings
         )
@@ -264,7 +285,7 @@ class _Work:
             seeing_px=so_far.fwhm_px,
             limiting_mag=so_far.limiting_mag,
             wcs=so_far.wcs,
-            astrometry=so_far.astrometry,
+            astrometry=None if so_far.astrometry is None else so_far.astrometry.summary,
             photometry=so_far.photometry,
             apertures=so_far.corrections,
             psf=so_far.psf,

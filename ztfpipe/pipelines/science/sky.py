@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science
+from ztfpipe.errors import Unusable
 from ztfpipe.methods.sky import astrometric_quality, astrometry
 from ztfpipe.methods.sky.matching import move_to_epoch
 from ztfpipe.model.catalogs import AstrometricCalibrators
@@ -43,6 +46,16 @@ def references_at(
     return astrometry.References(ra, dec, catalog.error_mas[chosen], catalog.g_mag[chosen])
 
 
+@dataclass(frozen=True)
+class Astrometry:
+    """A solution with its calibrators, the summary for the header and the quality metrics."""
+
+    solution: astrometry.Solution
+    references: astrometry.References
+    summary: AstrometrySummary
+    metrics: dict[str, float]
+
+
 def solve_quadrant(
     detections: astrometry.Detections,
     catalog: AstrometricCalibrators | None,
@@ -52,13 +65,10 @@ def solve_quadrant(
     epoch_year: float,
     pixel_scale_arcsec: float,
     settings: Science,
-) -> tuple[TpvWcs, AstrometrySummary | None, dict[str, float | str]]:
-    """Both passes and their quality metrics; where nothing can be solved the WCS is the commanded one.
-
-    Returns the WCS, the summary for the header (None when unsolved), and the metrics, `astrocal_failed` among them.
-    """
+) -> Astrometry:
+    """Both passes and their quality metrics. Raises Unusable when nothing can be solved."""
     if catalog is None or catalog.ra_deg.size == 0:
-        return prior, None, {"astrocal_failed": 1.0, "astrocal_reason": "no astrometric calibrators"}
+        raise Unusable("astrometry", "no astrometric calibrators")
     references = references_at(catalog, epoch_year, settings.astrometric_mag)
     solution = astrometry.solve(
         detections,
@@ -71,12 +81,48 @@ def solve_quadrant(
         match_radius_arcsec=settings.match_radius_arcsec,
     )
     if not solution.solved:
-        return prior, None, {"astrocal_failed": 1.0, "astrocal_reason": solution.reason}
+        raise Unusable("astrometry", solution.reason)
+    return _summed_up(solution, detections, references, shape, pixel_scale_arcsec)
+
+
+def refine_quadrant(
+    found: Astrometry,
+    detections: astrometry.Detections,
+    shape: tuple[int, int],
+    *,
+    pixel_scale_arcsec: float,
+    settings: Science,
+) -> Astrometry:
+    """The solution fitted again to the positions of the PSF fit, which are those of the catalog.
+
+    They are as precise as the light allows, and the place of a skewed PSF that the fit calls its centre differs
+    smoothly over the image from that of a windowed centroid.
+    """
+    solution = astrometry.refine(
+        found.solution,
+        detections,
+        found.references,
+        shape,
+        floor_mas=settings.turbulence_mas,
+        match_radius_arcsec=settings.match_radius_arcsec,
+    )
+    if solution is found.solution:
+        return found
+    return _summed_up(solution, detections, found.references, shape, pixel_scale_arcsec)
+
+
+def _summed_up(
+    solution: astrometry.Solution,
+    detections: astrometry.Detections,
+    references: astrometry.References,
+    shape: tuple[int, int],
+    pixel_scale_arcsec: float,
+) -> Astrometry:
     metrics = astrometric_quality.metrics(solution, detections, references, pixel_scale_arcsec, shape)
     used = solution.residual_arcsec[:, solution.used]
     rms = np.sqrt(np.mean(used**2, axis=1)) / ARCSEC_PER_DEG
     summary = AstrometrySummary(int(solution.used.sum()), (float(rms[0]), float(rms[1])), metrics["ascmp2chi2"])
-    return solution.wcs, summary, {**metrics, "astrocal_failed": 0.0}
+    return Astrometry(solution, references, summary, metrics)
 
 
 def epoch_of(jd: float) -> float:

@@ -33,6 +33,9 @@ FIRST_MESH_PX = 32
 ELONGATION_SNR = 30.0
 """From here on the noise changes A / B of a star by less than a tenth."""
 
+ASTROMETRIC_SNR, ASTROMETRIC_GOOD = 10.0, 0.8
+"""Least S/N, and least unmasked share of the PSF's weight, of fitted stars that refine the astrometry."""
+
 
 @dataclass(frozen=True)
 class FirstLook:
@@ -111,6 +114,13 @@ def measure(image: Image, weight: Image, psf: PsfModel, gain: float, settings: S
     return Photometry(stars, background, ApertureCorrections(settings.aperture_diameters_px, correction, error))
 
 
+def for_astrometry(stars: FittedStars) -> SkyDetections:
+    """Positions of the PSF fit of stars that are bright and whole enough to tell where the image looks."""
+    chosen = (stars.snr > ASTROMETRIC_SNR) & (stars.good_fraction > ASTROMETRIC_GOOD)
+    error = np.hypot(stars.sigma_x_px[chosen], stars.sigma_y_px[chosen]) / np.sqrt(2)
+    return SkyDetections(stars.x_px[chosen], stars.y_px[chosen], error, stars.flux_adu[chosen])
+
+
 def psf_catalog(
     stars: FittedStars, wcs: TpvWcs, mask: NDArray[np.uint16], defects: int, settings: Science
 ) -> PsfCatalog:
@@ -157,7 +167,7 @@ def calibrate(
     ours, theirs = bright[pairs.first], in_range[pairs.second]
     blue, red = band.colour
     colour = calibrators.mag[blue][theirs] - calibrators.mag[red][theirs]
-    error = calibrators.mag_error[band.letter][theirs]
+    error = np.hypot(calibrators.mag_error[band.letter][theirs], settings.photometric_floor_mag)
     metrics: dict[str, float | str] = {"npscal": float(in_range.size), "pnmatches": float(len(pairs))}
     try:
         fit = calibration.fit_zero_point(catalog.mag[ours], catalog.mag_error[ours], magnitude[theirs], error, colour)
