@@ -29,15 +29,17 @@ class CalibratedPixels:
     """A quadrant as a perfect detector would have seen it, sky included.
 
     image_adu: float32 (ny, nx), finite everywhere; mask: uint16 bits known so far; saturation_adu: the raw saturation
-    level after the same corrections; fringe_strength: of the fringes taken out, in units of the sky (0 when none were).
+    level after the same corrections; fringe_strength: of the fringes taken out, in units of the sky (0 when none were);
+    overscan: None of pixels that came without one.
     """
 
     image_adu: Image
     mask: NDArray[np.uint16]
-    overscan: OverscanFit
+    overscan: OverscanFit | None
     background: Background
     saturation_adu: float
     fringe_strength: float
+    gain_e_per_adu: float
 
 
 def calibrate_pixels(
@@ -69,7 +71,8 @@ def calibrate_pixels(
     image, strength = _without_fringes(image, unusable, masters, settings)
     background = estimate(image, unusable, mesh_px=settings.background_mesh_px)
     x = amplifier.saturation_adu
-    return CalibratedPixels(image, mask, overscan, background, x / (a * x * x + b * x + 1), strength)
+    saturation_adu = x / (a * x * x + b * x + 1)
+    return CalibratedPixels(image, mask, overscan, background, saturation_adu, strength, amplifier.gain_e_per_adu)
 
 
 def _divided(

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Science
+from ztfpipe.config import Science
 from ztfpipe.errors import BadFile, BadName
-from ztfpipe.methods.stars import daophot
 from ztfpipe.model import identifiers
-from ztfpipe.model.images import Cards, RawQuadrant
+from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
-from ztfpipe.model.records import QaRecord
-from ztfpipe.model.science import Calibrators, Masters, Pointing, ScienceImage
+from ztfpipe.model.science import Masters, Pointing
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
-from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import header_value, read_raw_quadrant
-from ztfpipe.products.catalogs import calibrators as catalog_files
-from ztfpipe.products.catalogs.catalogs import write_psfcat, write_sexcat
-from ztfpipe.products.formats.atomic import write_text
 from ztfpipe.products.images.calibration import StoredMaster, master_id, master_kind, read_master
-from ztfpipe.products.images.daophot import write_daophot_psf, write_psf_stamp
-from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.images.science import (
     Origin,
     science_header,
-    write_mask_image,
-    write_science_image,
 )
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.products.names import parse
+from ztfpipe.steps.recording import Stopwatch, pixel_checksum
+from ztfpipe.steps.science.writing import read_calibrators, write_image_record, write_products
 
 
 def image(
@@ -56,7 +45,7 @@ def image(
         quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
         inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
         bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
-        calibrators = _calibrators(gaia, ps1, bright)
+        calibrators = read_calibrators(gaia, ps1, bright)
     pointing = _pointing(raw, quadrant)
     with watch.part("recipe"):
         if bias_master is None or flat_master is None:
@@ -75,8 +64,8 @@ def image(
         "pmask", 0, key.rcid, camera.filter(key.exposure.filter).fid
     )
     with watch.part("write"):
-        _write(key, made, science_header(quadrant.header, made, origin, camera))
-    _record(key, output, made, inputs, section, watch)
+        write_products(key, made, science_header(quadrant.header, made, origin, camera))
+    write_image_record("science image", key, output, made, inputs, section, watch)
 
 
 def _call(output: str, settings: Path) -> tuple[QuadrantKey, Science, Camera]:
@@ -98,14 +87,6 @@ def _master(path: Path | None, inputs: dict[str, str]) -> StoredMaster | None:
     return stored if stored.usable else None
 
 
-def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> Calibrators:
-    return Calibrators(
-        catalog_files.read_astrometric_calibrators(gaia) if gaia else None,
-        catalog_files.read_photometric_calibrators(ps1) if ps1 else None,
-        catalog_files.read_bright_stars(bright) if bright else None,
-    )
-
-
 def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
     """What was commanded; ingest has checked that the keywords are there and in range."""
     numbers = {}
@@ -118,46 +99,3 @@ def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
     return Pointing(
         numbers["RAD"], numbers["DECD"], numbers["OBSJD"] + half_day, numbers["AIRMASS"], numbers["EXPTIME"]
     )
-
-
-def _write(key: QuadrantKey, made: ScienceImage, header: Cards) -> None:
-    form = daophot.from_model(made.psf) if made.psf is not None else daophot.absent(made.image_adu.shape)
-    write_daophot_psf(path_of("sciimgdao", key), form)
-    write_psf_stamp(path_of("sciimgdaopsfcent", key), daophot.stamp(form, *form.centre_px), header)
-    write_psfcat(path_of("psfcat", key), made.psf_catalog, header)
-    write_sexcat(path_of("sexcat", key), made.aperture_catalog, header)
-    write_mask_image(path_of("mskimg", key), made, header)
-    sky, scatter = (float(made.metrics.get(name) or np.nan) for name in ("gmedian", "gstddev"))
-    write_preview(path_of("scipreview", key), made.image_adu, sky, scatter)
-    write_text(path_of("sciimlog", key), _log(key, made))
-    write_science_image(path_of("sciimg", key), made, header)
-
-
-def _log(key: QuadrantKey, made: ScienceImage) -> str:
-    """What happened, for people."""
-    lines = [
-        f"science image {key.exposure.filefracday} field {key.exposure.field} {key.exposure.filter}"
-        f" CCD {key.ccdid} quadrant {key.qid}",
-        f"STATUS = {made.status}, INFOBITS = {made.infobits}",
-        *made.notes,
-        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-          for name, value in made.metrics.items()),
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-def _record(
-    key: QuadrantKey, output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch
-) -> None:
-    record = QaRecord(
-        step="science image",
-        product=output,
-        status=made.status,
-        reason="; ".join(made.notes),
-        metrics=finite({**made.metrics, "infobits": made.infobits, "peak_memory_mb": peak_memory_mb()}),
-        inputs=inputs,
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
-        settings=section.model_dump(mode="json"),
-    )
-    write_record(path_of("sciqa", key), record)
