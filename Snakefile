@@ -66,6 +66,11 @@ rule sciimgs:
         sciimgs_of_night,
 
 
+rule measured:
+    input:
+        measured_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
 include: "rules/science.smk"

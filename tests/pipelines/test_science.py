@@ -152,9 +152,10 @@ def test_limiting_magnitude_is_where_sources_end(made):
 
 
 def test_seeing_is_true(good, made):
-    """The pixel adds 0.8 px in quadrature at most, the variation over the quadrant 5 %."""
+    """The pixel adds 0.8 px in quadrature at most, the variation over the quadrant 5 %; a Gaussian through the core of
+    a profile with wings is up to 6 % wider than it is at half its height (a Moffat of exponent 2.5)."""
     true = good.tables["exposure"].fwhm_px.iloc[0]
-    assert 0.95 * true < made.seeing_px < 1.05 * np.hypot(true, 0.83)
+    assert 0.95 * true < made.seeing_px < 1.05 * 1.06 * np.hypot(true, 0.83)
     assert made.metrics["elongation"] < 1.3
 
 
