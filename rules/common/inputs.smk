@@ -112,7 +112,9 @@ def if_there(product):
 
     def found(wildcards):
         key = QuadrantKey(
-            ExposureKey(night_of(wildcards) + wildcards.fracday, int(wildcards.field), wildcards.filter, wildcards.imgtype),
+            ExposureKey(
+                night_of(wildcards) + wildcards.fracday, int(wildcards.field), wildcards.filter, wildcards.imgtype
+            ),
             int(wildcards.ccd),
             int(wildcards.qid),
         )
