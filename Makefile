@@ -48,17 +48,20 @@ lock:  ## pin the newest dependencies again (requirements.lock)
 PYTEST := $(BIN)/python -m pytest -q
 
 test: env  ## fast tests first, then mini nights through Snakemake, then one on SLURM
-	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 	$(PYTEST) -m "workflow or slurm" tests/workflow
 
 demo: env  ## a simulated mini night from raw files to science images; ends with tables and a report
 	$(BIN)/python tools/demo.py
 
 test-fast: env  ## the fast tests only
-	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault" tests
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 
 test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
 	$(PYTEST) -m fault tests/workflow
+
+test-clients: env  ## other projects' readers on our products, in an environment of their own (.venv-clients)
+	ZTFPIPE_CLIENTS=1 $(PYTEST) -m clients tests/clients
 
 slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
 	tools/slurm/cluster.sh up

@@ -76,6 +76,11 @@ rule fringes:
         fringes_of_night,
 
 
+rule measured:
+    input:
+        measured_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
 include: "rules/science.smk"

@@ -1,5 +1,5 @@
-# Calibrator catalogs of a field's quadrant, the science image of a quadrant with its companions, and on request its
-# uncertainty image.
+# Calibrator catalogs of a field's quadrant, the science image of a quadrant with its companions, on request its uncertainty
+# image, and the same companions of a science image that was downloaded.
 
 
 rule science_calibrators:
@@ -71,3 +71,32 @@ rule science_uncertainty:
     shell:
         "ztfpipe science uncertainty {output.sciunc:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} 2> {log:q}"
+
+
+rule science_measure:
+    input:
+        sciimg=target("givensciimg"),
+        mskimg=if_there("givenmskimg"),
+        gaia=if_there("gaiacalibrators"),
+        ps1=if_there("ps1calibrators"),
+        bright=if_there("brightstars"),
+        settings=settings("science"),
+    output:
+        **targets(
+            "measuredsciimg",
+            "measuredmskimg",
+            "measuredpsfcat",
+            "measuredsexcat",
+            "measuredsciimgdao",
+            "measuredsciimgdaopsfcent",
+            "measuredscipreview",
+            "measuredsciimlog",
+            "measuredsciqa",
+        ),
+    log:
+        log_of("science", "measuredsciimg").replace(".fits.log", "_measured.log"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe science measure {output.measuredsciimg:q} --settings {input.settings:q} --sciimg {input.sciimg:q}"
+        " --mskimg {input.mskimg:q} --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q} 2> {log:q}"

@@ -107,6 +107,24 @@ def catalog_of(product):
     return catalog
 
 
+def if_there(product):
+    """Input function: a file that is used when it is there, and not made for the sake of this."""
+
+    def found(wildcards):
+        key = QuadrantKey(
+            ExposureKey(
+                night_of(wildcards) + wildcards.fracday, int(wildcards.field), wildcards.filter, wildcards.imgtype
+            ),
+            int(wildcards.ccd),
+            int(wildcards.qid),
+        )
+        is_of_field = PRODUCTS[product].key_type is FieldQuadrantKey
+        path = path_of(product, FieldQuadrantKey(key.exposure.field, key.ccdid, key.qid) if is_of_field else key)
+        return given(path) if Path(ARCHIVE, path).exists() else []
+
+    return found
+
+
 def what(choice, wildcards):
     noun = "the bias" if choice.kind == "bias" else f"the {choice.filter} flat"
     return f"{noun} of CCD {choice.ccdid} quadrant {choice.qid} of night {night_of(wildcards)}"

@@ -12,7 +12,16 @@ from snakemake.exceptions import WorkflowError
 from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import ZtfpipeError
-from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, CalibrationKey, FieldQuadrantKey, IncomingKey, NightKey
+from ztfpipe.model.keys import (
+    BIAS_FILTER_CAL,
+    SKY_FILTERS,
+    CalibrationKey,
+    ExposureKey,
+    FieldQuadrantKey,
+    IncomingKey,
+    NightKey,
+    QuadrantKey,
+)
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
@@ -62,7 +71,7 @@ def check_targets():
             names.parse(asked)
         elif "night" not in ASKED:
             raise WorkflowError(f"{asked} of which night? Say --config night=YYYYMMDD, or name a product by its path")
-    if "night" in ASKED and targets:
+    if "night" in ASKED and set(targets) - {"measured"}:
         files_sent(ASKED["night"])
 
 

@@ -66,3 +66,13 @@ def lofreqflats_of_night(wildcards):
 
 def fringes_of_night(wildcards):
     return templates_of_night("fringe", CONFIG.templates.fringe_filters)
+
+
+def measured_of_night(wildcards):
+    """What is measured on the science images that were downloaded of a night."""
+    night = asked_night()
+    found = Path(ARCHIVE, "given", "sci", night[:4], night[4:]).glob("*/ztf_*_sciimg.fits")
+    keys = [names.parse(path.relative_to(ARCHIVE))[1] for path in sorted(found)]
+    if not keys:
+        raise WorkflowError(f"night {night}: no science image was downloaded into {Path(ARCHIVE, 'given/sci')}")
+    return [path_of("measuredsciimg", key) for key in keys if wanted(key)]

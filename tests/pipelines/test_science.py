@@ -150,9 +150,10 @@ def test_limiting_magnitude_is_where_sources_end(made):
 
 
 def test_seeing_is_true(good, made):
-    """The pixel adds 0.8 px in quadrature at most, the variation over the quadrant 5 %."""
+    """The pixel adds 0.8 px in quadrature at most, the variation over the quadrant 5 %; a Gaussian through the core of
+    a profile with wings is up to 6 % wider than it is at half its height (a Moffat of exponent 2.5)."""
     true = good.tables["exposure"].fwhm_px.iloc[0]
-    assert 0.95 * true < made.seeing_px < 1.05 * np.hypot(true, 0.83)
+    assert 0.95 * true < made.seeing_px < 1.05 * 1.06 * np.hypot(true, 0.83)
     assert made.metrics["elongation"] < 1.3
 
 
@@ -368,7 +369,8 @@ def test_defocus(camera):
     made = expose_sky(camera, sky_settings({"optics": {"seeing_px": (6.0, 6.0)}})).science()
     assert_complete(made)
     assert POOR_SEEING in bits(made)
-    assert made.seeing_px == pytest.approx(6.0, rel=0.05)
+    # As in test_seeing_is_true: the pixel's part, and a Gaussian through the core of a profile with wings.
+    assert 0.95 * 6.0 < made.seeing_px < 1.05 * 1.06 * np.hypot(6.0, 0.83)
 
 
 @pytest.mark.parametrize("seeing_px", [1.2, 1.5])

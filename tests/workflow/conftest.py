@@ -131,6 +131,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         "sciimgs",
         "lofreqflats",
         "fringes",
+        "measured",
     ):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)

@@ -100,6 +100,19 @@ STEPS = (
         (Input("image", "the science image"), Input("mask", "its mask")),
     ),
     Step(
+        "science",
+        "measure",
+        "measure a science image of the public archive",
+        "measuredsciimg",
+        (
+            Input("sciimg", "the archive's image"),
+            Input("mskimg", "its mask", optional=True),
+            Input("gaia", "astrometric calibrators", optional=True),
+            Input("ps1", "photometric calibrators", optional=True),
+            Input("bright", "bright stars around", optional=True),
+        ),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",

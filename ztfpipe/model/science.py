@@ -122,6 +122,24 @@ class ApertureCorrections:
 
 
 @dataclass(frozen=True)
+class GivenImage:
+    """A calibrated image of the archive, whole or a cut-out, with what its header says of its calibration.
+
+    image_adu: float32 (ny, nx), sky included, NaN where unknown; mask: uint16 (ny, nx), bits of the camera, None where
+    none came with it; saturation_adu: typical level of saturated pixels; infobits: as the archive judged it.
+    """
+
+    image_adu: NDArray[np.float32]
+    mask: NDArray[np.uint16] | None
+    wcs: TpvWcs
+    gain_e_per_adu: float
+    saturation_adu: float
+    astrometry: AstrometrySummary | None
+    photometry: PhotometrySummary | None
+    infobits: int
+
+
+@dataclass(frozen=True)
 class ScienceImage:
     """All products of a quadrant in memory. Parts that could not be made are None; `metrics` and `infobits` say why.
 

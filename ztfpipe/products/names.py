@@ -55,6 +55,7 @@ PART_PATTERNS = {
 
 _RAW = "raw/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}"
 _SCI = "sci/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
+_GIVEN, _MEASURED = f"given/{_SCI}", f"measured/{_SCI}"
 _SPLIT = "ops/split/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
 _BIAS = "cal/{year}/{monthday}/bias/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_bias"
 _FLAT = (
@@ -265,6 +266,22 @@ PRODUCTS: dict[str, Product] = {
             "diffqa": "diffqa.json",
             "candidates": "candidates.parquet",
             "alerts": "alerts.tar.gz",
+        },
+    ),
+    **_family(QuadrantKey, _GIVEN, {"givensciimg": "sciimg.fits", "givenmskimg": "mskimg.fits"}),
+    **_family(
+        QuadrantKey,
+        _MEASURED,
+        {
+            "measuredsciimg": "sciimg.fits",
+            "measuredmskimg": "mskimg.fits",
+            "measuredpsfcat": "psfcat.fits",
+            "measuredsexcat": "sexcat.fits",
+            "measuredsciimgdao": "sciimgdao.psf",
+            "measuredsciimgdaopsfcent": "sciimgdaopsfcent.fits",
+            "measuredscipreview": "sciimg.jpg",
+            "measuredsciimlog": "sciimlog.txt",
+            "measuredsciqa": "sciqa.json",
         },
     ),
     **_family(

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from scipy.interpolate import BSpline
+from scipy.ndimage import spline_filter
 
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.stars import psf_fit_nb, psf_nb
-from ztfpipe.methods.stars.psf import fwhm, noise_area, sample, stamps
+from ztfpipe.methods.stars.psf import core_fwhm, fwhm, noise_area, sample, stamps
 from ztfpipe.methods.stars.psf_fit import _ordinary, choose_stars, fit_psf
 from ztfpipe.model.stars import Detections, PsfModel
 
@@ -257,3 +258,21 @@ def test_the_flux_scale_of_a_few_stars_follows_the_width_into_the_wings(sky, sta
     # Of the light 5 % lie beyond 2 FWHM, and 15 % in width change that by half: 25 mmag from end to end if the wings
     # stayed. The noise of 150 stars of S/N 100 leaves sqrt(6 / 150) / 100 = 2 mmag, and shapes some times that.
     assert np.std(error) < 0.006
+
+
+@pytest.mark.parametrize(("exponent", "wider"), [(np.inf, 1.0), (4.765, 1.029), (3.0, 1.049), (2.5, 1.060)])
+def test_the_width_of_the_core_is_that_of_a_gaussian(exponent, wider):
+    """Of a Gaussian the width itself; of Moffat profiles more, by what a straight line through ln(P) of r^2 down to
+    0.3 of the peak gives, integrated on a fine grid of the analytic profile."""
+    fwhm_px, scale, radius = 2.4, 3, 12
+    across = 2 * (scale * (radius + 1) + 1) + 1
+    r2 = np.add.outer(*2 * [((np.arange(across) - across // 2) / scale) ** 2])
+    if np.isinf(exponent):
+        profile = np.exp(-4 * np.log(2) * r2 / fwhm_px**2)
+    else:
+        profile = (1 + 4 * (2 ** (1 / exponent) - 1) * r2 / fwhm_px**2) ** -exponent
+    coefficients = spline_filter(profile, order=3, mode="mirror")[None].astype(np.float32)
+    nothing = np.zeros(0)
+    psf = PsfModel(coefficients, scale, 0, radius, (90, 110), fwhm_px, nothing, nothing, nothing, 1.0, 0.0)
+    # The table has steps of 0.1 px: a ring of such cells at the edge of the core counts or not.
+    assert core_fwhm(psf) == pytest.approx(wider * fwhm_px, rel=0.01)

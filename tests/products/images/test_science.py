@@ -33,7 +33,6 @@ def science_image(**change):
     parts = {
         "image_adu": np.full(shape, 150.0, np.float32),
         "mask": np.full(shape, 4, np.uint16),
-        "uncertainty_adu": np.full(shape, 5.0, np.float32),
         "saturation_adu": 60528.2,
         "seeing_px": 2.271,
         "limiting_mag": 19.17,

@@ -24,6 +24,10 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 ARCSEC = projection.ARCSEC_PER_DEG
 
+DEEPER, FEWEST_VOTERS = 1.5, 400
+"""Detections that vote in the pattern match for each reference in the image, as some references are saturated or masked;
+so few never drown a pattern."""
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -191,6 +195,8 @@ def _first_guess(
     # The catalog covers more sky than the image: as many stars per area, and a few for those not detected.
     area_ratio = np.prod(2 * reach) / max(shape[0] * shape[1] * abs(np.linalg.det(prior.cd_deg)) * ARCSEC**2, 1.0)
     bright = near[np.argsort(references.mag[near], kind="stable")[: int(1.3 * bright_count * area_ratio)]]
+    # A deep exposure of little sky shows more stars than the catalog has there: the faint ones agree by chance only.
+    det_offset = det_offset[:, : max(int(DEEPER * bright.size / area_ratio), FEWEST_VOTERS)]
     pattern = find_pattern(
         det_offset[0], det_offset[1], ref_offset[0, bright], ref_offset[1, bright],
         max_offset_arcsec=max_offset_arcsec, max_rotation_deg=max_rotation_deg,

@@ -50,8 +50,9 @@ def estimate(image: Image, excluded: Mask, *, mesh_px: int = 128) -> Background:
     deviant = background_nb.deviant(image, level, noise, np.float32(_LIMIT), _GROW_PX, excluded)
     if np.mean(deviant) > 1.0 - _LEAST_KNOWN:
         deviant = excluded
-    second = _mesh(image, deviant, mesh_px)
-    level = second.back(dtype=np.float32)
+    # On what the first level leaves: a steep sky, as moonlit clouds make it, is no noise.
+    second = _mesh(image - level, deviant, mesh_px)
+    level = level + second.back(dtype=np.float32)
     noise = np.maximum(second.rms(dtype=np.float32) / np.float32(_noise_kept()), np.float32(1e-6))
     return Background(level, noise, float(np.median(level)), float(np.median(noise)))
 

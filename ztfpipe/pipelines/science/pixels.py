@@ -29,15 +29,17 @@ class CalibratedPixels:
     """A quadrant as a perfect detector would have seen it, sky included.
 
     image_adu: float32 (ny, nx), finite everywhere; mask: uint16 bits known so far; saturation_adu: the raw saturation
-    level after the same corrections; fringes: those taken out, None when none were.
+    level after the same corrections; fringes: those taken out, None when none were; overscan: None of pixels that came
+    without one.
     """
 
     image_adu: Image
     mask: NDArray[np.uint16]
-    overscan: OverscanFit
+    overscan: OverscanFit | None
     background: Background
     saturation_adu: float
     fringes: FringesTaken | None
+    gain_e_per_adu: float
 
 
 def calibrate_pixels(
@@ -70,7 +72,8 @@ def calibrate_pixels(
     image, taken = _without_fringes(image, unusable, masters, settings)
     background = estimate(image, unusable, mesh_px=settings.background_mesh_px)
     x = amplifier.saturation_adu
-    return CalibratedPixels(image, mask, overscan, background, x / (a * x * x + b * x + 1), taken)
+    saturation_adu = x / (a * x * x + b * x + 1)
+    return CalibratedPixels(image, mask, overscan, background, saturation_adu, taken, amplifier.gain_e_per_adu)
 
 
 def _divided(

@@ -17,6 +17,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.stars.calibration import limiting_magnitude
+from ztfpipe.methods.stars.psf import core_fwhm
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
@@ -39,7 +40,7 @@ Part = TypeVar("Part")
 
 
 @dataclass
-class _Progress:
+class Progress:
     """What is known of a quadrant so far; each stage adds to it."""
 
     pixels: CalibratedPixels
@@ -76,9 +77,13 @@ def make_science_image(
     try:
         pixels = calibrate_pixels(raw, masters, camera, key, settings)
     except Unusable as reason:
-        return _nothing(raw, prior, camera, key, str(reason))
-    so_far = _Progress(pixels, pixels.mask.copy(), prior)
-    work = _Work(so_far, camera, key, pointing, settings)
+        return nothing(raw.image, prior, camera, key, str(reason))
+    return measured(Work(Progress(pixels, pixels.mask.copy(), prior), camera, key, pointing, settings), calibrators)
+
+
+def measured(work: Work, calibrators: Calibrators) -> ScienceImage:
+    """Everything that is measured on calibrated pixels."""
+    so_far, settings = work.so_far, work.settings
     work.mask_tracks()
     seen = work.look_without_rays()
     if seen is not None:
@@ -87,7 +92,7 @@ def make_science_image(
         gain = work.gain
         so_far.psf = work.attempt("psf", lambda: stars.make_psf(so_far.signal, work.weight(), seen, gain, settings))
     if so_far.psf is not None:
-        so_far.fwhm_px = so_far.psf.fwhm_px
+        so_far.fwhm_px = core_fwhm(so_far.psf)
         work.mask_rays(masks.RaySearch.of_psf(so_far.psf))
         work.measure_stars()
         work.calibrate_photometry(calibrators)
@@ -99,14 +104,14 @@ def without_masters(
     raw: RawQuadrant, camera: Camera, key: QuadrantKey, pointing: Pointing, reason: str
 ) -> ScienceImage:
     """The products of a quadrant that cannot be calibrated because a master is missing."""
-    return _nothing(raw, sky.commanded_wcs(camera, key, pointing.ra_deg, pointing.dec_deg), camera, key, reason)
+    return nothing(raw.image, sky.commanded_wcs(camera, key, pointing.ra_deg, pointing.dec_deg), camera, key, reason)
 
 
 @dataclass
-class _Work:
+class Work:
     """The stages of the recipe on one quadrant."""
 
-    so_far: _Progress
+    so_far: Progress
     camera: Camera
     key: QuadrantKey
     pointing: Pointing
@@ -114,7 +119,7 @@ class _Work:
 
     @property
     def gain(self) -> float:
-        return self.camera.amplifier(self.key.ccdid, self.key.qid).gain_e_per_adu
+        return self.so_far.pixels.gain_e_per_adu
 
     def unusable(self) -> NDArray[np.bool_]:
         """Pixels with any defect bit."""
@@ -231,12 +236,7 @@ class _Work:
         self.learn(metrics, "photcal_reason")
         fit = self.so_far.photometry
         if fit is not None:
-            catalog = self.so_far.catalog
-            limit = self.attempt(
-                "maglim",
-                lambda: limiting_magnitude(catalog.flux_adu, catalog.flux_error_adu, fit.zero_point),
-            )
-            self.so_far.limiting_mag = np.nan if limit is None else limit
+            self.find_limit()
             clouded = bool(metrics["cloud_structured"])
             if clouded:
                 self.so_far.notes.append(f"zero point varies by {metrics['zpstructure']:.3f} mag over the quadrant")
@@ -253,6 +253,15 @@ class _Work:
                     exptime_s=self.pointing.exptime_s,
                 )
             )
+
+    def find_limit(self) -> None:
+        """The limiting magnitude of the catalog, where there is a zero point."""
+        catalog, fit = self.so_far.catalog, self.so_far.photometry
+        if fit is not None:
+            limit = self.attempt(
+                "maglim", lambda: limiting_magnitude(catalog.flux_adu, catalog.flux_error_adu, fit.zero_point)
+            )
+            self.so_far.limiting_mag = np.nan if limit is None else limit
 
     def make_aperture_catalog(self) -> None:
         so_far = self.so_far
@@ -323,18 +332,17 @@ class _Work:
             "nsexcat": len(so_far.apertures),
             "maglimcat": so_far.limiting_mag,
             "fringe_strength": 0.0 if so_far.pixels.fringes is None else so_far.pixels.fringes.total,
-            **so_far.pixels.overscan.metrics(),
+            **(so_far.pixels.overscan.metrics() if so_far.pixels.overscan is not None else {}),
         }
 
 
-def _nothing(raw: RawQuadrant, wcs: TpvWcs, camera: Camera, key: QuadrantKey, reason: str) -> ScienceImage:
-    """The products of a quadrant whose pixels cannot be used: raw counts, all masked, no sources."""
+def nothing(counts: NDArray, wcs: TpvWcs, camera: Camera, key: QuadrantKey, reason: str) -> ScienceImage:
+    """The products of a quadrant whose pixels cannot be used: its counts, all masked, no sources."""
     metrics = {"psf_failed": 1.0, "astrocal_failed": 1.0, "photcal_failed": 1.0, "npsfcat": 0, "nsexcat": 0}
     bits = info_bits(camera, metrics, key.night)
-    shape = raw.image.shape
     return ScienceImage(
-        image_adu=np.nan_to_num(raw.image.astype(np.float32)),
-        mask=np.full(shape, camera.mask_value("nan"), np.uint16),
+        image_adu=np.nan_to_num(counts.astype(np.float32)),
+        mask=np.full(counts.shape, camera.mask_value("nan"), np.uint16),
         saturation_adu=camera.amplifier(key.ccdid, key.qid).saturation_adu,
         seeing_px=np.nan,
         limiting_mag=np.nan,

@@ -1,4 +1,4 @@
-"""Steps of the science pipeline: `image`, `uncertainty` and `calibrators`, each imported when it is called."""
+"""Steps of the science pipeline: `image`, `uncertainty`, `measure` and `calibrators`, imported when they are called."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ def uncertainty(output: str, settings: Path, image: Path, mask: Path) -> None:
     from ztfpipe.steps.science import sigma
 
     sigma.uncertainty(output, settings, image, mask)
+
+
+def measure(
+    output: str,
+    settings: Path,
+    sciimg: Path,
+    mskimg: Path | None = None,
+    gaia: Path | None = None,
+    ps1: Path | None = None,
+    bright: Path | None = None,
+) -> None:
+    """Measure a science image of the public archive; see `steps.science.given`."""
+    from ztfpipe.steps.science import given
+
+    given.measure(output, settings, sciimg, mskimg, gaia, ps1, bright)
 
 
 def calibrators(output: str, settings: Path) -> None:

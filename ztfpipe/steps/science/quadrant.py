@@ -7,40 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Science
+from ztfpipe.config import Science
 from ztfpipe.errors import BadFile, BadName
-from ztfpipe.methods.stars import daophot
 from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards, RawQuadrant
 from ztfpipe.model.keys import CalibrationKey, QuadrantKey
-from ztfpipe.model.records import QaRecord
-from ztfpipe.model.science import Calibrators, FringeTemplate, Masters, Pointing, ScienceImage
+from ztfpipe.model.science import FringeTemplate, Masters, Pointing
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
-from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import header_value, read_raw_quadrant
-from ztfpipe.products.catalogs import calibrators as catalog_files
-from ztfpipe.products.catalogs.catalogs import write_psfcat, write_sexcat
-from ztfpipe.products.formats.atomic import write_text
 from ztfpipe.products.images.calibration import StoredMaster, master_id, master_kind, read_master
-from ztfpipe.products.images.daophot import write_daophot_psf, write_psf_stamp
-from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.images.science import (
     Origin,
     science_header,
-    write_mask_image,
-    write_science_image,
 )
 from ztfpipe.products.images.templates import lofreqflat_id, read_fringes, read_lofreqflat
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.products.names import parse
+from ztfpipe.steps.recording import Stopwatch, pixel_checksum
+from ztfpipe.steps.science.writing import read_calibrators, write_account, write_image_record, write_products
 
 T = TypeVar("T", FringeTemplate, NDArray)
-Catalog = TypeVar("Catalog")
 
 
 def image(
@@ -66,7 +55,7 @@ def image(
         quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
         inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
         bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
-        calibrators, unread = _calibrators(gaia, ps1, bright)
+        calibrators, unread = read_calibrators(gaia, ps1, bright)
         response = _template(lofreqflat if section.responsivity_correction else None, read_lofreqflat, inputs)
         fringes = _template(fringe if section.fringe_correction else None, read_fringes, inputs)
     pointing = _pointing(raw, quadrant)
@@ -94,10 +83,9 @@ def image(
         "pmask", 0, key.rcid, camera.filter(key.exposure.filter).fid
     )
     with watch.part("write"):
-        _write(key, made, science_header(quadrant.header, made, origin, camera))
-    record = _record(output, made, inputs, section, watch)
-    write_text(path_of("log", key), _account(record, origin, made, camera))
-    write_record(path_of("sciqa", key), record)
+        write_products(key, made, science_header(quadrant.header, made, origin, camera))
+    record = write_image_record("science image", key, output, made, inputs, section, watch)
+    write_account(key, record, origin, made, camera)
 
 
 def _call(output: str, settings: Path) -> tuple[QuadrantKey, Science, Camera]:
@@ -134,25 +122,6 @@ def _key_of(path: Path) -> CalibrationKey:
     return key
 
 
-def _calibrators(gaia: Path | None, ps1: Path | None, bright: Path | None) -> tuple[Calibrators, list[str]]:
-    """The catalogs, and why one is missing that cannot be read: the image is made without it, and says so."""
-    unread: list[str] = []
-
-    def read(reader: Callable[[Path], Catalog], path: Path | None) -> Catalog | None:
-        try:
-            return reader(path) if path else None
-        except BadFile as error:
-            unread.append(str(error))
-            return None
-
-    found = Calibrators(
-        read(catalog_files.read_astrometric_calibrators, gaia),
-        read(catalog_files.read_photometric_calibrators, ps1),
-        read(catalog_files.read_bright_stars, bright),
-    )
-    return found, unread
-
-
 def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
     """What was commanded; ingest has checked that the keywords are there and in range."""
     numbers = {}
@@ -165,61 +134,3 @@ def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
     return Pointing(
         numbers["RAD"], numbers["DECD"], numbers["OBSJD"] + half_day, numbers["AIRMASS"], numbers["EXPTIME"]
     )
-
-
-def _write(key: QuadrantKey, made: ScienceImage, header: Cards) -> None:
-    form = daophot.from_model(made.psf) if made.psf is not None else daophot.absent(made.image_adu.shape)
-    write_daophot_psf(path_of("sciimgdao", key), form)
-    write_psf_stamp(path_of("sciimgdaopsfcent", key), daophot.stamp(form, *form.centre_px), header)
-    write_psfcat(path_of("psfcat", key), made.psf_catalog, header)
-    write_sexcat(path_of("sexcat", key), made.aperture_catalog, header)
-    write_mask_image(path_of("mskimg", key), made, header)
-    sky, scatter = (float(made.metrics.get(name) or np.nan) for name in ("gmedian", "gstddev"))
-    write_preview(path_of("scipreview", key), made.image_adu, sky, scatter)
-    write_text(path_of("sciimlog", key), _log(key, made))
-    write_science_image(path_of("sciimg", key), made, header)
-
-
-def _log(key: QuadrantKey, made: ScienceImage) -> str:
-    """What happened, for people."""
-    lines = [
-        f"science image {key.exposure.filefracday} field {key.exposure.field} {key.exposure.filter}"
-        f" CCD {key.ccdid} quadrant {key.qid}",
-        f"STATUS = {made.status}, INFOBITS = {made.infobits}",
-        *made.notes,
-        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-          for name, value in made.metrics.items()),
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-def _record(output: str, made: ScienceImage, inputs: dict[str, str], section: Science, watch: Stopwatch) -> QaRecord:
-    return QaRecord(
-        step="science image",
-        product=output,
-        status=made.status,
-        reason="; ".join(made.notes),
-        metrics=finite({**made.metrics, "infobits": made.infobits, "peak_memory_mb": peak_memory_mb()}),
-        inputs=inputs,
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
-        settings=section.model_dump(mode="json"),
-    )
-
-
-def _account(record: QaRecord, origin: Origin, made: ScienceImage, camera: Camera) -> str:
-    """How the products came about, for people: from what, with what, how long, and what is wrong with them."""
-    night = origin.key.night
-    lines = [f"{record.step} {record.product}", f"STATUS = {made.status}, INFOBITS = {made.infobits}"]
-    lines += [f"bit {one.bit}: {one.sentence(night)}" for one in camera.infobits if made.infobits >> one.bit & 1]
-    lines += list(made.notes)
-    parts = {
-        "inputs": record.inputs,
-        "master of night": origin.master_nights,
-        "versions": record.versions,
-        "settings": record.settings,
-        "seconds": record.timings_s,
-    }
-    for title, entries in parts.items():
-        lines += ["", *(f"{title}: {name} = {value}" for name, value in entries.items())]
-    return "\n".join(lines) + "\n"
