@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.reference import Reference, InputLimits
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
     SKY_EFFECTS,
@@ -37,6 +38,8 @@ __all__ = [
     "Ingest",
     "Positive",
     "Quality",
+    "Reference",
+    "InputLimits",
     "Science",
     "Section",
     "Simulate",
@@ -117,11 +120,12 @@ class Config(Section):
     ingest: Ingest = Ingest()
     calibration: Calibration = Calibration()
     science: Science = Science()
+    reference: Reference = Reference()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "quality": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 1, "reference": 1, "quality": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

@@ -20,6 +20,7 @@ from ztfpipe.methods.detector.cosmic_rays import find_rays, moffat_stamps, ray_f
 from ztfpipe.methods.detector.ghosts import halo_mask
 from ztfpipe.methods.detector.tracks import find_tracks, track_mask
 from ztfpipe.methods.sky.projection import sky_to_pixel
+from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
@@ -155,7 +156,7 @@ class _Work:
         if reason in metrics:
             self.so_far.notes.append(str(metrics[reason]))
 
-    def look_without_rays(self) -> stars.FirstLook | None:
+    def look_without_rays(self) -> sources.FirstLook | None:
         """First detections, a search for rays sharper than the seeing they show, and detections again; None when there
         are no stars, also when what looked like stars turns out to be rays, or trails that have the edges of rays."""
         so_far = self.so_far
@@ -166,7 +167,7 @@ class _Work:
             seen = self._look()
         return seen
 
-    def _look(self) -> stars.FirstLook | None:
+    def _look(self) -> sources.FirstLook | None:
         return self.attempt("seeing", lambda: stars.look(self.so_far.signal, self.weight(), self.settings))
 
     def mask_rays(self, filters: NDArray[np.float32], psf_error: float) -> None:
@@ -195,9 +196,9 @@ class _Work:
         self.mark(on_track, "track")
         self.so_far.metrics |= {"ntracks": len(tracks), "pcttrack": 100.0 * float(on_track.mean())}
 
-    def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
+    def solve_astrometry(self, seen: sources.FirstLook, calibrators: Calibrators) -> None:
         wcs, summary, metrics = sky.solve_quadrant(
-            seen.for_astrometry(),
+            stars.for_astrometry(seen),
             calibrators.astrometric,
             self.so_far.wcs,
             self.so_far.mask.shape,
@@ -226,8 +227,12 @@ class _Work:
     def measure_stars(self) -> None:
         found = stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
         self.so_far.corrections = found.corrections
-        self.so_far.catalog = stars.psf_catalog(
-            found.stars, self.so_far.wcs, self.so_far.mask, self.camera.defect_mask, self.settings
+        self.so_far.catalog = sources.psf_catalog(
+            found.stars,
+            self.so_far.wcs,
+            self.so_far.mask,
+            defects=self.camera.defect_mask,
+            edge_px=self.settings.edge_px,
         )
         column = np.clip(np.rint(found.stars.x_px), 0, self.so_far.mask.shape[1] - 1).astype(int)
         row = np.clip(np.rint(found.stars.y_px), 0, self.so_far.mask.shape[0] - 1).astype(int)
@@ -274,11 +279,11 @@ class _Work:
             so_far.wcs,
             defects=self.camera.defect_mask,
             gain=self.gain,
-            fwhm_px=so_far.fwhm_px if np.isfinite(so_far.fwhm_px) else stars.GUESSED_FWHM_PX,
+            fwhm_px=so_far.fwhm_px,
             settings=self.settings,
         )
         self.mark(covered, "sexsource")
-        so_far.metrics["elongation"] = stars.typical_elongation(so_far.apertures)
+        so_far.metrics["elongation"] = sources.typical_elongation(so_far.apertures)
 
     def finished(self) -> ScienceImage:
         so_far, background = self.so_far, self.so_far.pixels.background
