@@ -1,0 +1,33 @@
+"""Kernel of sky_mesh.py."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def subtract(image, levels, node_x, scale):
+    """(image - level) * scale; levels (n, gx) at columns node_x (gx,), linear between, constant beyond."""
+    n, nx = image.shape
+    out = np.empty_like(image)
+    gaps = node_x.size - 1
+    for y in range(n):
+        line, target = image[y], out[y]
+        start = 0
+        for g in range(-1, gaps + 1):
+            # Columns before the first node, between two, and after the last.
+            end = nx if g == gaps else min(max(int(np.ceil(node_x[g + 1])), start), nx)
+            known = levels[y, max(g, 0)]
+            slope = (levels[y, g + 1] - known) / (node_x[g + 1] - node_x[g]) if 0 <= g < gaps else 0.0
+            base = np.float32(known - slope * node_x[max(g, 0)])
+            slope32 = np.float32(slope)
+            for x in range(start, end):
+                target[x] = (line[x] - (base + slope32 * np.float32(x))) * scale
+            start = end
+    return out
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    subtract(np.ones((2, 4), np.float32), np.zeros((2, 2)), np.array([0.0, 2.0]), np.float32(1))
