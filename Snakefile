@@ -66,9 +66,16 @@ rule sciimgs:
         sciimgs_of_night,
 
 
+# Those that the night's list says have become ready; `night` makes the list.
+rule references:
+    input:
+        references_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
 include: "rules/science.smk"
+include: "rules/reference.smk"
 include: "rules/quality.smk"
 
 

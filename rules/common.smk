@@ -5,6 +5,7 @@ include: "common/settings.smk"
 include: "common/paths.smk"
 include: "common/plan.smk"
 include: "common/inputs.smk"
+include: "common/references.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 
@@ -12,7 +13,7 @@ include: "common/locks.smk"
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration", "science", "quality"):
+        for section in ("ingest", "calibration", "science", "reference", "quality"):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

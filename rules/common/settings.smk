@@ -13,10 +13,13 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import ZtfpipeError
 from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, FieldQuadrantKey, IncomingKey, NightKey
+from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.reference import READY
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.references import read_candidates, read_frozen_inputs, version_in_force
 from ztfpipe.products.accounts.settings import write_settings
 
 NARROWING = ("night", "field", "filter", "ccd", "quadrant")

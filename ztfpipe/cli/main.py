@@ -49,6 +49,7 @@ class Step:
 
 _FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
 _PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
+_PLAN = Input("plan", "the night's plan")
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 STEPS = (
     Step("ingest", "verify", "check one file sent", "ingestrecord", (Input("incoming", "the file sent"),)),
@@ -85,6 +86,19 @@ STEPS = (
             Input("bright", "bright stars around", optional=True),
         ),
     ),
+    Step("reference", "check", "find the fields that have become ready", "references", (_PLAN,)),
+    Step(
+        "reference",
+        "coadd",
+        "make one version of a reference",
+        "vrefimg",
+        (
+            Input("inputs", "the version's frozen list of inputs"),
+            Input("gaia", "astrometric calibrators", optional=True),
+            Input("ps1", "photometric calibrators", optional=True),
+        ),
+    ),
+    Step("reference", "publish", "give a version the archive's names", "refimg", (Input("version", "its image"),)),
     Step(
         "quality",
         "report",
@@ -92,7 +106,8 @@ STEPS = (
         "nightreport",
         (
             Input("manifest", "the night's accounts"),
-            Input("plan", "the night's plan"),
+            _PLAN,
+            Input("references", "the night's list of references"),
             Input("masters", "masters made tonight", many=True, optional=True),
             Input("raw", "raw files of one exposure to show", many=True, optional=True),
         ),

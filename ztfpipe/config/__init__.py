@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
-from ztfpipe.config.reference import Reference, InputLimits
+from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
     SKY_EFFECTS,
@@ -36,10 +36,10 @@ __all__ = [
     "Config",
     "Fraction",
     "Ingest",
+    "InputLimits",
     "Positive",
     "Quality",
     "Reference",
-    "InputLimits",
     "Science",
     "Section",
     "Simulate",

@@ -1,19 +1,12 @@
-"""What references are made of: epochs and what is known of them, the frozen inputs, and a co-add with its numbers."""
+"""Which epochs a reference is made of: candidates and what is known of them, the choice, the frozen list of inputs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
-from ztfpipe.model.science import ApertureCorrections
-from ztfpipe.model.stars import PsfModel
-from ztfpipe.model.wcs import TpvWcs
 
 READY, MADE, WAITING = "ready", "has one", "too few epochs"
 """States of a field's quadrant and filter at the end of a night."""
@@ -78,14 +71,14 @@ class FrozenInputs:
     """The inputs of one version of a reference, written once and never changed.
 
     night: of the check that froze it, YYYYMMDD, or of the newest epoch known when it was renewed; why: the occasion, a
-    sentence; criteria: the thresholds in force.
+    sentence; settings: the section in force, with which the version is made whenever it is made.
     """
 
     key: ReferenceVersionKey
     night: str
     why: str
     selection: Selection
-    criteria: Mapping[str, object]
+    settings: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -98,71 +91,3 @@ class Candidate:
     good: int
     seen: int
     counts: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class ReferenceInput:
-    """One input: its catalog and calibration in memory, its pixels where they are.
-
-    rows(first, stop): its rows, image float32 [DN], sky included, and mask uint16; shape: (rows, columns);
-    saturation_adu: level of a calibrated pixel; jd: start of the exposure.
-    """
-
-    key: QuadrantKey
-    rows: Callable[[int, int], tuple[NDArray[np.float32], NDArray[np.uint16]]]
-    shape: tuple[int, int]
-    wcs: TpvWcs
-    catalog: PsfCatalog
-    zero_point_mag: float
-    zero_point_error_mag: float
-    colour_coefficient: float
-    limiting_mag: float
-    seeing_px: float
-    saturation_adu: float
-    jd: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How an input agrees with calibrators: stars matched, median offsets, and flatness of the zero point."""
-
-    matches: int
-    east_arcsec: float
-    north_arcsec: float
-    scatter_arcsec: float
-    zero_point_mag: float
-    flatness_rms_mag: float
-    flatness_range_mag: float
-
-
-@dataclass(frozen=True)
-class ReferenceImage:
-    """All products of a reference in memory; parts that could not be made are None or empty, and `notes` say why.
-
-    image_adu: float32 (ny, nx), background removed, NaN where nothing was seen; coverage: number of epochs in each
-    pixel; uncertainty_adu: 1 sigma; mask: uint16, bits of pixels without a trustworthy value. used: the inputs, in
-    order; rejected: what was left out when it was read, and why.
-    """
-
-    image_adu: NDArray[np.float32]
-    coverage: NDArray[np.int16]
-    uncertainty_adu: NDArray[np.float32]
-    mask: NDArray[np.uint16]
-    wcs: TpvWcs
-    zero_point_mag: float
-    zero_point_error_mag: float
-    colour_coefficient: float
-    gain_e_per_adu: float
-    saturation_adu: float
-    jd_range: tuple[float, float]
-    used: tuple[QuadrantKey, ...]
-    rejected: Mapping[QuadrantKey, str]
-    psf: PsfModel | None
-    psf_catalog: PsfCatalog
-    aperture_catalog: ApertureCatalog
-    apertures: ApertureCorrections | None
-    seeing_px: float
-    limiting_mag: float
-    metrics: Mapping[str, float | int | str | None]
-    status: int
-    notes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from ztfpipe.methods.sky.matching import match_sky, move_to_epoch
 from ztfpipe.methods.stars.flatness import Flatness, throughput_flatness
 from ztfpipe.methods.statistics import robust
 from ztfpipe.model.catalogs import AstrometricCalibrators, PhotometricCalibrators, PsfCatalog
-from ztfpipe.model.reference import Agreement, ReferenceInput
+from ztfpipe.model.coadd import Agreement, ReferenceInput
 
 SNR_MIN = 10.0
 """S/N of stars that are compared with calibrators."""

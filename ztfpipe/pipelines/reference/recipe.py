@@ -25,8 +25,8 @@ from ztfpipe.methods.stars.calibration import limiting_magnitude
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
+from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey
-from ztfpipe.model.reference import ReferenceImage, ReferenceInput
 from ztfpipe.model.science import ApertureCorrections, Calibrators
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
@@ -115,9 +115,7 @@ class _Work:
         """Keep the inputs that agree with calibrators; name the others."""
         so_far = self.so_far
         for one in inputs:
-            found = agreement(
-                one, self.calibrators.astrometric, self.calibrators.photometric, self.band, self.settings
-            )
+            found = agreement(one, self.calibrators.astrometric, self.calibrators.photometric, self.band, self.settings)
             wrong = "; ".join(faults(found, self.key.filter, self.settings))
             if wrong:
                 so_far.rejected[one.key] = wrong

@@ -7,11 +7,11 @@ The criteria (i) to (x) and the flatness criterion are those of Masci, ZTF Scien
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ztfpipe.config import Reference, InputLimits
+from ztfpipe.config import Reference
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.reference import MADE, READY, WAITING, Candidate, Epoch, Rejection, Selection
@@ -86,13 +86,6 @@ def candidate(reference: ReferenceKey, selection: Selection, version: int | None
     state = WAITING if version is None else READY if frozen_tonight else MADE
     seen = len(selection.chosen) + len(selection.rejected)
     return Candidate(reference, state, version, len(selection.chosen), seen, selection.counts)
-
-
-def criteria_of(reference: ReferenceKey, settings: Reference) -> Mapping[str, object]:
-    """The thresholds in force for a reference, as its frozen list of inputs keeps them."""
-    limits: InputLimits = settings.inputs[reference.filter]
-    general = {name: getattr(settings, name) for name in ("first_night", "epochs_min", "epochs_max")}
-    return {**limits.model_dump(mode="json"), **general}
 
 
 def _outside(name: str, value: float, low: float, high: float) -> Iterator[tuple[str, str]]:

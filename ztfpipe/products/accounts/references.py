@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from ztfpipe.errors import BadFile, BadKey, BadName
-from ztfpipe.model.keys import ExposureKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.reference import Candidate, Epoch, FrozenInputs, Rejection, Selection
 from ztfpipe.products.formats.atomic import write_once, write_text
-from ztfpipe.products.formats.plain import read_table, write_table
 from ztfpipe.products.names import parse, path_of
 
 LEDGER = Path("../ledger/references")
 _NUMBERS = tuple(field.name for field in fields(Epoch) if field.name not in ("key", "status"))
-_KEY_COLUMNS = ("filefracday", "field", "filter", "imgtype", "ccdid", "qid")
 
 
 def write_frozen_inputs(archive: Path, frozen: FrozenInputs) -> bool:
@@ -35,8 +30,8 @@ def write_frozen_inputs(archive: Path, frozen: FrozenInputs) -> bool:
         "version": frozen.key.version,
         "night": frozen.night,
         "why": frozen.why,
-        "criteria": dict(frozen.criteria),
         "epochs_min": frozen.selection.epochs_min,
+        "settings": dict(frozen.settings),
     }
     chosen = [json.dumps(_epoch_json(one)) for one in frozen.selection.chosen]
     rejected = [
@@ -61,7 +56,7 @@ def read_frozen_inputs(path: str | Path) -> FrozenInputs:
         selection = Selection(tuple(map(_epoch, content["chosen"])), rejected, int(content["epochs_min"]))
         if not isinstance(key, ReferenceVersionKey):
             raise BadName(content["product"], "not a version of a reference")
-        return FrozenInputs(key, content["night"], content["why"], selection, content["criteria"])
+        return FrozenInputs(key, content["night"], content["why"], selection, content["settings"])
     except FileNotFoundError as error:
         raise BadFile(path, "no such file") from error
     except (ValueError, KeyError, TypeError, BadKey, BadName) as error:
@@ -133,55 +128,8 @@ def read_candidates(path: str | Path) -> tuple[Candidate, ...]:
         raise BadFile(path, f"not a night's list of references: {error}") from error
 
 
-def write_epochs(path: str | Path, epochs: Iterable[Epoch]) -> None:
-    """Write what a night's science images are as candidates: one row each."""
-    write_table(path, _table(epochs))
-
-
-def read_epochs(path: str | Path, wanted: set[ReferenceKey] | None = None) -> list[Epoch]:
-    """Read the epochs of a night, all or those of `wanted` fields, quadrants and filters."""
-    table = read_table(path)
-    if wanted is not None:
-        places = {(key.field, key.filter, key.ccdid, key.qid) for key in wanted}
-        index = pd.MultiIndex.from_frame(table[["field", "filter", "ccdid", "qid"]])
-        table = table[index.isin(places)]
-    rows = table.to_dict("records")
-    return [Epoch(_quadrant(row), int(row["status"]), **{name: float(row[name]) for name in _NUMBERS}) for row in rows]
-
-
-def write_verdicts(path: str | Path, selections: Iterable[Selection]) -> None:
-    """Write why each epoch of fields that have no reference yet is no input: one row per epoch and criterion; good
-    epochs have one row without a criterion."""
-    rows: list[dict[str, Any]] = []
-    for selection in selections:
-        rows += [{**_key_row(one.key), "criterion": "", "reason": ""} for one in selection.chosen]
-        for one in selection.rejected:
-            pairs = zip(one.criteria, one.reasons, strict=True)
-            rows += [{**_key_row(one.epoch.key), "criterion": name, "reason": text} for name, text in pairs]
-    write_table(path, pd.DataFrame(rows, columns=[*_KEY_COLUMNS, "criterion", "reason"]))
-
-
-def _table(epochs: Iterable[Epoch]) -> pd.DataFrame:
-    rows = [{**_key_row(one.key), "status": one.status, **_numbers(one)} for one in epochs]
-    table = pd.DataFrame(rows, columns=[*_KEY_COLUMNS, "status", *_NUMBERS])
-    return table.astype({**dict.fromkeys(_NUMBERS, np.float32), "field": np.int32, "ccdid": np.int16, "qid": np.int16})
-
-
-def _numbers(epoch: Epoch) -> dict[str, float]:
-    return {name: getattr(epoch, name) for name in _NUMBERS}
-
-
-def _key_row(key: QuadrantKey) -> dict[str, Any]:
-    return {**asdict(key.exposure), "ccdid": key.ccdid, "qid": key.qid}
-
-
-def _quadrant(row: dict[str, Any]) -> QuadrantKey:
-    exposure = ExposureKey(*(row[name] if name != "field" else int(row[name]) for name in _KEY_COLUMNS[:4]))
-    return QuadrantKey(exposure, int(row["ccdid"]), int(row["qid"]))
-
-
 def _epoch_json(epoch: Epoch) -> dict[str, Any]:
-    numbers = {name: value if math.isfinite(value) else None for name, value in _numbers(epoch).items()}
+    numbers = {name: value if math.isfinite(value := getattr(epoch, name)) else None for name in _NUMBERS}
     return {"image": path_of("sciimg", epoch.key), "status": epoch.status, **numbers}
 
 

@@ -17,11 +17,12 @@ from ztfpipe.model.keys import NightKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.reference import WAITING, Epoch, FrozenInputs, Selection
-from ztfpipe.pipelines.reference.selection import candidate, criteria_of, epoch_of, select
+from ztfpipe.pipelines.reference.selection import candidate, epoch_of, select
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.catalogs import epochs as tables
 from ztfpipe.products.names import parse, path_of
 
 ARCHIVE = Path()
@@ -38,7 +39,7 @@ def check(output: str, settings: Path, plan: Path) -> None:
         raise BadName(output, "not the path of a night's list of references")
     values, camera = read_reference_settings(settings)
     tonight = epochs_of(read_plan(plan), camera)
-    accounts.write_epochs(path_of("epochs", key), tonight)
+    tables.write_epochs(path_of("epochs", key), tonight)
     observed = {one.reference for one in tonight}
     versions = {one: accounts.newest_version(ARCHIVE, one) for one in observed}
     without = {one for one in observed if versions[one] is None or _frozen_on(one, key.night)}
@@ -53,7 +54,7 @@ def check(output: str, settings: Path, plan: Path) -> None:
         lines.append(line)
         if line.state == WAITING:
             waiting.append(selection)
-    accounts.write_verdicts(path_of("refverdicts", key), waiting)
+    tables.write_verdicts(path_of("refverdicts", key), waiting)
     accounts.write_candidates(output, key.night, lines)
 
 
@@ -81,7 +82,7 @@ def earlier_epochs(archive: Path, night: str, wanted: set[ReferenceKey]) -> list
     for path in sorted(archive.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_epochs.parquet")):
         _, key = parse(path.relative_to(archive))
         if wanted and isinstance(key, NightKey) and key.night < night:
-            epochs += accounts.read_epochs(path, wanted)
+            epochs += tables.read_epochs(path, wanted)
     return epochs
 
 
@@ -102,5 +103,5 @@ def _frozen_on(reference: ReferenceKey, night: str) -> bool:
 def _freeze(reference: ReferenceKey, night: str, selection: Selection, values: Reference) -> int:
     why = f"{len(selection.chosen)} good epochs of {values.epochs_min} needed"
     first = ReferenceVersionKey(reference, 1)
-    accounts.write_frozen_inputs(ARCHIVE, FrozenInputs(first, night, why, selection, criteria_of(reference, values)))
+    accounts.write_frozen_inputs(ARCHIVE, FrozenInputs(first, night, why, selection, values.model_dump(mode="json")))
     return 1

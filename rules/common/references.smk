@@ -1,0 +1,58 @@
+# What references need: a version's frozen inputs, and the version in force.
+
+
+def reference_of(wildcards):
+    return ReferenceKey(int(wildcards.field), wildcards.filter, int(wildcards.ccd), int(wildcards.qid))
+
+
+def versioned(wildcards):
+    return ReferenceVersionKey(reference_of(wildcards), int(wildcards.version))
+
+
+def frozen_list(wildcards):
+    """The frozen inputs of a version; no rule makes them: `reference check` and `reference renew` do, once."""
+    path = path_of("refinputs", versioned(wildcards))
+    if not Path(ARCHIVE, path).exists():
+        raise WorkflowError(f"there is no {path}: the inputs of this reference were never frozen")
+    return ancient(given(path))
+
+
+def frozen_images(wildcards):
+    """Science images of the frozen list that exist, as they are: none is made again, and a touched one changes nothing.
+
+    One that is gone is found by the step, which goes on without it.
+    """
+    frozen = read_frozen_inputs(Path(ARCHIVE, path_of("refinputs", versioned(wildcards))))
+    paths = [path_of("sciimg", one.key) for one in frozen.selection.chosen]
+    return [ancient(given(path)) for path in paths if Path(ARCHIVE, path).exists()]
+
+
+def catalog_given(product):
+    """Input function: a calibrator catalog of the field and quadrant as it is, or nothing."""
+
+    def catalog(wildcards):
+        path = catalog_of(product)(wildcards)
+        return [ancient(given(path))] if Path(ARCHIVE, path).exists() else []
+
+    return catalog
+
+
+def version_used(wildcards):
+    """The image of the version in force, or why there is none."""
+    reference = reference_of(wildcards)
+    version = version_in_force(Path(ARCHIVE), reference)
+    if version is None:
+        raise WorkflowError(
+            f"field {reference.field} {reference.filter} CCD {reference.ccdid} quadrant {reference.qid} has no"
+            " reference: too few good epochs so far (ops/night/YYYY/MMDD/*_refverdicts.parquet says which and why)"
+        )
+    return path_of("vrefimg", ReferenceVersionKey(reference, version))
+
+
+def references_of_night(wildcards):
+    """References that became ready on a night, by its list; all of the list's, made and not made yet."""
+    path = Path(ARCHIVE, path_of("references", NightKey(asked_night())))
+    if not path.exists():
+        raise WorkflowError(f"night {asked_night()} has no list of references yet; the target `night` makes it")
+    ready = [one.reference for one in read_candidates(path) if one.state == READY]
+    return [path_of("refimg", key) for key in ready if wanted(key)]
