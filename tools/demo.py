@@ -46,7 +46,12 @@ def main() -> int:
     times["second run"] = _timed(lambda: _snakemake(config_path))
     os.chdir(workspace / "archive")
     night = NightKey(NIGHT)
-    print("\n" + text_tables(night_summary(Path(path_of("manifest", night)), Path(path_of("plan", night))), rows_max=8))
+    print(
+        "\n"
+        + text_tables(
+            night_summary(*(Path(path_of(name, night)) for name in ("manifest", "plan", "references"))), rows_max=8
+        )
+    )
     print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in times.items()))
     print(f"The night's report, with pictures: {Path(path_of('nightreport', night)).resolve()}")
     return 0
