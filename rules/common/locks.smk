@@ -18,7 +18,7 @@ def lock_nights(workflow):
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held.seek(0)
-            what = f"{"field" if unit in fields else "night"} {unit.removeprefix("field")}"
+            what = f"field {unit[5:]}" if unit in fields else f"night {unit}"
             raise WorkflowError(f"{what} is being worked on by {held.read().strip() or 'another run'}") from None
         held.truncate(0)
         held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
