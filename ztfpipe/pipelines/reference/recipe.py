@@ -17,12 +17,10 @@ from ztfpipe.config import Reference
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.sky import coaddition
 from ztfpipe.methods.sky.background import Background, estimate
-from ztfpipe.methods.sky.noise_correlation import autocorrelation, noise_factor
 from ztfpipe.methods.sky.projection import tangent_wcs
 from ztfpipe.methods.sky.sky_mesh import measure_sky
 from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
-from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
@@ -34,8 +32,6 @@ from ztfpipe.pipelines.reference.inputs import agreement, compare_with_ps1, faul
 from ztfpipe.pipelines.reference.selection import promised_depth
 
 Image = NDArray[np.float32]
-EMPTY_SIGMA = 3.0
-"""Pixels within this much of the background, away from sources, are plain sky."""
 
 
 @dataclass
@@ -182,28 +178,34 @@ class _Work:
             so_far.notes.append("nothing of the footprint was seen")
             return
         signal = np.nan_to_num(made.image - sky.level)
-        correlation = autocorrelation(signal, (mask == 0) & (np.abs(signal) < EMPTY_SIGMA * sky.noise))
+        weight = self._weight(made, signal, sky, mask)
         try:
-            weight = np.where(mask != 0, np.float32(0), sky.noise**-2)
             seen = sources.first_look(signal, weight, threshold=settings.first_threshold)
             so_far.psf = fit_psf(
                 signal, weight, seen.found, gain_e_per_adu=self.gain, fwhm_px=seen.fwhm_px,
                 radius_px=settings.psf_radius_px, max_order=settings.psf_order,
             )  # fmt: skip
-            self._psf_photometry(signal, weight, correlation, mask)
+            self._psf_photometry(signal, weight, mask)
         except Unusable as reason:
             so_far.notes.append(str(reason))
         self._aperture_photometry(signal, sky, mask)
 
-    def _psf_photometry(self, signal: Image, weight: Image, correlation: NDArray, mask: NDArray[np.uint16]) -> None:
+    def _weight(self, made: coaddition.Coadd, signal: Image, sky: Background, mask: NDArray[np.uint16]) -> Image:
+        """1 / variance of independent pixels that would make a star's flux as uncertain as these, which are not.
+
+        The sky's part of the stated uncertainty knows where epochs are missing; the measured noise also knows what no
+        model does. A PSF of two pixels is wide beside the kernel: it sees the noise that large areas have.
+        """
+        photons = np.maximum(signal, 0) / np.float32(self.gain * made.correlation**2)
+        stated = np.sqrt(np.maximum(np.nan_to_num(made.uncertainty) ** 2 - photons, 0))
+        noise = np.float32(made.correlation) * np.maximum(stated, sky.noise)
+        return np.where(mask != 0, np.float32(0), noise**-2).astype(np.float32)
+
+    def _psf_photometry(self, signal: Image, weight: Image, mask: NDArray[np.uint16]) -> None:
         so_far, settings, psf = self.so_far, self.settings, self.so_far.psf
-        ny, nx = signal.shape
-        stamp = stamps(psf, np.array([nx / 2]), np.array([ny / 2]), psf.radius_px)[0]
-        factor = noise_factor(correlation, stamp)
-        so_far.metrics["star_noise_factor"] = factor
         found = sources.measure_stars(
             signal,
-            weight / np.float32(factor**2),
+            weight,
             psf,
             gain_e_per_adu=self.gain,
             min_snr=settings.catalog_snr_min,

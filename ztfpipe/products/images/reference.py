@@ -162,7 +162,6 @@ def _quality_cards(image: ReferenceImage) -> Iterator[Card]:
         ("GMEDIAN", "gmedian", "Median of the background left [DN]"),
         ("GSTDDEV", "gstddev", "Robust noise of a pixel [DN]"),
         ("NOISCORR", "noise_correlation", "Noise of large areas over independent pixels"),
-        ("STARNOIS", "star_noise_factor", "The same of the flux of a star"),
         ("COVMED", "coverage_median", "Median number of epochs in a pixel"),
         ("TRIMFRAC", "trimmed_fraction", "Fraction of samples trimmed"),
     ):
