@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey, ReferenceVersionKey
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class MasterChoice:
 
 @dataclass(frozen=True)
 class NightPlan:
-    """The accepted units of a night: raw files of every kind, science quadrants, and the masters they use.
+    """The accepted units of a night: raw files of every kind, science quadrants, the masters they use, and the version
+    of the reference of each field, filter and quadrant that had a usable one.
 
     `incoming_digest` is that of the incoming folder it was made from.
     """
@@ -45,3 +46,4 @@ class NightPlan:
     science: tuple[QuadrantKey, ...]
     masters: tuple[MasterChoice, ...]
     raws: tuple[RawKey, ...]
+    references: tuple[ReferenceVersionKey, ...] = ()

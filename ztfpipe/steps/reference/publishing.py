@@ -27,6 +27,11 @@ def publish(output: str, settings: Path, version: Path) -> None:
     in_force = version_in_force(ARCHIVE, key)
     if versioned.version != in_force:
         raise BadFile(version, f"version {in_force} is in force")
+    link_version(versioned)
+
+
+def link_version(key: ReferenceVersionKey) -> None:
+    """Give all files of a version the archive's names, the image last."""
     names = [name for name, entry in PRODUCTS.items() if entry.key_type is ReferenceKey and f"v{name}" in PRODUCTS]
     for name in sorted(names, key=lambda name: name == "refimg"):
-        link_over(path_of(f"v{name}", versioned), path_of(name, key))
+        link_over(path_of(f"v{name}", key), path_of(name, key.reference))
