@@ -29,8 +29,8 @@ _LEAST_SAMPLES = 50
 class SkyMesh:
     """Sky level and noise (1 sigma of a pixel) at nodes, in the unit of the image.
 
-    level, noise: float64 (gy, gx); x_px, y_px: zero-based columns (gx,) and rows (gy,) of the nodes. Between nodes both
-    are bilinear, beyond the outermost constant.
+    level, noise: float64 (gy, gx); x_px, y_px: zero-based columns (gx,) and rows (gy,) of the nodes. Both are bilinear
+    between nodes, and go on as they were beyond the outermost.
     """
 
     level: Floats
@@ -78,7 +78,7 @@ def measure_sky(image: Image, mask: Mask, *, excluded_bits: int = 0xFFFF, mesh_p
 def without_sky(image: Image, sky: SkyMesh, first_row: int, scale: float) -> Image:
     """Rows of an image (n, nx), from first_row on, less the sky, times `scale`."""
     rows = first_row + np.arange(image.shape[0], dtype=np.float64)
-    along = np.stack([np.interp(rows, sky.y_px, column) for column in sky.level.T], axis=1)
+    along = sky.level_at(*np.meshgrid(sky.x_px, rows))
     return sky_mesh_nb.subtract(image, along, sky.x_px, np.float32(scale))
 
 
@@ -128,7 +128,9 @@ def _nanmedians(nodes: Floats) -> Floats:
         known = values[np.isfinite(values)]
         return float(np.median(known)) if known.size else np.nan
 
-    return generic_filter(nodes, median, size=3, mode="nearest")
+    # Mirrored with the opposite sign, a slope goes on beyond the edge and its median there is unbiased.
+    padded = np.pad(nodes, 1, mode="reflect", reflect_type="odd") if min(nodes.shape) > 1 else np.pad(nodes, 1, "edge")
+    return generic_filter(padded, median, size=3)[1:-1, 1:-1]
 
 
 def _bilinear(nodes: Floats, node_x: Floats, node_y: Floats, x_px: Floats, y_px: Floats) -> Floats:
@@ -141,8 +143,7 @@ def _bilinear(nodes: Floats, node_x: Floats, node_y: Floats, x_px: Floats, y_px:
 
 
 def _interval(nodes: Floats, positions: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """The node before each position and how far it is on the way to the next."""
-    positions = np.clip(np.asarray(positions, np.float64), nodes[0], nodes[-1])
+    """The node before each position, the last but one for all beyond, and how far it is on the way to the next."""
     before = np.clip(np.searchsorted(nodes, positions, side="right") - 1, 0, max(len(nodes) - 2, 0))
     step = nodes[np.minimum(before + 1, len(nodes) - 1)] - nodes[before]
     return before, np.where(step > 0, (positions - nodes[before]) / np.where(step > 0, step, 1.0), 0.0)

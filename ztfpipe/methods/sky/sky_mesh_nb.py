@@ -8,19 +8,17 @@ from numba import njit
 
 @njit(cache=True)
 def subtract(image, levels, node_x, scale):
-    """(image - level) * scale; levels (n, gx) at columns node_x (gx,), linear between, constant beyond."""
+    """(image - level) * scale; levels (n, gx) at columns node_x (gx,), linear between them and beyond."""
     n, nx = image.shape
     out = np.empty_like(image)
-    gaps = node_x.size - 1
+    gaps = max(node_x.size - 1, 1)
     for y in range(n):
         line, target = image[y], out[y]
         start = 0
-        for g in range(-1, gaps + 1):
-            # Columns before the first node, between two, and after the last.
-            end = nx if g == gaps else min(max(int(np.ceil(node_x[g + 1])), start), nx)
-            known = levels[y, max(g, 0)]
-            slope = (levels[y, g + 1] - known) / (node_x[g + 1] - node_x[g]) if 0 <= g < gaps else 0.0
-            base = np.float32(known - slope * node_x[max(g, 0)])
+        for g in range(gaps):
+            end = nx if g == gaps - 1 else min(max(int(np.ceil(node_x[g + 1])), start), nx)
+            slope = (levels[y, g + 1] - levels[y, g]) / (node_x[g + 1] - node_x[g]) if node_x.size > 1 else 0.0
+            base = np.float32(levels[y, g] - slope * node_x[g])
             slope32 = np.float32(slope)
             for x in range(start, end):
                 target[x] = (line[x] - (base + slope32 * np.float32(x))) * scale
