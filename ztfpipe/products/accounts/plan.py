@@ -66,7 +66,7 @@ def plan_from_json(text: str) -> NightPlan:
     )
     science = tuple(map(_key, content["science"]))
     raws = tuple(map(_raw_key, content["raws"]))
-    references = tuple(map(_reference, content["references"]))
+    references = tuple(map(_reference, content.get("references", ())))
     head = (content[name] for name in ("night", "camera", "incoming_digest"))
     return NightPlan(*head, science, masters, raws, references)
 
