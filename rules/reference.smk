@@ -16,13 +16,11 @@ rule reference_check:
         "ztfpipe reference check {output.references:q} --settings {input.settings:q} --plan {input.plan:q} 2> {log:q}"
 
 
-# Locked: nothing that changes later makes a version again, neither its inputs nor the settings.
+# Locked: nothing that changes later makes a version again. Its images and catalogs, which the step finds by the frozen
+# list, are no inputs of the rule: Snakemake would make it again when one of them is changed or gone.
 rule reference_coadd:
     input:
         inputs=frozen_list,
-        images=frozen_images,
-        gaia=catalog_given("gaiacalibrators"),
-        ps1=catalog_given("ps1calibrators"),
         settings=ancient(settings("reference")),
     output:
         **targets(
@@ -43,8 +41,7 @@ rule reference_coadd:
     conda:
         ENVIRONMENT
     shell:
-        "ztfpipe reference coadd {output.vrefimg:q} --settings {input.settings:q} --inputs {input.inputs:q}"
-        " --gaia {input.gaia:q} --ps1 {input.ps1:q} 2> {log:q}"
+        "ztfpipe reference coadd {output.vrefimg:q} --settings {input.settings:q} --inputs {input.inputs:q} 2> {log:q}"
 
 
 rule reference_publish:

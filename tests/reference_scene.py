@@ -6,18 +6,26 @@ Round Gaussians and white noise: whatever the reference pipeline makes of it can
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from ztfpipe.camera import Camera
+from ztfpipe.config import Reference
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.model.catalogs import AstrometricCalibrators, PhotometricCalibrators, PsfCatalog
 from ztfpipe.model.coadd import ReferenceInput
 from ztfpipe.model.identifiers import night_jd
-from ztfpipe.model.keys import ExposureKey, QuadrantKey, ReferenceKey
+from ztfpipe.model.keys import ExposureKey, FieldQuadrantKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.reference import Epoch, FrozenInputs, Selection
 from ztfpipe.model.science import Calibrators
-from ztfpipe.model.wcs import TpvWcs
+from ztfpipe.model.skycatalogs import GaiaStars, Ps1Objects
+from ztfpipe.model.wcs import PV_INDICES, TpvWcs
 from ztfpipe.pipelines.reference.recipe import grid_of
+from ztfpipe.products.catalogs import calibrators as catalog_files
+from ztfpipe.products.catalogs.catalogs import write_psfcat
+from ztfpipe.products.formats.fits import write_image
+from ztfpipe.products.names import path_of
 
 CAMERA = Camera.load("mini")
 KEY = ReferenceKey(473, "zr", 10, 1)
@@ -117,3 +125,44 @@ def add_stars(image: np.ndarray, x: np.ndarray, y: np.ndarray, flux: np.ndarray,
         if rows.size and columns.size:
             profile = np.exp(-0.5 * ((rows[:, None] - y0) ** 2 + (columns - x0) ** 2) / sigma**2)
             image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += total * profile / (2 * np.pi * sigma**2)
+
+
+def write_science(field, index: int) -> QuadrantKey:
+    """The files of a science image that references are made of."""
+    image, mask, one = epoch(field, index)
+    header = {
+        "FIELDID": KEY.field, "FILTERID": 2, "CCDID": KEY.ccdid, "QID": KEY.qid, "STATUS": 1, "OBSJD": one.jd,
+        "MAGZP": one.zero_point_mag, "MAGZPUNC": 0.003, "CLRCOEFF": one.colour_coefficient, "MAGLIM": one.limiting_mag,
+        "SEEING": one.seeing_px, "SATURATE": one.saturation_adu, "CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV",
+    }  # fmt: skip
+    for axis in (1, 2):
+        header |= {f"CRPIX{axis}": one.wcs.crpix_px[axis - 1] + 1, f"CRVAL{axis}": one.wcs.crval_deg[axis - 1]}
+        header |= {f"CD{axis}_{column}": one.wcs.cd_deg[axis - 1, column - 1] for column in (1, 2)}
+        header |= {f"PV{axis}_{m}": v for m, v in zip(PV_INDICES, one.wcs.pv[axis - 1], strict=True)}
+    cards = {name: (value, "") for name, value in header.items()}
+    write_image(path_of("sciimg", one.key), image, cards)
+    write_image(path_of("mskimg", one.key), mask.astype(np.int16), cards)
+    write_psfcat(path_of("psfcat", one.key), one.catalog, cards)
+    return one.key
+
+
+def write_calibrators(field: Stars) -> tuple[Path, Path]:
+    """The calibrators of the field as files; their paths."""
+    place = FieldQuadrantKey(KEY.field, KEY.ccdid, KEY.qid)
+    gaia, ps1 = (Path(path_of(name, place)) for name in ("gaiacalibrators", "ps1calibrators"))
+    number, nought, small = np.arange(N_STARS), np.zeros(N_STARS), np.full(N_STARS, 0.01)
+    astrometric = GaiaStars(
+        number, field.ra_deg, field.dec_deg, small, small, nought, nought, field.mag, nought + 1.0, 2016.0
+    )
+    catalog_files.write_gaia_calibrators(gaia, astrometric, {})
+    magnitudes, errors = dict.fromkeys("griz", field.mag), dict.fromkeys("griz", small)
+    objects = Ps1Objects(number, field.ra_deg, field.dec_deg, magnitudes, errors, errors, number * 0 + 12, nought + 1.0)
+    catalog_files.write_ps1_calibrators(ps1, objects, {})
+    return gaia, ps1
+
+
+def frozen_inputs(version: ReferenceVersionKey, keys: list[QuadrantKey], settings: Reference) -> FrozenInputs:
+    """A list of inputs as the night's check freezes it."""
+    chosen = tuple(Epoch(key, 1, 2.2, 26.0, 0.0, 20.5, 300.0, 7.0, 0.01, 0.01) for key in keys)
+    selection = Selection(chosen, (), settings.epochs_min)
+    return FrozenInputs(version, "20180401", "a test", selection, settings.model_dump(mode="json"))

@@ -17,26 +17,6 @@ def frozen_list(wildcards):
     return ancient(given(path))
 
 
-def frozen_images(wildcards):
-    """Science images of the frozen list that exist, as they are: none is made again, and a touched one changes nothing.
-
-    One that is gone is found by the step, which goes on without it.
-    """
-    frozen = read_frozen_inputs(Path(ARCHIVE, path_of("refinputs", versioned(wildcards))))
-    paths = [path_of("sciimg", one.key) for one in frozen.selection.chosen]
-    return [ancient(given(path)) for path in paths if Path(ARCHIVE, path).exists()]
-
-
-def catalog_given(product):
-    """Input function: a calibrator catalog of the field and quadrant as it is, or nothing."""
-
-    def catalog(wildcards):
-        path = catalog_of(product)(wildcards)
-        return [ancient(given(path))] if Path(ARCHIVE, path).exists() else []
-
-    return catalog
-
-
 def version_used(wildcards):
     """The image of the version in force, or why there is none."""
     reference = reference_of(wildcards)

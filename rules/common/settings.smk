@@ -19,7 +19,7 @@ from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.accounts.plan import read_plan
-from ztfpipe.products.accounts.references import read_candidates, read_frozen_inputs, version_in_force
+from ztfpipe.products.accounts.references import read_candidates, version_in_force
 from ztfpipe.products.accounts.settings import write_settings
 
 NARROWING = ("night", "field", "filter", "ccd", "quadrant")

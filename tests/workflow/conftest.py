@@ -120,7 +120,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         check=False,
     )
     jobs = Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout))
-    for named in ("night", "manifest", "plan", "raws", "biases", "flats", "splits", "sciimgs"):
+    for named in ("night", "manifest", "plan", "raws", "biases", "flats", "splits", "sciimgs", "references"):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)
 

@@ -93,11 +93,7 @@ STEPS = (
         "coadd",
         "make one version of a reference",
         "vrefimg",
-        (
-            Input("inputs", "the version's frozen list of inputs"),
-            Input("gaia", "astrometric calibrators", optional=True),
-            Input("ps1", "photometric calibrators", optional=True),
-        ),
+        (Input("inputs", "the version's frozen list of inputs"),),
     ),
     Step("reference", "publish", "give a version the archive's names", "refimg", (Input("version", "its image"),)),
     Step(

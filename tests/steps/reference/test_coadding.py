@@ -4,47 +4,24 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from astropy.io import fits
 
-from tests.reference_scene import CAMERA, KEY, TARGET, calibrators, epoch, stars
+from tests.reference_scene import CAMERA, KEY, TARGET, frozen_inputs, stars, write_calibrators, write_science
 from ztfpipe.config import Config, Reference
 from ztfpipe.errors import BadFile, BadName
-from ztfpipe.model.keys import FieldQuadrantKey, QuadrantKey, ReferenceVersionKey
-from ztfpipe.model.reference import Epoch, FrozenInputs, Selection
-from ztfpipe.model.wcs import PV_INDICES
+from ztfpipe.model.keys import ReferenceVersionKey
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.settings import write_settings
-from ztfpipe.products.catalogs.catalogs import read_psfcat, read_sexcat, write_psfcat
-from ztfpipe.products.formats.fits import write_image
+from ztfpipe.products.catalogs.catalogs import read_psfcat, read_sexcat
 from ztfpipe.products.images import daophot
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.reference import coadd, coadding, publish
+from ztfpipe.steps.reference import coadd, publish
 
 N = 4
 VERSION = ReferenceVersionKey(KEY, 1)
 OUTPUT = path_of("vrefimg", VERSION)
 SETTINGS = Reference(epochs_min=3)
-
-
-def write_science(field, index: int) -> QuadrantKey:
-    """The files of a science image that references are made of."""
-    image, mask, one = epoch(field, index)
-    header = {
-        "FIELDID": KEY.field, "FILTERID": 2, "CCDID": KEY.ccdid, "QID": KEY.qid, "STATUS": 1, "OBSJD": one.jd,
-        "MAGZP": one.zero_point_mag, "MAGZPUNC": 0.003, "CLRCOEFF": one.colour_coefficient, "MAGLIM": one.limiting_mag,
-        "SEEING": one.seeing_px, "SATURATE": one.saturation_adu, "CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV",
-    }  # fmt: skip
-    for axis in (1, 2):
-        header |= {f"CRPIX{axis}": one.wcs.crpix_px[axis - 1] + 1, f"CRVAL{axis}": one.wcs.crval_deg[axis - 1]}
-        header |= {f"CD{axis}_{column}": one.wcs.cd_deg[axis - 1, column - 1] for column in (1, 2)}
-        header |= {f"PV{axis}_{m}": v for m, v in zip(PV_INDICES, one.wcs.pv[axis - 1], strict=True)}
-    cards = {name: (value, "") for name, value in header.items()}
-    write_image(path_of("sciimg", one.key), image, cards)
-    write_image(path_of("mskimg", one.key), mask.astype(np.int16), cards)
-    write_psfcat(path_of("psfcat", one.key), one.catalog, cards)
-    return one.key
 
 
 @pytest.fixture(scope="module")
@@ -57,27 +34,22 @@ def archive(tmp_path, monkeypatch, field):
     """Four science images, and their frozen list."""
     (tmp_path / "archive").mkdir()
     monkeypatch.chdir(tmp_path / "archive")
-    # Calibrators come from memory: their files have tests of their own.
-    known = calibrators(field)
-    monkeypatch.setattr(coadding.catalog_files, "read_astrometric_calibrators", lambda path: known.astrometric)
-    monkeypatch.setattr(coadding.catalog_files, "read_photometric_calibrators", lambda path: known.photometric)
+    write_calibrators(field)
     keys = [write_science(field, k) for k in range(N)]
     freeze(keys)
     return keys
 
 
 def freeze(keys):
-    chosen = tuple(Epoch(key, 1, 2.2, 26.0, 0.0, 20.5, 300.0, 7.0, 0.01, 0.01) for key in keys)
-    listed = FrozenInputs(VERSION, "20180401", "a test", Selection(chosen, (), 3), SETTINGS.model_dump(mode="json"))
     Path(path_of("refinputs", VERSION)).unlink(missing_ok=True)
-    accounts.write_frozen_inputs(Path(), listed)
+    accounts.write_frozen_inputs(Path(), frozen_inputs(VERSION, keys, SETTINGS))
 
 
 def call(output=OUTPUT):
     # Settings of now that would make no reference at all: the frozen ones count.
     config = Config(camera="mini", workspace="w", reference=Reference(epochs_min=40))
     settings = write_settings(Path("../settings"), "reference", config)
-    coadd(output, settings, Path(path_of("refinputs", VERSION)), Path("gaia"), Path("ps1"))
+    coadd(output, settings, Path(path_of("refinputs", VERSION)))
     return settings, json.loads(Path(path_of("vrefqa", VERSION)).read_text())
 
 
@@ -175,4 +147,3 @@ def test_the_grid_is_that_of_the_field(archive):
     assert (header["NAXIS2"], header["NAXIS1"]) == CAMERA.quadrant_shape
     centre = CAMERA.field(KEY.field)
     assert (header["CRVAL1"], header["CRVAL2"]) == (centre.ra_deg, centre.dec_deg)
-    assert FieldQuadrantKey(KEY.field, KEY.ccdid, KEY.qid).rcid == KEY.rcid

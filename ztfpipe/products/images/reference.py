@@ -122,7 +122,7 @@ def _origin_cards(image: ReferenceImage, key: ReferenceVersionKey, night: str, c
     yield "RCID", reference.rcid, "Readout-channel identifier [0..63]"
     rfid = identifiers.reference_id(reference.field, band.fid, reference.rcid)
     yield "RFID", rfid, "Identifier of the reference (rfid of alerts)"
-    yield "REFVERS", key.version, "Version of the reference, of which the inputs are frozen"
+    yield "REFVERS", key.version, "Version of the reference"
     yield "REFNIGHT", night, "Night at whose end the inputs were frozen"
     yield "NFRAMES", len(image.used), "Number of epochs in the co-add"
     yield "NREJECT", len(image.rejected), "Number of inputs left out when they were read"
@@ -131,13 +131,13 @@ def _origin_cards(image: ReferenceImage, key: ReferenceVersionKey, night: str, c
 
 
 def _photometry_cards(image: ReferenceImage, key: ReferenceVersionKey, camera: Camera) -> Iterator[Card]:
-    yield "MAGZP", image.zero_point_mag, "Magnitude zero point, the filter's fixed target [mag]"
+    yield "MAGZP", image.zero_point_mag, "Magnitude zero point, fixed target [mag]"
     yield "MAGZPUNC", image.zero_point_error_mag, "From those of the inputs [mag]"
-    yield "MAGZPRMS", _metric(image, "flatrms"), "RMS of PS1 minus catalog magnitudes [mag]"
+    yield "MAGZPRMS", _metric(image, "flatrms"), "RMS of PS1 minus catalog [mag]"
     yield "CLRCOEFF", image.colour_coefficient, "Mean color coefficient of the inputs"
     yield "PCOLOR", camera.filter(key.reference.filter).colour_text, "Calibrator color used for CLRCOEFF"
-    yield "GAIN", image.gain_e_per_adu, "[e-/DN] effective, for photon noise of the co-add"
-    yield "SATURATE", image.saturation_adu, "Least saturation value of the inputs, gain matched [DN]"
+    yield "GAIN", image.gain_e_per_adu, "[e-/DN] effective, for photon noise"
+    yield "SATURATE", image.saturation_adu, "Least saturation value of the inputs [DN]"
     found = image.apertures
     if found is not None:
         yield "FIXAPERS", ",".join(f"{d:g}" for d in found.diameters_px), "fixed aperture diameters used [pixels]"
@@ -157,11 +157,11 @@ def _quality_cards(image: ReferenceImage) -> Iterator[Card]:
     yield "MAGLIM", round(image.limiting_mag, 3), "5-sigma mag-limit in PSF-fit catalog [mag]"
     for keyword, name, text in (
         ("MAGLIMPR", "maglim_promised", "Limit promised by the inputs [mag]"),
-        ("PS1OFF", "ps1_offset", "Median of PS1 minus catalog magnitudes [mag]"),
-        ("FLATRNG", "flatrange", "Range of medians over 3 x 3 cells of the same [mag]"),
+        ("PS1OFF", "ps1_offset", "Median of PS1 minus catalog [mag]"),
+        ("FLATRNG", "flatrange", "Range of its medians in 3 x 3 cells [mag]"),
         ("GMEDIAN", "gmedian", "Median of the background left [DN]"),
         ("GSTDDEV", "gstddev", "Robust noise of a pixel [DN]"),
-        ("NOISCORR", "noise_correlation", "Noise of large areas over independent pixels"),
+        ("NOISCORR", "noise_correlation", "Noise of large areas over that of pixels"),
         ("COVMED", "coverage_median", "Median number of epochs in a pixel"),
         ("TRIMFRAC", "trimmed_fraction", "Fraction of samples trimmed"),
     ):
@@ -174,7 +174,7 @@ def _input_cards(image: ReferenceImage) -> Iterator[Card]:
     for index, key in enumerate(image.used, start=1):
         yield f"INP{index:04d}", Path(path_of("sciimg", key)).name, ""
     for index, key in enumerate(image.rejected, start=1):
-        yield f"OUT{index:04d}", Path(path_of("sciimg", key)).name, "left out, see log"
+        yield f"OUT{index:04d}", Path(path_of("sciimg", key)).name, ""
 
 
 def write_reference_images(key: ReferenceVersionKey, image: ReferenceImage, header: Cards) -> None:

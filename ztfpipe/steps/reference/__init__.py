@@ -12,11 +12,11 @@ def check(output: str, settings: Path, plan: Path) -> None:
     checking.check(output, settings, plan)
 
 
-def coadd(output: str, settings: Path, inputs: Path, gaia: Path | None = None, ps1: Path | None = None) -> None:
+def coadd(output: str, settings: Path, inputs: Path) -> None:
     """Make one version of a reference; see `steps.reference.coadding`."""
     from ztfpipe.steps.reference import coadding
 
-    coadding.coadd(output, settings, inputs, gaia, ps1)
+    coadding.coadd(output, settings, inputs)
 
 
 def publish(output: str, settings: Path, version: Path) -> None:

@@ -13,7 +13,7 @@ from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.stars import daophot
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
 from ztfpipe.model.images import Cards
-from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
+from ztfpipe.model.keys import FieldQuadrantKey, QuadrantKey, ReferenceVersionKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.reference import FrozenInputs
 from ztfpipe.model.science import Calibrators
@@ -30,9 +30,10 @@ from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, versions
 from ztfpipe.steps.reference.checking import read_reference_settings
 
 
-def coadd(output: str, settings: Path, inputs: Path, gaia: Path | None = None, ps1: Path | None = None) -> None:
+def coadd(output: str, settings: Path, inputs: Path) -> None:
     """Make all products of one version of a reference; `output` is the path of its image.
 
+    inputs: its frozen list. Science images and calibrators are found by it.
     An input that cannot be read, or does not agree with the calibrators, is left out and named in header, log and
     record. Every product is written, whatever the inputs allow: STATUS 0, no pixels and zero rows where they do not.
     """
@@ -54,11 +55,7 @@ def coadd(output: str, settings: Path, inputs: Path, gaia: Path | None = None, p
                 had.append(read_reference_input(epoch.key, camera))
             except BadFile as error:
                 missing[epoch.key] = error.reason
-        calibrators = Calibrators(
-            catalog_files.read_astrometric_calibrators(gaia) if gaia else None,
-            catalog_files.read_photometric_calibrators(ps1) if ps1 else None,
-            None,
-        )
+        calibrators = _calibrators(key)
     with watch.part("recipe"):
         made = make_reference(had, missing, calibrators, camera, key.reference, values)
     with watch.part("write"):
@@ -72,6 +69,17 @@ def _frozen_settings(path: Path, frozen: FrozenInputs) -> Reference:
         return Reference.model_validate(frozen.settings)
     except ValidationError as error:
         raise BadFile(path, f"its settings are not those of this version of ztfpipe: {error}") from error
+
+
+def _calibrators(key: ReferenceVersionKey) -> Calibrators:
+    """Calibrators of the field's quadrant; None where there is no file."""
+    place = FieldQuadrantKey(key.reference.field, key.reference.ccdid, key.reference.qid)
+    gaia, ps1 = (Path(path_of(product, place)) for product in ("gaiacalibrators", "ps1calibrators"))
+    return Calibrators(
+        catalog_files.read_astrometric_calibrators(gaia) if gaia.exists() else None,
+        catalog_files.read_photometric_calibrators(ps1) if ps1.exists() else None,
+        None,
+    )
 
 
 def _must_be_of(key: ReferenceVersionKey, epoch: QuadrantKey) -> None:
