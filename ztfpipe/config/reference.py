@@ -70,8 +70,8 @@ class Reference(Section):
     """Largest robust scatter of the offsets per axis: a WCS that is turned or stretched."""
     zero_point_error_max_mag: Positive = 0.05
     """Largest median difference of an input's calibrated magnitudes from PS1: beyond it the zero point is wrong."""
-    clip_sigma: Positive = 4.0
-    """Outlier trimming of the stack, in units of the robust percentile sigma of a pixel."""
+    clip_sigma: Positive = 5.0
+    """Outlier trimming of the stack, in units of a sample's noise or the pixel's percentile sigma, the larger."""
     background_mesh_px: Annotated[int, Field(ge=16)] = 128
     """Mesh of the background taken off each input [px], as for science images."""
     first_threshold: Positive = 8.0
