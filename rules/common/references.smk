@@ -10,7 +10,7 @@ def versioned(wildcards):
 
 
 def frozen_list(wildcards):
-    """The frozen inputs of a version; no rule makes them: `reference check` and `reference renew` do, once."""
+    """The frozen inputs of a version; `reference check` and `reference renew` write them, once."""
     path = path_of("refinputs", versioned(wildcards))
     if not Path(ARCHIVE, path).exists():
         raise WorkflowError(f"there is no {path}: the inputs of this reference were never frozen")
