@@ -77,10 +77,12 @@ def test_the_kernel_is_lanczos_divided_by_its_sum():
     np.testing.assert_allclose(squares, np.sum(expected**2, axis=0), atol=1e-6)
 
 
-@pytest.mark.parametrize("rotation_deg", [0.0, 0.3, 30.0, 135.0])
-def test_mapping_is_the_projections(rotation_deg):
+@pytest.mark.parametrize("distorted_output", [False, True])
+@pytest.mark.parametrize("rotation_deg", [0.0, 0.3, 135.0])
+def test_mapping_is_the_projections(rotation_deg, distorted_output):
     shape = (3080, 3072)
-    one, other = wcs(shape), wcs(shape, (15.0, -40.0), rotation_deg, 1.001, distorted_pv(0.43, 2e-3))
+    one = wcs(shape, pv=distorted_pv(0.43, -1e-3) if distorted_output else None)
+    other = wcs(shape, (15.0, -40.0), rotation_deg, 1.001, distorted_pv(0.43, 2e-3))
     mapping = pixel_mapping(one, shape, other, shape)
     random = np.random.default_rng(1)
     x, y = random.uniform(0, shape[1] - 1, 500), random.uniform(0, shape[0] - 1, 500)
