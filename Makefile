@@ -51,7 +51,7 @@ test: env  ## fast tests first, then mini nights through Snakemake, then one on 
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 	$(PYTEST) -m "workflow or slurm" tests/workflow
 
-demo: env  ## a simulated mini night from raw files to science images; ends with tables and a report
+demo: env  ## a simulated mini night from raw files to references; ends with tables and a report
 	$(BIN)/python tools/demo.py
 
 test-fast: env  ## the fast tests only
