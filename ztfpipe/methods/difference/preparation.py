@@ -1,0 +1,166 @@
+"""What a pair of images needs before it is subtracted: registration, throughput, differential background, joint mask.
+
+Registration and throughput come from the catalogs of both images, whose positions and fluxes were fitted with the very
+PSFs that the subtraction uses: a PSF's idea of its centre and of its total cancels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, uniform_filter
+
+from ztfpipe.errors import Unusable
+from ztfpipe.methods.difference.smooth_field import field_on_grid, fit_field
+from ztfpipe.methods.sky.matching import match_plane
+from ztfpipe.methods.stars.photometry_nb import add_stars
+from ztfpipe.model.difference import Exposed, Image, Registration
+
+Floats = NDArray[np.float64]
+_THIN = 2
+"""Step through the pixels of a cell: neighbours tell little new of a median."""
+_LEAST_IN_CELL = 100
+_FILL_REACH_PX = 25
+"""Side of the box within which pixels known replace one that no image and no star tells."""
+
+
+@dataclass(frozen=True)
+class CatalogStars:
+    """Stars of one image on the science image's pixels, each (n,): position [px], PSF flux [DN of its own image], their
+    errors; clean: unsaturated, unmasked and alone enough to compare."""
+
+    x_px: Floats
+    y_px: Floats
+    flux_adu: Floats
+    sigma_position_px: Floats
+    sigma_flux_adu: Floats
+    clean: NDArray[np.bool_]
+
+
+def register(
+    science: CatalogStars,
+    reference: CatalogStars,
+    shape: tuple[int, int],
+    *,
+    radius_px: float = 1.5,
+    min_snr: float = 20.0,
+    max_stars: int = 1500,
+    scale_px: float = 250.0,
+    least_stars: int = 10,
+) -> Registration:
+    """How the reference lies and shines relative to the science image.
+
+    radius_px: of matches; min_snr: in both images; max_stars: the brightest are used; scale_px: correlation length of
+    displacement and transparency. Raises Unusable when fewer than `least_stars` match: there is no overlap, or the
+    reference is of another field.
+    """
+    use = [stars.clean & (stars.flux_adu > min_snr * stars.sigma_flux_adu) for stars in (science, reference)]
+    rows = [np.flatnonzero(one) for one in use]
+    pairs = match_plane(
+        science.x_px[rows[0]], science.y_px[rows[0]], reference.x_px[rows[1]], reference.y_px[rows[1]], radius_px
+    )
+    n, r = rows[0][pairs.first], rows[1][pairs.second]
+    if len(n) < least_stars:
+        raise Unusable("registration", "too few stars are in both images", stars=len(n))
+    order = np.argsort(-science.flux_adu[n] / science.sigma_flux_adu[n], kind="stable")[:max_stars]
+    n, r = n[order], r[order]
+    x, y = science.x_px[n], science.y_px[n]
+    sigma = np.hypot(science.sigma_position_px[n], reference.sigma_position_px[r])
+    dx = fit_field(x, y, reference.x_px[r] - x, sigma, shape, scale_px=scale_px)
+    dy = fit_field(x, y, reference.y_px[r] - y, sigma, shape, scale_px=scale_px)
+    ratio = np.log(science.flux_adu[n] / reference.flux_adu[r])
+    sigma = np.hypot(
+        science.sigma_flux_adu[n] / science.flux_adu[n], reference.sigma_flux_adu[r] / reference.flux_adu[r]
+    )
+    log_ratio = fit_field(x, y, ratio, sigma, shape, scale_px=scale_px)
+    return Registration(
+        dx, dy, log_ratio, float(np.hypot(dx.scatter, dx.error)), float(np.hypot(dy.scatter, dy.error)),
+        float(np.exp(np.median(ratio))), float(np.hypot(log_ratio.scatter, log_ratio.error)), len(n),
+    )  # fmt: skip
+
+
+def match_throughput(reference: Exposed, registration: Registration) -> Exposed:
+    """The reference in DN of the science image: each pixel times the flux ratio at its place."""
+    ny, nx = reference.image_adu.shape
+    ratio = np.exp(field_on_grid(registration.log_ratio, np.arange(nx), np.arange(ny)))
+    return replace(
+        reference,
+        image_adu=reference.image_adu * ratio,
+        variance_adu2=reference.variance_adu2 * np.square(ratio),
+    )
+
+
+def differential_background(
+    science: Exposed, reference: Exposed, *, cell_px: int = 128, scale_px: float = 300.0, limit_sigma: float = 5.0
+) -> Image:
+    """Smooth background (ny, nx) of the science image above the matched reference.
+
+    Medians of cells of the difference, and a smooth function through them that is no rougher than they tell: a mesh of
+    cells as such would add its own noise. Sources cancel but for their cores: pixels that hold `limit_sigma` of light
+    of the reference and their neighbours are left out, unless little would be left. scale_px: correlation length.
+    """
+    bad = science.bad | reference.bad
+    noise = float(np.sqrt(np.median(science.variance_adu2[::7, ::7])))
+    # The mean over 3 x 3 pixels has a third of the noise.
+    lit = uniform_filter(np.where(bad, np.float32(0), reference.image_adu), 3) > limit_sigma / 3 * noise
+    left_out = bad | binary_dilation(lit, iterations=2)
+    if left_out.mean() > 0.7:
+        left_out = bad
+    difference = np.where(left_out, np.float32(np.nan), science.image_adu - reference.image_adu)
+    ny, nx = difference.shape
+    rows = []
+    for top in range(0, ny, cell_px):
+        for left in range(0, nx, cell_px):
+            values = difference[top : top + cell_px : _THIN, left : left + cell_px : _THIN]
+            values = values[np.isfinite(values)]
+            if values.size >= _LEAST_IN_CELL:
+                middle = left + min(cell_px, nx - left) / 2, top + min(cell_px, ny - top) / 2
+                rows.append((*middle, np.median(values), np.sqrt(np.pi / 2) * noise / np.sqrt(values.size)))
+    x, y, level, sigma = np.array(rows).reshape(-1, 4).T
+    field = fit_field(x, y, level, sigma, (ny, nx), scale_px=scale_px)
+    return field_on_grid(field, np.arange(nx), np.arange(ny))
+
+
+def fill_masked(
+    science: Exposed, reference: Exposed, stars: CatalogStars, *, reference_flux_ratio: float = 1.0
+) -> tuple[Exposed, Exposed]:
+    """Give the masked pixels of a matched pair values that leave no trace in the difference beyond themselves.
+
+    What one image lacks is taken from the other. What both lack, saturated stars for the most part, is drawn from the
+    catalog: each PSF times the star's flux [DN of the science image], which its unmasked wings told; without a star it
+    is the mean of what surrounds it in the reference. The variance of a filled pixel is that of empty sky.
+
+    stars: of the science image, saturated ones included. reference_flux_ratio: science over reference counts of a star
+    if the reference was not matched.
+    """
+    both = science.bad & reference.bad
+    n, r = science.image_adu.copy(), reference.image_adu.copy()
+    ratio = np.float32(reference_flux_ratio)
+    n[science.bad] = r[science.bad] * ratio
+    r[reference.bad] = science.image_adu[reference.bad] / ratio
+    if both.any():
+        known = (~both).astype(np.float32)
+        share = uniform_filter(known, _FILL_REACH_PX)[both]
+        around = uniform_filter(np.where(both, np.float32(0), reference.image_adu), _FILL_REACH_PX)[both]
+        around = np.where(share > 0.02, around / np.maximum(share, 0.02), 0.0)
+        n[both], r[both] = around * ratio, around
+        column, row = (
+            np.clip(np.rint(v).astype(int), 0, size - 1)
+            for v, size in ((stars.x_px, both.shape[1]), (stars.y_px, both.shape[0]))
+        )
+        near = binary_dilation(both, iterations=3)[row, column]
+        for image, psf, scale in ((n, science.psf, 1.0), (r, reference.psf, 1.0 / reference_flux_ratio)):
+            drawn = np.zeros_like(image)
+            half = np.full(int(near.sum()), psf.radius_px, np.int64)
+            where = stars.x_px[near], stars.y_px[near], stars.flux_adu[near] * scale
+            add_stars(drawn, *where, half, psf.coefficients, psf.oversampling, psf.order)
+            lit = both & (drawn > 0)
+            image[lit] = drawn[lit]
+    filled = []
+    for exposed, image in ((science, n), (reference, r)):
+        variance = exposed.variance_adu2.copy()
+        variance[exposed.bad] = np.median(exposed.variance_adu2[::7, ::7])
+        filled.append(replace(exposed, image_adu=image, variance_adu2=variance))
+    return tuple(filled)
