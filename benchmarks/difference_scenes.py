@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
 
-from ztfpipe.methods.stars.detection import detect, gaussian_filter as round_filter
+from ztfpipe.methods.stars.detection import detect
+from ztfpipe.methods.stars.detection import gaussian_filter as round_filter
 from ztfpipe.methods.stars.photometry import find_and_fit
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.model.difference import Exposed
@@ -25,6 +26,7 @@ SHAPE = (3080, 3072)
 GAIN_E_PER_ADU, READ_NOISE_E, ZERO_POINT_MAG = 6.2, 10.0, 26.3
 SATURATION_ADU = 45_000.0
 Floats = NDArray[np.float64]
+NOTHING = (np.empty(0), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def light_of(sky: Sky, epoch: Epoch, psf: PsfField, shift, extra, shape: tuple[i
 
 
 def take(
-    sky: Sky, epoch: Epoch, rng: np.random.Generator, shift, extra=(np.empty(0),) * 3, shape: tuple[int, int] = SHAPE
+    sky: Sky, epoch: Epoch, rng: np.random.Generator, shift, extra=NOTHING, shape: tuple[int, int] = SHAPE
 ) -> Taken:
     """Expose, and measure the PSF and the catalog as the science pipeline does."""
     psf = psf_of(epoch, rng)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.model.columns import Column
 from ztfpipe.model.stars import PsfModel
 
 Image = NDArray[np.float32]
@@ -115,3 +116,103 @@ class Difference:
     noise_adu: Floats
     fwhm_px: float
     scale: float
+
+
+CANDIDATE_COLUMNS = (
+    Column("xpos", "f8", "pix", "x position of the fitted PSF; the centre of the first pixel is 1"),
+    Column("ypos", "f8", "pix", "y position of the fitted PSF; the centre of the first pixel is 1"),
+    Column(
+        "isdiffpos", "bool", "", "Brighter than the reference; False: fainter, all other columns are of the negative"
+    ),
+    Column("scorr", "f4", "", "S_corr at the peak pixel, the significance of a point source; positive"),
+    Column("flux", "f4", "DN", "PSF-fit flux; positive"),
+    Column("sigflux", "f4", "DN", "1-sigma uncertainty of flux, photons of the host included"),
+    Column("magpsf", "f4", "mag", "Magnitude of flux"),
+    Column("sigmapsf", "f4", "mag", "1-sigma uncertainty of magpsf"),
+    Column("chipsf", "f4", "", "Mean square residual of the PSF fit in units of the noise"),
+    Column("converged", "bool", "", "The PSF fit settled within reach of the peak"),
+    Column("magap", "f4", "mag", "Magnitude in an aperture 14 pixels across; NaN where its flux is not positive"),
+    Column("sigmagap", "f4", "mag", "1-sigma uncertainty of magap"),
+    Column("magapbig", "f4", "mag", "Magnitude in an aperture 18 pixels across; NaN where its flux is not positive"),
+    Column("sigmagapbig", "f4", "mag", "1-sigma uncertainty of magapbig"),
+    Column("magdiff", "f4", "mag", "magap - magpsf"),
+    Column("magfromlim", "f4", "mag", "Limiting magnitude of the difference - magap"),
+    Column("sky", "f4", "DN", "Local background: median of a ring"),
+    Column("fwhm", "f4", "pix", "FWHM of a Gaussian of the windowed size"),
+    Column("seeratio", "f4", "", "FWHM of the difference image's PSF over fwhm"),
+    Column("classtar", "f4", "", "Likeness to the PSF: 1 a star, 0 extended"),
+    Column("aimage", "f4", "pix", "RMS along the major axis of the light in a Gaussian window of the PSF's width"),
+    Column("bimage", "f4", "pix", "RMS along the minor axis of the same"),
+    Column("aimagerat", "f4", "", "aimage / fwhm"),
+    Column("bimagerat", "f4", "", "bimage / fwhm"),
+    Column("elong", "f4", "", "aimage / bimage"),
+    Column("mindtoedge", "f4", "pix", "Distance to the nearest edge of the image"),
+    Column("nneg", "i4", "", "Number of negative pixels in the 5 x 5 stamp"),
+    Column("nbad", "i4", "", "Number of bad pixels in the 5 x 5 stamp"),
+    Column("sumrat", "f4", "", "Sum over sum of absolute values of the 5 x 5 stamp after a 3 x 3 median"),
+    Column("dsnrms", "f4", "", "Difference image at the peak pixel over its scatter"),
+    Column("ssnrms", "f4", "", "Matched-filtered difference at the peak pixel over its scatter"),
+    Column("dsdiff", "f4", "", "dsnrms - ssnrms"),
+)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Peaks of S_corr of both signs, each array (n,), by row, then column; CANDIDATE_COLUMNS says what each is.
+
+    Positions are zero-based here. found: how many there were, more than the length when `capped`. limiting_mag: of a
+    5-sigma point source in empty sky of the difference.
+    """
+
+    x_px: Floats
+    y_px: Floats
+    positive: NDArray[np.bool_]
+    scorr: Floats
+    flux_adu: Floats
+    sigma_flux_adu: Floats
+    mag: Floats
+    sigma_mag: Floats
+    chi: Floats
+    converged: NDArray[np.bool_]
+    aperture_mag: Floats
+    sigma_aperture_mag: Floats
+    big_aperture_mag: Floats
+    sigma_big_aperture_mag: Floats
+    mag_from_limit: Floats
+    sky_adu: Floats
+    fwhm_px: Floats
+    seeing_ratio: Floats
+    stellarity: Floats
+    major_px: Floats
+    minor_px: Floats
+    edge_distance_px: Floats
+    negative_pixels: NDArray[np.int32]
+    bad_pixels: NDArray[np.int32]
+    sum_ratio: Floats
+    d_over_rms: Floats
+    s_over_rms: Floats
+    found: int
+    limiting_mag: float
+
+    def __len__(self) -> int:
+        return len(self.x_px)
+
+    @property
+    def capped(self) -> bool:
+        """There were more than are listed: the subtraction failed."""
+        return self.found > len(self)
+
+    def columns(self) -> dict[str, NDArray]:
+        """The table of CANDIDATE_COLUMNS, by name, in their units and types."""
+        ratio = np.divide(self.major_px, self.minor_px)
+        values = (
+            self.x_px + 1, self.y_px + 1, self.positive, self.scorr, self.flux_adu, self.sigma_flux_adu, self.mag,
+            self.sigma_mag, self.chi, self.converged, self.aperture_mag, self.sigma_aperture_mag,
+            self.big_aperture_mag, self.sigma_big_aperture_mag, self.aperture_mag - self.mag, self.mag_from_limit,
+            self.sky_adu, self.fwhm_px, self.seeing_ratio, self.stellarity, self.major_px, self.minor_px,
+            self.major_px / self.fwhm_px, self.minor_px / self.fwhm_px, ratio, self.edge_distance_px,
+            self.negative_pixels, self.bad_pixels, self.sum_ratio, self.d_over_rms, self.s_over_rms,
+            self.d_over_rms - self.s_over_rms,
+        )  # fmt: skip
+        named = zip(CANDIDATE_COLUMNS, values, strict=True)
+        return {column.name: np.asarray(value).astype(column.dtype) for column, value in named}
