@@ -9,6 +9,7 @@ from ztfpipe.methods.stars.psf_nb import knots_across, stamp_and_slopes
 
 _ROUNDS = 12
 _SETTLED_PX = 1e-3
+_WIDEST = 2.5
 
 
 @njit(cache=True)
@@ -137,24 +138,18 @@ def _flux_and_chi2(image, bad, x0, y0, half, radius, sign, value):
 @njit(cache=True)
 def shapes(image, bad, x_px, y_px, sign, window, out):
     """Windowed shape and 5 x 5 statistics; fills out (n, 6): RMS along the major and minor axis of the light times a
-    Gaussian of sigma `window`, FWHM of the Gaussian whose windowed size that is, negative and bad pixels, sumrat."""
-    half = int(np.ceil(3.0 * window))
+    Gaussian window, FWHM of the Gaussian whose windowed size that is, negative and bad pixels, sumrat.
+
+    The window has sigma `window`, then that of the FWHM so found, up to _WIDEST times as wide: a narrow one would not
+    see how long a trail is.
+    """
     ny, nx = image.shape
     stamp = np.empty((5, 5))
     for k in range(len(x_px)):
+        _moments(image, bad, x_px[k], y_px[k], sign[k], window, out[k])
+        wider = min(max(out[k, 2] / 2.3548, window), _WIDEST * window)
+        _moments(image, bad, x_px[k], y_px[k], sign[k], wider, out[k])
         cx, cy = int(np.floor(x_px[k] + 0.5)), int(np.floor(y_px[k] + 0.5))
-        total, xx, yy, xy = 0.0, 0.0, 0.0, 0.0
-        for y in range(max(cy - half, 0), min(cy + half + 1, ny)):
-            for x in range(max(cx - half, 0), min(cx + half + 1, nx)):
-                if bad[y, x]:
-                    continue
-                dx, dy = x - x_px[k], y - y_px[k]
-                light = sign[k] * image[y, x] * np.exp(-(dx * dx + dy * dy) / (2.0 * window * window))
-                total += light
-                xx += light * dx * dx
-                yy += light * dy * dy
-                xy += light * dx * dy
-        _axes(total, xx, yy, xy, window, out[k])
         negative, spoiled = 0, 0
         for j in range(5):
             for i in range(5):
@@ -164,6 +159,26 @@ def shapes(image, bad, x_px, y_px, sign, window, out):
                 spoiled += bad[y, x]
         out[k, 3], out[k, 4] = negative, spoiled
         out[k, 5] = _sum_ratio(stamp)
+
+
+@njit(cache=True)
+def _moments(image, bad, x0, y0, sign, window, out):
+    """Second moments of good pixels in a Gaussian window."""
+    half = int(np.ceil(3.0 * window))
+    ny, nx = image.shape
+    cx, cy = int(np.floor(x0 + 0.5)), int(np.floor(y0 + 0.5))
+    total, xx, yy, xy = 0.0, 0.0, 0.0, 0.0
+    for y in range(max(cy - half, 0), min(cy + half + 1, ny)):
+        for x in range(max(cx - half, 0), min(cx + half + 1, nx)):
+            if bad[y, x]:
+                continue
+            dx, dy = x - x0, y - y0
+            light = sign * image[y, x] * np.exp(-(dx * dx + dy * dy) / (2.0 * window * window))
+            total += light
+            xx += light * dx * dx
+            yy += light * dy * dy
+            xy += light * dx * dy
+    _axes(total, xx, yy, xy, window, out)
 
 
 @njit(cache=True)

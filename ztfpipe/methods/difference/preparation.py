@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 _THIN = 2
 """Step through the pixels of a cell: neighbours tell little new of a median."""
 _LEAST_IN_CELL = 100
+_STAR_REACH_PX = 6
+"""Stars this near a masked pixel are drawn in it."""
 _FILL_REACH_PX = 25
 """Side of the box within which pixels known replace one that no image and no star tells."""
 
@@ -128,39 +130,48 @@ def fill_masked(
 ) -> tuple[Exposed, Exposed]:
     """Give the masked pixels of a matched pair values that leave no trace in the difference beyond themselves.
 
-    What one image lacks is taken from the other. What both lack, saturated stars for the most part, is drawn from the
-    catalog: each PSF times the star's flux [DN of the science image], which its unmasked wings told; without a star it
-    is the mean of what surrounds it in the reference. The variance of a filled pixel is that of empty sky.
+    What one image lacks is taken from the other, with the catalog's stars redrawn with its own PSF: a star's fluxes in
+    saturated or hit pixels follow from the others of its pixels. What both lack is drawn from the stars alone, on the
+    mean of what surrounds it in the reference. The variance of a filled pixel is that of empty sky.
 
     stars: of the science image, saturated ones included. reference_flux_ratio: science over reference counts of a star
     if the reference was not matched.
     """
-    both = science.bad & reference.bad
     n, r = science.image_adu.copy(), reference.image_adu.copy()
     ratio = np.float32(reference_flux_ratio)
-    n[science.bad] = r[science.bad] * ratio
-    r[reference.bad] = science.image_adu[reference.bad] / ratio
+    both = science.bad & reference.bad
+    model_n, model_r = _stars_near(science, reference, stars, reference_flux_ratio)
+    beyond_stars = reference.image_adu - model_r
     if both.any():
-        known = (~both).astype(np.float32)
+        known = (~reference.bad).astype(np.float32)
         share = uniform_filter(known, _FILL_REACH_PX)[both]
-        around = uniform_filter(np.where(both, np.float32(0), reference.image_adu), _FILL_REACH_PX)[both]
-        around = np.where(share > 0.02, around / np.maximum(share, 0.02), 0.0)
-        n[both], r[both] = around * ratio, around
-        column, row = (
-            np.clip(np.rint(v).astype(int), 0, size - 1)
-            for v, size in ((stars.x_px, both.shape[1]), (stars.y_px, both.shape[0]))
-        )
-        near = binary_dilation(both, iterations=3)[row, column]
-        for image, psf, scale in ((n, science.psf, 1.0), (r, reference.psf, 1.0 / reference_flux_ratio)):
-            drawn = np.zeros_like(image)
-            half = np.full(int(near.sum()), psf.radius_px, np.int64)
-            where = stars.x_px[near], stars.y_px[near], stars.flux_adu[near] * scale
-            add_stars(drawn, *where, half, psf.coefficients, psf.oversampling, psf.order)
-            lit = both & (drawn > 0)
-            image[lit] = drawn[lit]
+        around = uniform_filter(np.where(reference.bad, np.float32(0), beyond_stars), _FILL_REACH_PX)[both]
+        beyond_stars[both] = np.where(share > 0.02, around / np.maximum(share, 0.02), 0.0)
+        r[both] = beyond_stars[both] + model_r[both]
+    n[science.bad] = beyond_stars[science.bad] * ratio + model_n[science.bad]
+    lacks = reference.bad & ~science.bad
+    r[lacks] = (science.image_adu - model_n)[lacks] / ratio + model_r[lacks]
     filled = []
     for exposed, image in ((science, n), (reference, r)):
         variance = exposed.variance_adu2.copy()
-        variance[exposed.bad] = np.median(exposed.variance_adu2[::7, ::7])
+        variance[exposed.bad] = np.median(exposed.variance_adu2[::7, ::7][~exposed.bad[::7, ::7]])
         filled.append(replace(exposed, image_adu=image, variance_adu2=variance))
     return tuple(filled)
+
+
+def _stars_near(science: Exposed, reference: Exposed, stars: CatalogStars, ratio: float) -> tuple[Image, Image]:
+    """The catalog's stars that reach masked pixels, drawn with the PSF of either image."""
+    near = binary_dilation(science.bad | reference.bad, iterations=_STAR_REACH_PX)
+    column, row = (
+        np.clip(np.rint(v).astype(int), 0, size - 1)
+        for v, size in ((stars.x_px, near.shape[1]), (stars.y_px, near.shape[0]))
+    )
+    near = near[row, column]
+    drawn = []
+    for psf, scale in ((science.psf, 1.0), (reference.psf, 1.0 / ratio)):
+        image = np.zeros(science.image_adu.shape, np.float32)
+        half = np.full(int(near.sum()), psf.radius_px, np.int64)
+        where = stars.x_px[near], stars.y_px[near], stars.flux_adu[near] * scale
+        add_stars(image, *where, half, psf.coefficients, psf.oversampling, psf.order)
+        drawn.append(image)
+    return drawn[0], drawn[1]
