@@ -135,3 +135,20 @@ def percentile_sigma_expected(n: int) -> float:
     below, fraction = percentile_position(n, 1.0)
     ordered = normal_order_statistics(n)
     return ordered[below] + fraction * (ordered[min(below + 1, n - 1)] - ordered[below])
+
+
+def sorting_network(n: int) -> NDArray[np.int64]:
+    """Exchanges (k, 2) that put n values in ascending order: of each pair of places, the less goes to the first.
+
+    Batcher's merge exchange (Knuth, The Art of Computer Programming 3, algorithm 5.2.2M).
+    """
+    exchanges = []
+    top = 1 << max(n - 1, 1).bit_length() - 1
+    p = top
+    while p > 0:
+        q, r, d = top, 0, p
+        while d > 0:
+            exchanges += [(i, i + d) for i in range(n - d) if i & p == r]
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    return np.array(exchanges, np.int64).reshape(-1, 2)

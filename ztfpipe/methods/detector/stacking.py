@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.methods.detector import stacking_nb
-from ztfpipe.methods.statistics import percentile_position, percentile_sigma_expected
+from ztfpipe.methods.statistics import percentile_position, percentile_sigma_expected, sorting_network
 from ztfpipe.model.images import MasterFrames
 
 BLOCK_PIXELS = 1 << 16
@@ -59,22 +59,12 @@ class Cube:
 def _network(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Exchanges (k, 2) that put the samples around the percentiles 16, 50 and 84 of n in place, and where those lie.
 
-    Batcher's merge exchange (Knuth, The Art of Computer Programming 3, algorithm 5.2.2M), without the exchanges that
-    touch none of the wanted places.
+    Those of a sorting network, without the exchanges that touch none of the wanted places.
     """
     places, fractions = zip(*(percentile_position(n, sigma) for sigma in (-1.0, 0.0, 1.0)), strict=True)
-    exchanges = []
-    top = 1 << max(n - 1, 1).bit_length() - 1
-    p = top
-    while p > 0:
-        q, r, d = top, 0, p
-        while d > 0:
-            exchanges += [(i, i + d) for i in range(n - d) if i & p == r]
-            d, q, r = q - p, q >> 1, p
-        p >>= 1
     wanted = {place + k for place in places for k in (0, 1)}
     used = []
-    for i, j in reversed(exchanges):
+    for i, j in sorting_network(n)[::-1].tolist():
         if i in wanted or j in wanted:
             wanted |= {i, j}
             used.append((i, j))
