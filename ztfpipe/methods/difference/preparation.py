@@ -17,6 +17,7 @@ from ztfpipe.methods.difference.smooth_field import field_on_grid, fit_field
 from ztfpipe.methods.sky.matching import match_plane
 from ztfpipe.methods.stars.photometry_nb import add_stars
 from ztfpipe.model.difference import Exposed, Image, Registration
+from ztfpipe.model.stars import PsfModel
 
 Floats = NDArray[np.float64]
 _THIN = 2
@@ -126,21 +127,32 @@ def differential_background(
 
 
 def fill_masked(
-    science: Exposed, reference: Exposed, stars: CatalogStars, *, reference_flux_ratio: float = 1.0
+    science: Exposed,
+    reference: Exposed,
+    stars: CatalogStars,
+    *,
+    reference_flux_ratio: float = 1.0,
+    guess_error: float = 0.3,
+    wing_error: float = 0.1,
 ) -> tuple[Exposed, Exposed]:
     """Give the masked pixels of a matched pair values that leave no trace in the difference beyond themselves.
 
     What one image lacks is taken from the other, with the catalog's stars redrawn with its own PSF: a star's fluxes in
     saturated or hit pixels follow from the others of its pixels. What both lack is drawn from the stars alone, on the
-    mean of what surrounds it in the reference. The variance of a filled pixel is that of empty sky.
+    mean of what surrounds it in the reference. What was guessed has an error, which becomes variance: `guess_error` of
+    the light in pixels that both lack, and `wing_error` of the light of stars whose cores both lack, all around them,
+    as a flux told from wings is only as good as the PSF's wings. Other filled pixels get the variance of empty sky.
 
     stars: of the science image, saturated ones included. reference_flux_ratio: science over reference counts of a star
     if the reference was not matched.
     """
     n, r = science.image_adu.copy(), reference.image_adu.copy()
     ratio = np.float32(reference_flux_ratio)
-    both = science.bad & reference.bad
-    model_n, model_r = _stars_near(science, reference, stars, reference_flux_ratio)
+    either, both = science.bad | reference.bad, science.bad & reference.bad
+    model_n, model_r = (
+        _drawn(psf, stars, _near(stars, either, _STAR_REACH_PX), scale)
+        for psf, scale in ((science.psf, 1.0), (reference.psf, 1.0 / reference_flux_ratio))
+    )
     beyond_stars = reference.image_adu - model_r
     if both.any():
         known = (~reference.bad).astype(np.float32)
@@ -151,27 +163,37 @@ def fill_masked(
     n[science.bad] = beyond_stars[science.bad] * ratio + model_n[science.bad]
     lacks = reference.bad & ~science.bad
     r[lacks] = (science.image_adu - model_n)[lacks] / ratio + model_r[lacks]
-    filled = []
-    for exposed, image in ((science, n), (reference, r)):
-        variance = exposed.variance_adu2.copy()
-        variance[exposed.bad] = np.median(exposed.variance_adu2[::7, ::7][~exposed.bad[::7, ::7]])
-        filled.append(replace(exposed, image_adu=image, variance_adu2=variance))
-    return tuple(filled)
+    variance_n, variance_r = (_with_empty_sky(exposed) for exposed in (science, reference))
+    if both.any():
+        variance_n[both] += np.square(guess_error * n[both])
+        variance_n += np.square(wing_error * _drawn(science.psf, stars, _near(stars, both, 1), 1.0))
+    return replace(science, image_adu=n, variance_adu2=variance_n), replace(
+        reference, image_adu=r, variance_adu2=variance_r
+    )
 
 
-def _stars_near(science: Exposed, reference: Exposed, stars: CatalogStars, ratio: float) -> tuple[Image, Image]:
-    """The catalog's stars that reach masked pixels, drawn with the PSF of either image."""
-    near = binary_dilation(science.bad | reference.bad, iterations=_STAR_REACH_PX)
+def _with_empty_sky(exposed: Exposed) -> Image:
+    """The variance with the median of good pixels where it means nothing."""
+    variance, thin = exposed.variance_adu2.copy(), slice(None, None, 7)
+    good = ~exposed.bad[thin, thin]
+    variance[exposed.bad] = np.median(variance[thin, thin][good]) if good.any() else 1.0
+    return variance
+
+
+def _near(stars: CatalogStars, where: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
+    """Which stars lie within reach_px of marked pixels."""
+    grown = binary_dilation(where, iterations=reach_px)
     column, row = (
         np.clip(np.rint(v).astype(int), 0, size - 1)
-        for v, size in ((stars.x_px, near.shape[1]), (stars.y_px, near.shape[0]))
+        for v, size in ((stars.x_px, where.shape[1]), (stars.y_px, where.shape[0]))
     )
-    near = near[row, column]
-    drawn = []
-    for psf, scale in ((science.psf, 1.0), (reference.psf, 1.0 / ratio)):
-        image = np.zeros(science.image_adu.shape, np.float32)
-        half = np.full(int(near.sum()), psf.radius_px, np.int64)
-        where = stars.x_px[near], stars.y_px[near], stars.flux_adu[near] * scale
-        add_stars(image, *where, half, psf.coefficients, psf.oversampling, psf.order)
-        drawn.append(image)
-    return drawn[0], drawn[1]
+    return grown[row, column]
+
+
+def _drawn(psf: PsfModel, stars: CatalogStars, which: NDArray[np.bool_], scale: float) -> Image:
+    """Some of the catalog's stars on an empty image."""
+    image = np.zeros(psf.shape, np.float32)
+    half = np.full(int(which.sum()), psf.radius_px, np.int64)
+    where = stars.x_px[which], stars.y_px[which], stars.flux_adu[which] * scale
+    add_stars(image, *where, half, psf.coefficients, psf.oversampling, psf.order)
+    return image

@@ -34,10 +34,11 @@ from scipy import fft
 from scipy.signal import fftconvolve
 
 from ztfpipe.methods.difference import zogy_nb as kernels
+from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_nb import polynomial_terms
 from ztfpipe.methods.statistics import robust
-from ztfpipe.model.difference import Difference, Exposed, Image, Tiling
+from ztfpipe.model.difference import Difference, Exposed, Image, SmoothField, Tiling
 from ztfpipe.model.stars import PsfModel
 
 _MARGIN_PX = 31
@@ -87,14 +88,17 @@ def subtract(
     sigma_x_px: float = 0.0,
     sigma_y_px: float = 0.0,
     flux_error: float = 0.0,
+    offset: tuple[SmoothField, SmoothField] | None = None,
     tile_px: int = _TILE_PX,
     calibrate: bool = True,
 ) -> Difference:
     """The difference of two images on the same pixels, masked pixels filled in both (`preparation.fill_masked`).
 
     flux_ratio: science over reference counts of a star (F_n / F_r; F_n = 1). sigma_x_px, sigma_y_px: scatter of the
-    registration. flux_error: relative scatter of stars' fluxes between the two. calibrate: divide S_corr by its width
-    in empty sky, which stays within a per cent or two of one unless a variance given is wrong or noise is correlated.
+    registration. flux_error: relative scatter of stars' fluxes between the two. offset: fields of the reference's
+    displacement (dx, dy) still there, at most half a pixel; each tile's reference PSF is moved by it. calibrate: divide
+    S_corr by its width in empty sky, which stays within a per cent or two of one unless a variance given is wrong or
+    noise is correlated.
     """
     shape = science.image_adu.shape
     tiling = tiling_of(shape, tile_px)
@@ -102,7 +106,7 @@ def subtract(
     bad = science.bad | reference.bad
     noise = (np.float32(sigma_x_px**2), np.float32(sigma_y_px**2), np.float32(flux_error**2))
     size = _transform_size(tiling)
-    tiles = [_make_tile(science, reference, box, bad, flux_ratio) for box in tiling.boxes]
+    tiles = [_make_tile(science, reference, box, bad, flux_ratio, offset) for box in tiling.boxes]
     for tile in tiles:
         _subtract_tile(
             science, reference, tile, size, noise, *(out[tile.box] for out in (image, scorr, flux, flux_sigma))
@@ -138,16 +142,19 @@ def _transform_size(tiling: Tiling) -> tuple[int, int]:
     return tuple(fft.next_fast_len(side + 2 * _MARGIN_PX, real=True) for side in largest)
 
 
-def _make_tile(
-    science: Exposed, reference: Exposed, box: tuple[slice, slice], bad: NDArray, flux_ratio: float
-) -> _Tile:
+def _make_tile(science: Exposed, reference: Exposed, box, bad: NDArray, flux_ratio: float, offset) -> _Tile:
     """PSFs at the middle of a tile, the median noise of its pixels, and the filters made of them."""
     thin = (slice(box[0].start, box[0].stop, 4), slice(box[1].start, box[1].stop, 4))
     good, sigma = ~bad[thin], []
     for image in (science, reference):
         values = image.variance_adu2[thin]
         sigma.append(np.float32(np.sqrt(np.median(values[good] if good.any() else values))))
-    psf_n, psf_r = (stamps(image.psf, *_centre(box), image.psf.radius_px)[0] for image in (science, reference))
+    centre = _centre(box)
+    moved = [float(field_at(field, *centre)) for field in offset] if offset else [0.0, 0.0]
+    # Beyond half a pixel the stamp would be centred on another one.
+    moved = np.clip(moved, -0.49, 0.49)
+    psf_n = stamps(science.psf, *centre, science.psf.radius_px)[0]
+    psf_r = stamps(reference.psf, *(centre + moved), reference.psf.radius_px)[0]
     flux_n, flux_r = np.float32(1.0), np.float32(1.0 / flux_ratio)
     small = (_SMALL_PX, _SMALL_PX)
     p, q = _transform(psf_n, small), _transform(psf_r, small)
