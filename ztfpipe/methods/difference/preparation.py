@@ -25,6 +25,8 @@ _THIN = 2
 _LEAST_IN_CELL = 100
 _STAR_REACH_PX = 6
 """Stars this near a masked pixel are drawn in it."""
+_WINGS_PX, _BRIGHT_SIGMA = 15, 30.0
+"""How far from a lost core the wings count as uncertain, and how bright the lost pixels are, in units of the noise."""
 _FILL_REACH_PX = 25
 """Side of the box within which pixels known replace one that no image and no star tells."""
 
@@ -132,16 +134,17 @@ def fill_masked(
     stars: CatalogStars,
     *,
     reference_flux_ratio: float = 1.0,
-    guess_error: float = 0.3,
-    wing_error: float = 0.1,
+    wing_error: float = 0.3,
 ) -> tuple[Exposed, Exposed]:
     """Give the masked pixels of a matched pair values that leave no trace in the difference beyond themselves.
 
     What one image lacks is taken from the other, with the catalog's stars redrawn with its own PSF: a star's fluxes in
     saturated or hit pixels follow from the others of its pixels. What both lack is drawn from the stars alone, on the
-    mean of what surrounds it in the reference. What was guessed has an error, which becomes variance: `guess_error` of
-    the light in pixels that both lack, and `wing_error` of the light of stars whose cores both lack, all around them,
-    as a flux told from wings is only as good as the PSF's wings. Other filled pixels get the variance of empty sky.
+    mean of what surrounds it in the reference.
+
+    Around a core that both lack the light cannot cancel: the filters reach into what was guessed. `wing_error` of the
+    reference's light there, to _WINGS_PX, counts as noise of a pixel, guessed light included; it is the light of stars
+    that saturate, and of no others. Elsewhere a filled pixel gets the variance of empty sky.
 
     stars: of the science image, saturated ones included. reference_flux_ratio: science over reference counts of a star
     if the reference was not matched.
@@ -164,9 +167,10 @@ def fill_masked(
     lacks = reference.bad & ~science.bad
     r[lacks] = (science.image_adu - model_n)[lacks] / ratio + model_r[lacks]
     variance_n, variance_r = (_with_empty_sky(exposed) for exposed in (science, reference))
-    if both.any():
-        variance_n[both] += np.square(guess_error * n[both])
-        variance_n += np.square(wing_error * _drawn(science.psf, stars, _near(stars, both, 1), 1.0))
+    bright = np.where(both, r, np.float32(0)) > _BRIGHT_SIGMA * np.sqrt(np.median(variance_n[::7, ::7]))
+    if bright.any():
+        wings = uniform_filter(bright.astype(np.float32), 2 * _WINGS_PX + 1) > 0.5 / (2 * _WINGS_PX + 1) ** 2
+        variance_n[wings] += np.square(wing_error * ratio * r[wings])
     return replace(science, image_adu=n, variance_adu2=variance_n), replace(
         reference, image_adu=r, variance_adu2=variance_r
     )
