@@ -216,3 +216,32 @@ class Candidates:
         )  # fmt: skip
         named = zip(CANDIDATE_COLUMNS, values, strict=True)
         return {column.name: np.asarray(value).astype(column.dtype) for column, value in named}
+
+
+@dataclass(frozen=True)
+class Streaks:
+    """Straight streaks of a positive difference, each (n,), most significant first.
+
+    Ends [px]; covariance_px2: (n, 4, 4) of x0, y0, x1, y1, NaN where the fit has no maximum in all four; angle_deg: of
+    the direction from +x to +y, 0 to 180; flux_adu: of the whole streak; width_px: sigma across; chi2: mean square
+    residual of its pixels in units of the noise; evenness: 1 when both halves are equally bright, 0 when one has all;
+    snr: of the flux. capped: there were more.
+    """
+
+    x0_px: Floats
+    y0_px: Floats
+    x1_px: Floats
+    y1_px: Floats
+    covariance_px2: Floats
+    length_px: Floats
+    angle_deg: Floats
+    flux_adu: Floats
+    sigma_flux_adu: Floats
+    width_px: Floats
+    chi2: Floats
+    evenness: Floats
+    snr: Floats
+    capped: bool
+
+    def __len__(self) -> int:
+        return len(self.x0_px)
