@@ -27,7 +27,10 @@ from ztfpipe.model.difference import Difference, Streaks
 Floats = NDArray[np.float64]
 _CLIP = 3.5
 """Z is cut at this many of its sigma for the Radon transform: a star must not make a line."""
-_FIRST_LEVEL = 5
+_BIN_PX = 2
+_FIRST_LEVEL = 4
+"""The shortest lines of the transform have 2^4 bins."""
+_LEAST_ROUNDS, _MAX_ROUNDS = 2, 20
 _SHORT_PX = np.array([8.0, 12.0, 18.0, 27.0, 40.0])
 _ANGLES = np.arange(18) * np.pi / 18
 _SLIDES = np.array([0.2, 0.5, 0.8])
@@ -41,7 +44,7 @@ def find_streaks(
     difference: Difference,
     *,
     threshold: float = 7.0,
-    line_threshold: float = 5.8,
+    line_threshold: float = 5.2,
     min_length_px: float = 7.0,
     over_point: float = 3.0,
     max_count: int = 30,
@@ -54,26 +57,27 @@ def find_streaks(
     """
     search = _Search(difference)
     rows: list[Floats] = []
-    judged = np.zeros(difference.scorr.shape, np.bool_)
-    capped = False
-    while not capped:
-        seeds = search.long_lines(line_threshold) + ([] if rows else search.short_lines(threshold - 1.0))
+    judged, taken = (np.zeros(difference.scorr.shape, np.bool_) for _ in range(2))
+    for round_ in range(_MAX_ROUNDS):
+        seeds = search.long_lines(line_threshold) + (search.short_lines(threshold - 1.0) if round_ == 0 else [])
         new = []
         for ends in sorted(seeds, key=search.gain, reverse=True):
-            if search.mostly(judged, ends):
+            if search.mostly(taken, ends):
                 continue
             fitted = search.improved(ends)
             search.mark(judged, ends)
-            search.mark(judged, fitted)
             gain = search.gain(fitted)
             length = float(np.hypot(fitted[2] - fitted[0], fitted[3] - fitted[1]))
-            if gain >= threshold and length >= min_length_px and search.is_line(fitted, gain, over_point):
+            long_enough = gain >= threshold and length >= min_length_px
+            if long_enough and not search.mostly(taken, fitted) and search.is_line(fitted, gain, over_point):
                 new.append(fitted)
+                search.mark(taken, fitted)
         rows += new
-        search.blank(judged)
-        capped = len(rows) > max_count
-        if not new:
+        # Found or not, its pixels have been judged: they must not be the strongest line again.
+        search.blank(judged | taken)
+        if len(rows) > max_count or (round_ >= _LEAST_ROUNDS - 1 and not new):
             break
+    capped = len(rows) > max_count
     rows = sorted(rows, key=search.full_gain, reverse=True)[:max_count]
     return search.table(rows, capped)
 
@@ -126,26 +130,25 @@ class _Search:
         return kernels.line_gain(self.z, self.norm, *ends, self.work)
 
     def long_lines(self, threshold: float) -> list[Floats]:
-        """The strongest line of each length and octant."""
+        """The strongest line of each length and octant, on Z binned by two: lines of the transform are that crooked."""
         limit = np.float32(_CLIP * np.sqrt(self.power))
-        image = np.clip(self.left, -limit, limit)
-        sigma = (
-            float(self.norm[1000] / np.sqrt(1000.0))
-            if len(self.norm) > 1000
-            else self.norm[-1] / np.sqrt(len(self.norm))
-        )
+        ny, nx = (size // _BIN_PX * _BIN_PX for size in self.left.shape)
+        image = np.clip(self.left[:ny, :nx], -limit, limit)
+        image = image.reshape(ny // _BIN_PX, _BIN_PX, nx // _BIN_PX, _BIN_PX).mean(axis=(1, 3), dtype=np.float32)
+        # Noise of the sum of n bins in a row, over the root of n.
+        n = min(500, (len(self.norm) - 2) // _BIN_PX)
+        sigma = float(self.norm[_BIN_PX * n] / _BIN_PX / np.sqrt(n))
         found = []
         for transposed in (False, True):
             view = image.T if transposed else image
             height = view.shape[0]
             for flipped in (False, True):
-                lines = strongest_lines(
-                    np.ascontiguousarray(view[::-1] if flipped else view), sigma, _FIRST_LEVEL, threshold
-                )
-                for significance, x0, y0, x1, y1 in lines:
+                turned = np.ascontiguousarray(view[::-1] if flipped else view)
+                for significance, x0, y0, x1, y1 in strongest_lines(turned, sigma, _FIRST_LEVEL, threshold):
                     if significance > 0.0:
                         y0, y1 = (height - 1 - y0, height - 1 - y1) if flipped else (y0, y1)
-                        found.append(np.array([y0, x0, y1, x1] if transposed else [x0, y0, x1, y1], np.float64))
+                        ends = np.array([y0, x0, y1, x1] if transposed else [x0, y0, x1, y1], np.float64)
+                        found.append(ends * _BIN_PX + (_BIN_PX - 1) / 2)
         return found
 
     def short_lines(self, threshold: float) -> list[Floats]:
