@@ -37,7 +37,7 @@ from ztfpipe.model.difference import Difference, Exposed
 from ztfpipe.model.stars import PsfModel
 
 SCIENCE, REFERENCE = Epoch(2.3, 200.0, 0.9), Epoch(2.0, 120.0, 1.0, 20)
-SNR_OFF = (5.0, 7.0, 8.0, 15.0)
+SNR_OFF = (5.0, 7.0, 8.0, 20.0)
 PER_SNR = 300
 RESIDUAL_PX = 0.004
 """Displacement left of turbulence once it was measured and taken out: what the registration of real pairs leaves."""
@@ -246,7 +246,7 @@ def single_psf_rows(planted: Planted) -> list[dict[str, Any]]:
     pair: tuple[Exposed, Exposed] = prepare.fill_masked(science, prepare.match_throughput(reference, found), own)
     single = subtract(*pair, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px, flux_error=found.flux_error)
     free, at = planted.free, (planted.row, planted.column)
-    bright = planted.clear & (planted.aimed_snr >= 15)
+    bright = planted.clear & (planted.aimed_snr >= 20)
     table = []
     for name, difference in (("a PSF for each tile", planted.result.difference), ("one PSF for all", single)):
         far = np.ones(free.shape, bool)
@@ -256,7 +256,7 @@ def single_psf_rows(planted: Planted) -> list[dict[str, Any]]:
         table.append(row(f"{name}: pixels beyond 5 sigma away from transients", (high & free & far).sum(),
                          bar="", met=None, unit="pixels"))  # fmt: skip
         error = difference.flux_adu[at][bright] / planted.flux_adu[bright]
-        table.append(row(f"{name}: scatter of matched-filter fluxes over truth, S/N >= 15", error.std(), bar="",
+        table.append(row(f"{name}: scatter of matched-filter fluxes over truth, S/N >= 20", error.std(), bar="",
                          met=None))  # fmt: skip
     return table
 

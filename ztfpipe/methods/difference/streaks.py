@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from scipy.optimize import minimize
 from scipy.signal import fftconvolve
 
@@ -37,7 +38,10 @@ _SLIDES = np.array([0.2, 0.5, 0.8])
 _SEED_SIGMA = 3.8
 """Peaks of S_corr from which short streaks are sought."""
 _BLANK_FWHM = 1.5
-_STEP = 1e-1
+_LEVEL_PX = 49
+"""Side of the box whose mean is taken off: twelve times as wide as a streak is."""
+_LEAST_EVENNESS = 0.15
+_STEP_PX = 0.5
 
 
 def find_streaks(
@@ -47,13 +51,15 @@ def find_streaks(
     line_threshold: float = 5.2,
     min_length_px: float = 7.0,
     over_point: float = 3.0,
+    misfit_max: float = 0.3,
     max_count: int = 30,
 ) -> Streaks:
     """Streaks of a difference, most significant first.
 
     threshold: of the signal-to-noise ratio of the fitted streak; line_threshold: of a line of the Radon transform to be
     looked at; over_point: a streak must be better than a point source at its brightest place by this many sigma, in
-    quadrature; max_count: streaks at most, `Streaks.capped` tells when there were more.
+    quadrature; misfit_max: of what the pixels' residuals hold beyond noise, in units of the streak's own G^2, which two
+    stars side by side exceed; max_count: streaks at most, `Streaks.capped` tells when there were more.
     """
     search = _Search(difference)
     rows: list[Floats] = []
@@ -69,7 +75,11 @@ def find_streaks(
             gain = search.gain(fitted)
             length = float(np.hypot(fitted[2] - fitted[0], fitted[3] - fitted[1]))
             long_enough = gain >= threshold and length >= min_length_px
-            if long_enough and not search.mostly(taken, fitted) and search.is_line(fitted, gain, over_point):
+            if (
+                long_enough
+                and not search.mostly(taken, fitted)
+                and search.is_line(fitted, gain, over_point, misfit_max)
+            ):
                 new.append(fitted)
                 search.mark(taken, fitted)
         rows += new
@@ -91,6 +101,7 @@ class _Line:
     width: float
     chi2: float
     evenness: float
+    pixels: int
 
 
 class _Search:
@@ -103,6 +114,9 @@ class _Search:
         self.power = float(np.sum(difference.psf[middle].astype(np.float64) ** 2))
         # S_corr is Z over its sigma, sqrt(sum P^2), with more noise where there are sources.
         self.z = np.where(difference.bad, np.float32(0), difference.scorr * np.float32(np.sqrt(self.power)))
+        # Ghosts and halos are wider than any streak: a level of a tenth of the noise would make lines of 8 sigma.
+        limit = np.float32(_CLIP * np.sqrt(self.power))
+        self.z -= uniform_filter(np.clip(self.z, -limit, limit), _LEVEL_PX)
         self.left = self.z.copy()
         self.norm = self._norms(difference.psf[middle], int(np.hypot(*self.z.shape)) + 4)
         self.work = np.empty(len(self.norm) + 8)
@@ -190,15 +204,17 @@ class _Search:
         first, last, _ = kernels.best_stretch(values, step, self.norm, 4)
         return np.array([*(begin + first * step * np.array([ux, uy])), *(begin + last * step * np.array([ux, uy]))])
 
-    def is_line(self, ends: Floats, gain: float, over_point: float) -> bool:
-        """Whether a line is better than a point at its brightest place, and its light not all in one half."""
+    def is_line(self, ends: Floats, gain: float, over_point: float, misfit_max: float) -> bool:
+        """Whether a line is better than a point at its brightest place, evenly bright, and fits its pixels."""
         count = int(np.hypot(ends[2] - ends[0], ends[3] - ends[1])) + 2
         values = np.empty(count)
         kernels.along(self.left, *ends, count, values)
         point = max(float(values.max()) / np.sqrt(self.power), 0.0)
-        if gain**2 - point**2 < over_point**2:
+        if gain**2 - point**2 < over_point**2 or self._evenness(values) < _LEAST_EVENNESS:
             return False
-        return self._evenness(values) > 0.15
+        line = self._measured(ends)
+        # Noise alone scatters the sum of n squares by the root of 2 n.
+        return (line.chi2 - 1) * line.pixels < misfit_max * gain**2 + 4 * np.sqrt(2 * line.pixels)
 
     @staticmethod
     def _evenness(values: Floats) -> float:
@@ -251,7 +267,7 @@ class _Search:
 
     def _covariance(self, ends: Floats) -> Floats:
         """Of the four coordinates: the inverse of minus half the second derivatives of G^2; NaN where it is none."""
-        step = max(_STEP * 5, 0.25)
+        step = _STEP_PX
         unit = np.eye(4) * step
 
         def g2(p: Floats) -> float:
@@ -282,12 +298,12 @@ class _Search:
         sigma = noise * length / norm
         flux = gain * sigma
         model, near = self._drawn(ends, length)
-        data, model, fit_noise = difference.image_adu[near], flux * model[near], noise
-        residual = (data - model) / fit_noise
+        residual = (difference.image_adu[near] - flux * model[near]) / noise
         count = int(length) + 2
         values = np.empty(count)
         kernels.along(self.z, *ends, count, values)
-        return _Line(flux, sigma, self._width(ends), float(np.mean(residual**2)), self._evenness(values))
+        chi2 = float(np.mean(residual**2)) if residual.size else 1.0
+        return _Line(flux, sigma, self._width(ends), chi2, self._evenness(values), residual.size)
 
     def _drawn(self, ends: Floats, length: float) -> tuple[NDArray, NDArray[np.bool_]]:
         """Unit streak drawn with P_D, and the good pixels about it."""
@@ -309,13 +325,15 @@ class _Search:
         offset = np.arange(-6.0, 6.01, 0.5)
         count = int(length) + 2
         values, profile = np.empty(count), np.empty(len(offset))
-        image = np.where(self.difference.bad, np.float32(0), self.difference.image_adu)
         for k, o in enumerate(offset):
-            kernels.along(image, x0 + o * ux, y0 + o * uy, x1 + o * ux, y1 + o * uy, count, values)
+            kernels.along(self.difference.image_adu, x0 + o * ux, y0 + o * uy, x1 + o * ux, y1 + o * uy, count, values)
             profile[k] = values.mean()
         widths = np.geomspace(0.4, 5.0, 60)
         template = np.exp(-0.5 * (offset[None, :] / widths[:, None]) ** 2)
-        return float(widths[np.argmax((template @ profile) * np.abs(template @ profile) / (template**2).sum(axis=1))])
+        match = template @ profile
+        width = widths[np.argmax(match * np.abs(match) / (template**2).sum(axis=1))]
+        # Interpolating between two pixels is a blur of a (1 - a), a sixth on average.
+        return float(np.sqrt(max(width**2 - 1 / 6, 0.1)))
 
 
 def _lengthened(ends: Floats, by_px: float) -> Floats:
