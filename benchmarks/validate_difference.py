@@ -184,7 +184,7 @@ def planted_rows(planted: Planted) -> list[dict[str, Any]]:
         share = seen[chosen].mean()
         name = f"transients off hosts found at S/N {aimed:.0f}"
         table.append(row(name, share, bar=f">= {bar}", met=share >= bar,
-                         note=f"{chosen.sum()} planted; S/N by the difference's own noise {snr[chosen].mean():.2f}"))  # fmt: skip
+                         note=f"{chosen.sum()} planted; S/N in the difference {snr[chosen].mean():.2f}"))  # fmt: skip
     hosted = clear & planted.hosted & (snr < 12)
     predicted = _phi(_peak_snr(planted)[hosted] - 5).mean()
     share = seen[hosted].mean()
