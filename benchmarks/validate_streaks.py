@@ -84,12 +84,13 @@ def rows() -> list[dict[str, Any]]:
         found = find_streaks(difference)
         seconds += (time.process_time() - started) / IMAGES
         explained = np.zeros(len(found), np.bool_)
-        for ends, _, snr, flux in truth:
+        for ends, length, snr, flux in truth:
             which = matches(found, ends)
             explained[which] = True
             seen[snr].append(len(which) > 0)
             if len(which) and snr == max(SNRS):
-                best = which[np.argmax(found.snr[which])]
+                # Others may cross it: the one of its length is meant.
+                best = which[np.argmin(np.abs(np.log(found.length_px[which] / length)))]
                 pulls.append((found.flux_adu[best] - flux) / found.sigma_flux_adu[best])
         false += int((~explained).sum())
     return [

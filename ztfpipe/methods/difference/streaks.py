@@ -38,8 +38,8 @@ _SLIDES = np.array([0.2, 0.5, 0.8])
 _SEED_SIGMA = 3.8
 """Peaks of S_corr from which short streaks are sought."""
 _BLANK_FWHM = 1.5
-_LEVEL_PX = 49
-"""Side of the box whose mean is taken off: twelve times as wide as a streak is."""
+_LEVEL_PX = 97
+"""Side of the box whose mean is taken off: what a streak loses to it is a thirtieth."""
 _LEAST_EVENNESS = 0.15
 _STEP_PX = 0.5
 
@@ -47,7 +47,7 @@ _STEP_PX = 0.5
 def find_streaks(
     difference: Difference,
     *,
-    threshold: float = 7.0,
+    threshold: float = 6.8,
     line_threshold: float = 5.2,
     min_length_px: float = 7.0,
     over_point: float = 3.0,
