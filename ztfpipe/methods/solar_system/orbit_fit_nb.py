@@ -1,0 +1,222 @@
+"""Kernels of the quick orbit of a track: two-body motion, six parameters, weak priors, several starting distances.
+
+Parameters, about the direction of the track's middle detection: offsets east and north [arcsec], p = 1 / distance from
+the observer [1/au], and the heliocentric velocity times p: east and north [arcsec/d], away from the observer [0.001/d].
+In these the positions are nearly linear, p times the observer's own path included, so that a descent takes few steps.
+Twins stand in tests/methods/solar_system/test_orbit_fit.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ztfpipe.methods.solar_system.kepler_nb import GM_SUN, _moved
+from ztfpipe.methods.solar_system.linking_nb import ARCSEC_PER_RADIAN, parallactic, solve, tangent
+
+LIGHT_AU_PER_DAY = 173.1446326846693
+N = 6
+RECESSION_UNIT = 1e-3
+_STEPS = np.array([0.01, 0.01, 1e-5, 0.01, 0.01, 1e-3])
+"""Steps of the derivatives, in the units of the parameters: far above rounding; motion is smooth far beyond them."""
+
+
+@njit(cache=True)
+def axes(centre):
+    """Unit vectors east, north and away (3, 3) at a direction."""
+    result = np.empty((3, 3))
+    length = np.sqrt(centre[0] ** 2 + centre[1] ** 2)
+    if length < 1e-12:
+        result[0] = (0.0, 1.0, 0.0)
+    else:
+        result[0] = (-centre[1] / length, centre[0] / length, 0.0)
+    result[1, 0] = -centre[2] * result[0, 1]
+    result[1, 1] = centre[2] * result[0, 0]
+    result[1, 2] = centre[0] * result[0, 1] - centre[1] * result[0, 0]
+    result[2] = centre
+    return result
+
+
+@njit(cache=True)
+def state(parameters, frame, origin, place, motion):
+    """Heliocentric position and velocity [au, au/d] of the parameters, into `place` and `motion` (3,)."""
+    distance = 1.0 / parameters[2]
+    u, v = parameters[0] / ARCSEC_PER_RADIAN, parameters[1] / ARCSEC_PER_RADIAN
+    length = np.sqrt(1.0 + u * u + v * v)
+    for k in range(3):
+        along = (frame[2, k] + u * frame[0, k] + v * frame[1, k]) / length
+        place[k] = origin[k] + distance * along
+        across = (parameters[3] * frame[0, k] + parameters[4] * frame[1, k]) / ARCSEC_PER_RADIAN
+        motion[k] = distance * (across + RECESSION_UNIT * parameters[5] * frame[2, k])
+
+
+@njit(cache=True)
+def inverse_axis_and_eccentricity(place, motion):
+    """1 / semi-major axis [1/au], negative for hyperbolas, and eccentricity of an orbit."""
+    r = np.sqrt(place[0] ** 2 + place[1] ** 2 + place[2] ** 2)
+    v2 = motion[0] ** 2 + motion[1] ** 2 + motion[2] ** 2
+    rv = place[0] * motion[0] + place[1] * motion[1] + place[2] * motion[2]
+    e2 = 0.0
+    for k in range(3):
+        e2 += ((v2 / GM_SUN - 1.0 / r) * place[k] - rv / GM_SUN * motion[k]) ** 2
+    return 2.0 / r - v2 / GM_SUN, np.sqrt(e2)
+
+
+@njit(cache=True)
+def misses(parameters, frame, origin, t, vectors, observer, sigma, priors, out, work):
+    """Weighted residuals of n detections, east and north in turn, and of the two priors, into `out` (2 n + 2,)."""
+    place, motion, then, speed = work[0], work[1], work[2], work[3]
+    state(parameters, frame, origin, place, motion)
+    for i in range(len(t)):
+        delay = 1.0 / (parameters[2] * LIGHT_AU_PER_DAY)
+        for _ in range(2):
+            _moved(place, motion, t[i] - delay, then, speed)
+            distance2 = 0.0
+            for k in range(3):
+                distance2 += (then[k] - observer[i, k]) ** 2
+            delay = np.sqrt(distance2) / LIGHT_AU_PER_DAY
+        length = np.sqrt(distance2)
+        east, north = 0.0, 0.0
+        for k in range(3):
+            off = (then[k] - observer[i, k]) / length - vectors[i, k]
+            east += off * frame[0, k]
+            north += off * frame[1, k]
+        # Far from the frame's own direction its axes are not quite those of the detection: the third part of the offset
+        # is second order in the angle, some days' motion, and only weights change with it.
+        out[2 * i] = east * ARCSEC_PER_RADIAN / sigma[i]
+        out[2 * i + 1] = north * ARCSEC_PER_RADIAN / sigma[i]
+    inverse_axis, e = inverse_axis_and_eccentricity(place, motion)
+    out[2 * len(t)] = (inverse_axis - priors[0]) / priors[1]
+    out[2 * len(t) + 1] = e / priors[2]
+
+
+@njit(cache=True)
+def _sum2(values):
+    total = 0.0
+    for value in values:
+        total += value * value
+    return total
+
+
+@njit(cache=True)
+def descend(parameters, frame, origin, t, vectors, observer, sigma, priors, most):
+    """Levenberg-Marquardt from `parameters`, improved in place; returns the sum of squares and the steps used, negative
+    where the last step still changed the sum by more than 0.01."""
+    m = 2 * len(t) + 2
+    work, now, other = np.empty((4, 3)), np.empty(m), np.empty(m)
+    jacobian, matrix, step, trial = np.empty((m, N)), np.empty((N, N)), np.empty(N), np.empty(N)
+    misses(parameters, frame, origin, t, vectors, observer, sigma, priors, now, work)
+    value, damping = _sum2(now), 1e-3
+    for steps in range(1, most + 1):
+        for k in range(N):
+            trial[:] = parameters
+            trial[k] += _STEPS[k]
+            misses(trial, frame, origin, t, vectors, observer, sigma, priors, other, work)
+            for i in range(m):
+                jacobian[i, k] = (other[i] - now[i]) / _STEPS[k]
+        gained = -1.0
+        for _ in range(8):
+            for a in range(N):
+                step[a] = 0.0
+                for i in range(m):
+                    step[a] -= jacobian[i, a] * now[i]
+                for b in range(a + 1):
+                    total = 0.0
+                    for i in range(m):
+                        total += jacobian[i, a] * jacobian[i, b]
+                    matrix[a, b] = total
+                matrix[a, a] *= 1.0 + damping
+                matrix[a, a] += 1e-12
+            solve(matrix, step)
+            usable = True
+            for k in range(N):
+                trial[k] = parameters[k] + step[k]
+                usable &= np.isfinite(trial[k])
+            if usable and trial[2] > 1e-3:
+                misses(trial, frame, origin, t, vectors, observer, sigma, priors, other, work)
+                reached = _sum2(other)
+                if reached < value:
+                    gained = value - reached
+                    parameters[:] = trial
+                    now[:] = other
+                    value = reached
+                    damping = max(0.1 * damping, 1e-9)
+                    break
+            damping *= 10.0
+        if gained < 0.01:
+            return value, steps
+    return value, -most
+
+
+@njit(cache=True)
+def start(distance, t, vectors, observer, sigma, frame, origin, parameters):
+    """Straight heliocentric motion at a distance [au] through the detections: the parameters a descent starts from."""
+    sw, st, stt, sx, sy, stx, sty = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(len(t)):
+        x, y = tangent(frame[2], vectors[i])
+        px, py = parallactic(frame[2], observer[i] - origin)
+        x, y = x - px / distance, y - py / distance
+        w = 1.0 / sigma[i] ** 2
+        sw += w
+        st += w * t[i]
+        stt += w * t[i] * t[i]
+        sx += w * x
+        sy += w * y
+        stx += w * t[i] * x
+        sty += w * t[i] * y
+    determinant = sw * stt - st * st
+    rate_x, rate_y = (sw * stx - st * sx) / determinant, (sw * sty - st * sy) / determinant
+    parameters[0], parameters[1] = (sx - rate_x * st) / sw, (sy - rate_y * st) / sw
+    parameters[2] = 1.0 / distance
+    parameters[3], parameters[4], parameters[5] = rate_x, rate_y, 0.0
+
+
+@njit(cache=True)
+def fit_tracks(
+    members, offsets, jd, vectors, observer, sigma, distances, priors, most, states, epochs, chi2, prior, steps
+):
+    """Best two-body orbit of each track, over all starting distances.
+
+    members, offsets: detections of track i are members[offsets[i]:offsets[i + 1]]. Receives: states (n, 6)
+    heliocentric [au, au/d] at epochs (n,) [jd], chi2 of the detections alone, the priors' share, and steps (negative:
+    not settled).
+    """
+    parameters, best = np.empty(N), np.empty(N)
+    place, motion, work = np.empty(3), np.empty(3), np.empty((4, 3))
+    for i in range(len(offsets) - 1):
+        own = members[offsets[i] : offsets[i + 1]]
+        middle = own[len(own) // 2]
+        t, seen, here, error = jd[own] - jd[middle], vectors[own], observer[own], sigma[own]
+        frame, origin = axes(vectors[middle]), observer[middle].copy()
+        least, epochs[i], steps[i] = np.inf, jd[middle], -most
+        best[:] = np.nan
+        for distance in distances:
+            if t.max() == t.min():
+                break
+            start(distance, t, seen, here, error, frame, origin, parameters)
+            value, taken = descend(parameters, frame, origin, t, seen, here, error, priors, most)
+            if value < least:
+                least, steps[i] = value, taken
+                best[:] = parameters
+        if not np.isfinite(least):
+            states[i], chi2[i], prior[i] = np.nan, np.inf, np.inf
+            continue
+        out = np.empty(2 * len(own) + 2)
+        misses(best, frame, origin, t, seen, here, error, priors, out, work)
+        state(best, frame, origin, place, motion)
+        states[i, :3], states[i, 3:] = place, motion
+        prior[i] = out[-1] ** 2 + out[-2] ** 2
+        chi2[i] = _sum2(out) - prior[i]
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    jd = np.array([0.0, 0.02, 1.0, 1.02])
+    angle = 0.003 * jd
+    vectors = np.stack([np.cos(angle), np.sin(angle), np.zeros(4)], axis=1)
+    observer = np.stack([np.ones(4), 0.0172 * jd, np.zeros(4)], axis=1)
+    fit_tracks(
+        np.arange(4), np.array([0, 4]), jd, vectors, observer, np.full(4, 0.1), np.array([1.5]),
+        np.array([0.4, 0.3, 0.4]),
+        2, np.empty((1, 6)), np.empty(1), np.empty(1), np.empty(1), np.empty(1, np.int64),
+    )  # fmt: skip
