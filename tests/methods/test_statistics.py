@@ -84,3 +84,17 @@ def test_clipped_mean_of_constant_and_of_nothing():
     nothing = statistics.clipped_mean(np.full((8, 8), np.nan, np.float32), clip_sigma=4)
     assert nothing.count == 0
     assert math.isnan(nothing.mean)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 40])
+def test_sorting_network_sorts(n):
+    # All sequences of zeros and ones up to 8 places prove it (Knuth 5.3.4, theorem Z); random ones beyond.
+    if n <= 8:
+        values = np.array(np.meshgrid(*[[0, 1]] * n)).reshape(n, -1)
+    else:
+        values = np.random.default_rng(n).random((n, 300))
+    sorted_values = values.copy()
+    for i, j in statistics.sorting_network(n):
+        assert i < j
+        sorted_values[[i, j]] = np.sort(sorted_values[[i, j]], axis=0)
+    np.testing.assert_array_equal(sorted_values, np.sort(values, axis=0))

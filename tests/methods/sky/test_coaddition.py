@@ -280,6 +280,13 @@ def test_weights_follow_depth():
     np.testing.assert_allclose(epoch_weights(epochs), np.array([4, 1, 1, 1]) / 7)
 
 
+@pytest.mark.parametrize("wrong", [{"scale": 0.0}, {"noise": np.nan}, {"fwhm_px": -1.0}])
+def test_an_epoch_without_scale_noise_or_seeing_is_refused(wrong):
+    image = np.zeros(SHAPE, np.float32)
+    with pytest.raises(ValueError, match="epoch 1 of 2"):
+        coadd([make_epoch(image), make_epoch(image, **wrong)], wcs(), SHAPE, **BITS)
+
+
 def test_pixels_nobody_saw():
     image = np.full(SHAPE, SKY, np.float32)
     found = coadd([make_epoch(image, where=wcs((100.0, 0.0))), make_epoch(image, where=wcs((9e3, 0.0)))],

@@ -76,9 +76,14 @@ class Coadd:
 def epoch_weights(epochs: Sequence[Epoch]) -> Floats:
     """Weights by depth, sum 1: 1 / (noise FWHM)^2 after gain matching, for a point source in the sky's noise.
 
-    noise: the median of an epoch's mesh. Source: Annis et al. 2014 (ApJ 794, 120), section 3.4.
+    noise: the median of an epoch's mesh. ValueError for an epoch without a positive scale, noise or FWHM, which no
+    comparison would ever trim. Source: Annis et al. 2014 (ApJ 794, 120), section 3.4.
     """
-    weight = np.array([(one.scale * np.median(one.sky.noise) * one.fwhm_px) ** -2.0 for one in epochs])
+    facts = np.array([(one.scale, np.median(one.sky.noise), one.fwhm_px) for one in epochs], np.float64)
+    wrong = np.flatnonzero(~((facts > 0) & np.isfinite(facts)).all(axis=1))
+    if wrong.size:
+        raise ValueError(f"epoch {wrong[0]} of {len(facts)}: scale, noise, FWHM are {facts[wrong[0]].tolist()}")
+    weight = facts.prod(axis=1) ** -2.0
     return weight / weight.sum()
 
 
@@ -96,7 +101,7 @@ def coadd(
     tolerance_px: float = 1e-3,
     band_bytes: int = 256_000_000,
 ) -> Coadd:
-    """Average of at least one epoch on the grid of `wcs`, `shape` (rows, columns).
+    """Average of at least one epoch on the grid of `wcs`, `shape` (rows, columns); ValueError as `epoch_weights` does.
 
     defect_bits: mask bits of pixels not to be used; saturated_bits: those of them that mean saturation. A sample is an
     outlier when it differs from the median of its pixel by more than

@@ -1,7 +1,7 @@
-"""A coarse map of an image's sky and noise from a sample of its pixels: what each input of a co-addition needs.
+"""A coarse map of an image's sky and noise from 3 x 3 pixels joined: what each input of a co-addition needs.
 
-`background.estimate` looks at every pixel, twice, and gives full-size maps for photometry. A co-add of forty images
-needs only as much as averages out: a map of a few hundred nodes from every 25th pixel, in hundredths of the time.
+`background.estimate` gives full-size maps for photometry. A co-add of forty images needs a map of a few hundred nodes
+of each, in a tenth of the time. Means of 3 x 3 pixels show faint stars, which are left out of a second pass.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import generic_filter
+from scipy.ndimage import binary_dilation, generic_filter
 
 from ztfpipe.methods.sky import sky_mesh_nb
 
@@ -21,7 +21,7 @@ Mask = NDArray[np.uint16]
 Floats = NDArray[np.float64]
 
 _CLIP = 3.0
-_STEP = 5
+_DEVIANT = 3.6
 _LEAST_SAMPLES = 50
 
 
@@ -53,26 +53,41 @@ def flat_sky(level: float, noise: float) -> SkyMesh:
 
 
 def measure_sky(image: Image, mask: Mask, *, excluded_bits: int = 0xFFFF, mesh_px: int = 256) -> SkyMesh:
-    """Sky and noise of an image (ny, nx) in cells of about mesh_px, from every fifth row and column.
+    """Sky and noise of an image (ny, nx) in cells of about mesh_px.
 
-    Pixels with one of excluded_bits, or not finite, are left out. Of each cell: clipped at 3 sigma until nothing
-    changes, the mode as 2.5 median - 1.5 mean (Bertin and Arnouts 1996, section 7.1), the median where the two differ
-    by more than 0.3 sigma, and the noise for what the clip took off it. Cells with fewer than 50 samples take the
-    values of their neighbours; every node is the median of 3 x 3. All NaN when no cell has enough.
+    Pixels with one of excluded_bits, or not finite, are left out. The level of a cell is that of the means of its
+    squares of 3 x 3, its noise the scatter of their middle pixels: clipped at 3 sigma until nothing changes, the mode
+    as 2.5 median - 1.5 mean (Bertin and Arnouts 1996, section 7.1), the median where the two differ by more than 0.3
+    sigma, and the noise for what the clip took off it. A second pass leaves out squares that deviate from the first by
+    more than 3.6 sigma, either way, and those beside them. Cells with fewer than 50 squares take the values of their
+    neighbours; every node is the median of 3 x 3. All NaN when no cell has enough.
     """
-    ny, nx = image.shape
-    rows, columns = (np.linspace(0, n, max(1, round(n / mesh_px)) + 1).astype(int) for n in (ny, nx))
+    means, middles = sky_mesh_nb.squares(image, mask, np.uint16(excluded_bits))
+    cells = tuple(np.linspace(0, n, max(1, round(3 * n / mesh_px)) + 1).astype(int) for n in means.shape)
+    level, scatter = _cells(means, cells)
+    nodes = [(edges[:-1] + edges[1:] - 1) / 2.0 for edges in cells]
+    first = SkyMesh(_smoothed(level), _smoothed(scatter), nodes[1], nodes[0])
+    deviation = without_sky(means, first, 0, 1.0)
+    rows, columns = (np.repeat(np.arange(len(e) - 1), np.diff(e)) for e in cells)
+    deviant = np.abs(deviation) > _DEVIANT * first.noise[rows][:, columns]
+    near = binary_dilation(deviant, np.ones((3, 3), bool))
+    means[near], middles[near] = np.nan, np.nan
+    level, (_, noise) = _cells(means, cells)[0], _cells(middles, cells)
+    # The middle of square k is pixel 3 k + 1.
+    return SkyMesh(_smoothed(level), _smoothed(noise), 3 * nodes[1] + 1, 3 * nodes[0] + 1)
+
+
+def _cells(squares: Image, edges: tuple[NDArray[np.int64], ...]) -> tuple[Floats, Floats]:
+    """Clipped mode and scatter of each cell of known values; NaN where there are too few."""
+    rows, columns = edges
     level = np.full((len(rows) - 1, len(columns) - 1), np.nan)
     noise = level.copy()
-    for j in range(len(rows) - 1):
-        for i in range(len(columns) - 1):
-            cell = np.s_[rows[j] : rows[j + 1] : _STEP, columns[i] : columns[i + 1] : _STEP]
-            values = image[cell]
-            values = values[((mask[cell] & excluded_bits) == 0) & np.isfinite(values)]
-            if values.size >= _LEAST_SAMPLES:
-                level[j, i], noise[j, i] = _clipped(np.sort(values).astype(np.float64))
-    middles = [(edges[:-1] + edges[1:] - 1) / 2.0 for edges in (rows, columns)]
-    return SkyMesh(_smoothed(level), _smoothed(noise), middles[1], middles[0])
+    for j, i in np.ndindex(*level.shape):
+        values = squares[rows[j] : rows[j + 1], columns[i] : columns[i + 1]]
+        values = values[np.isfinite(values)]
+        if values.size >= _LEAST_SAMPLES:
+            level[j, i], noise[j, i] = _clipped(np.sort(values).astype(np.float64))
+    return level, noise
 
 
 def without_sky(image: Image, sky: SkyMesh, first_row: int, scale: float) -> Image:
