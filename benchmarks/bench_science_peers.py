@@ -149,14 +149,10 @@ def astrometry(folder: str) -> Work:
     loaded["epoch_year"] = float(loaded["epoch_year"])
     calibrators, prior = AstrometricCalibrators(**loaded), TpvWcs(**np.load(given.folder / "prior.npz"))
 
-    def work() -> int:
-        _, summary, _ = sky.solve_quadrant(
-            seen, calibrators, prior, given.image.shape, epoch_year=sky.epoch_of(given.facts["jd"]),
-            pixel_scale_arcsec=given.facts["scale_arcsec"], settings=settings,
-        )  # fmt: skip
-        return summary.n_matches
-
-    return work
+    return lambda: sky.solve_quadrant(
+        seen, calibrators, prior, given.image.shape, epoch_year=sky.epoch_of(given.facts["jd"]),
+        pixel_scale_arcsec=given.facts["scale_arcsec"], settings=settings,
+    )  # fmt: skip
 
 
 def rays(folder: str) -> Work:
