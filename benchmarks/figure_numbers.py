@@ -39,7 +39,7 @@ def rms_by_magnitude(one: Epoch) -> tuple[Floats, Floats, NDArray[np.int64]]:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Stars seen in at least four fifths of the epochs: true magnitude, standard deviation of the flux over its mean."""
+    """Stars seen in at least four fifths of the epochs: true magnitude, relative standard deviation of the flux."""
 
     mag: Floats
     flux_rms: Floats
