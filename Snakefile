@@ -28,8 +28,7 @@ rule night:
         raws_of_night,
         biases_of_night,
         flats_of_night,
-        sciimgs_of_night,
-        report_of_night,
+        report_of_night,  # waits for all science images
 
 
 rule manifest:

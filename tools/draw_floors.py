@@ -186,7 +186,7 @@ def _snakemake(axes: Axes, tops: dict[str, tuple[float, float]]) -> None:
         "a night's work as a graph of files: one rule per kind of product",
         "Snakefile",
         *(f"rules/{name}" for name in rules if name != "common.smk"),
-        "rules/common.smk, the only Python here, reads config.yaml and the night's plan through config, model and "
+        "rules/common/, the only Python here, reads config.yaml and the night's plan through config, model and "
         "products",
         "profiles/: local, slurm",
     )

@@ -111,6 +111,7 @@ def test_every_path_in_a_shell_command_is_quoted():
 
 
 def test_the_only_python_of_the_workflow_is_in_common():
+    """Below rules/common/, which rules/common.smk includes."""
     for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         if path.name != "common.smk":
             assert not re.search(r"^\s*(def|class|import|from|run:|script:)\b", path.read_text(), flags=re.MULTILINE)

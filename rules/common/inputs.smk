@@ -1,0 +1,120 @@
+# Input functions: what a job needs, by the plan.
+
+
+def sent_file(wildcards):
+    """The file received that a raw path is a copy of: the same name, perhaps not yet compressed."""
+    name = Path(target("raw").format(**wildcards)).name
+    if name not in files_sent(night_of(wildcards)):
+        name = name.removesuffix(".fz")
+    return f"../incoming/{night_of(wildcards)}/{name}"
+
+
+def sent_record(wildcards):
+    name = Path(sent_file(wildcards)).name
+    return path_of("ingestrecord", IncomingKey(night_of(wildcards), name))
+
+
+def night_records(wildcards):
+    """The verdict on every file received, and the list of files sent where there is one."""
+    night = night_of(wildcards)
+    return [path_of("ingestrecord", IncomingKey(night, name)) for name in files_sent(night)]
+
+
+def sent_list(wildcards):
+    """The list of files sent, where there is one."""
+    night = night_of(wildcards)
+    return [f"../incoming/{night}/{SENT_LIST}"] if Path(incoming(night), SENT_LIST).exists() else []
+
+
+def bias_choice(wildcards):
+    """The plan's choice of bias master for the quadrant of `wildcards`."""
+    return chosen("bias", BIAS_FILTER_CAL, wildcards)
+
+
+def flat_choice(wildcards):
+    """The plan's choice of flat master for the quadrant and filter of `wildcards`."""
+    return chosen("hifreqflat", wildcards.filter, wildcards)
+
+
+def master_frames(choice_of):
+    """Input function: raw files of the frames of a master that is made tonight."""
+
+    def frames(wildcards):
+        choice = choice_of(wildcards)
+        if not choice.made_tonight:
+            raise WorkflowError(f"{what(choice, wildcards)} is not made: {choice.note}")
+        return [path_of("raw", frame.raw) for frame in choice.frames]
+
+    return frames
+
+
+def previous_master(choice_of):
+    """Input function: the earlier master that a new one is compared with, if there is one."""
+
+    def previous(wildcards):
+        choice = choice_of(wildcards)
+        return [given(path_of(choice.kind, choice.previous))] if choice.previous else []
+
+    return previous
+
+
+def bias_used(wildcards):
+    """The bias master that a quadrant uses tonight: tonight's as a target, an earlier one as it is."""
+    choice = bias_choice(wildcards)
+    if choice.key is None:
+        raise WorkflowError(f"{what(choice, wildcards)} is not made: {choice.note}")
+    path = path_of("bias", choice.key)
+    return path if choice.made_tonight else given(path)
+
+
+def masters_made(wildcards):
+    """All masters that are made on a night."""
+    return [path_of(one.kind, one.key) for one in plan_for(night_of(wildcards)).masters if one.made_tonight]
+
+
+def science_records(wildcards):
+    """Records of the night's science images."""
+    return [path_of("sciqa", key) for key in plan_for(night_of(wildcards)).science]
+
+
+def exposure_shown(wildcards):
+    """The raw files of the night's first exposure of the sky, for a picture."""
+    first = plan_for(night_of(wildcards)).science[:1]
+    raws = {key.raw for key in plan_for(night_of(wildcards)).science if key.exposure == first[0].exposure}
+    return [path_of("raw", raw) for raw in sorted(raws)]
+
+
+def master_used(choice_of):
+    """Input function: the master a quadrant uses tonight, or nothing: its image is then made with STATUS 0."""
+
+    def used(wildcards):
+        choice = choice_of(wildcards)
+        if choice.key is None:
+            return []
+        path = path_of(choice.kind, choice.key)
+        return path if choice.made_tonight else given(path)
+
+    return used
+
+
+def catalog_of(product):
+    """Input function: a calibrator catalog of the field and quadrant."""
+
+    def catalog(wildcards):
+        key = FieldQuadrantKey(int(wildcards.field), int(wildcards.ccd), int(wildcards.qid))
+        return path_of(product, key)
+
+    return catalog
+
+
+def what(choice, wildcards):
+    noun = "the bias" if choice.kind == "bias" else f"the {choice.filter} flat"
+    return f"{noun} of CCD {choice.ccdid} quadrant {choice.qid} of night {night_of(wildcards)}"
+
+
+def chosen(kind, filter_code, wildcards):
+    key = (kind, filter_code, int(wildcards.ccd), int(wildcards.qid))
+    night = night_of(wildcards)
+    if key not in masters_of(night):
+        raise WorkflowError(f"camera {CAMERA.name} has no {kind} of filter {key[1]}, CCD {key[2]}, quadrant {key[3]}")
+    return masters_of(night)[key]

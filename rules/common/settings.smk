@@ -1,0 +1,78 @@
+# What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
+import re
+import fcntl
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.cli import get_argument_parser
+from snakemake.exceptions import WorkflowError
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import load_config
+from ztfpipe.errors import ZtfpipeError
+from ztfpipe.model.keys import BIAS_FILTER_CAL, SKY_FILTERS, FieldQuadrantKey, IncomingKey, NightKey
+from ztfpipe.products import names
+from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
+from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.settings import write_settings
+
+NARROWING = ("night", "field", "filter", "ccd", "quadrant")
+RULE_NAME = re.compile("[a-z_]+")
+
+
+def said(error):
+    """A refusal as Snakemake prints it: one sentence, no traceback."""
+    return WorkflowError(str(error))
+
+
+def configured():
+    """The validated configuration, and the workspace; a relative workspace stands beside the Snakefile."""
+    overrides = {name: value for name, value in config.items() if name not in NARROWING}
+    settings = load_config(Path(workflow.basedir, "config.yaml"), overrides)
+    return settings, Path(workflow.basedir, settings.workspace).resolve()
+
+
+def narrowed():
+    """What the command line narrows the named targets to, each value checked against the camera."""
+    asked = {name: config[name] for name in NARROWING if name in config}
+    if "night" in asked:
+        asked["night"] = NightKey(str(asked["night"])).night
+    allowed = {
+        "filter": SKY_FILTERS,
+        "ccd": CAMERA.ccds,
+        "quadrant": CAMERA.qids,
+        "field": tuple(CAMERA.fields),
+    }
+    for name, values in allowed.items():
+        if name in asked and asked[name] not in values:
+            shown = f"one of {', '.join(map(str, values))}" if len(values) <= 16 else "in the camera's field grid"
+            raise WorkflowError(f"--config {name}={asked[name]}: not {shown}")
+    return asked
+
+
+def check_targets():
+    """Refuse what is neither a named target nor a product's path, before anything is matched or run."""
+    targets = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets or ()
+    for asked in targets:
+        if not RULE_NAME.fullmatch(asked):
+            names.parse(asked)
+        elif "night" not in ASKED:
+            raise WorkflowError(f"{asked} of which night? Say --config night=YYYYMMDD, or name a product by its path")
+    if "night" in ASKED and targets:
+        files_sent(ASKED["night"])
+
+
+try:
+    CONFIG, WORKSPACE = configured()
+    CAMERA = Camera.load(CONFIG.camera)
+    ASKED = narrowed()
+except ZtfpipeError as error:
+    raise said(error) from None
+
+ARCHIVE = str(WORKSPACE / "archive")
+ENVIRONMENT = str(Path(workflow.basedir, "envs", "ztfpipe.yaml"))
+# A job finds the programs of the environment that runs Snakemake, activated or not.
+shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
