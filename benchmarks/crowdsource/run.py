@@ -12,9 +12,6 @@ import warnings
 
 import numpy as np
 
-warnings.filterwarnings("ignore", category=DeprecationWarning)
-from crowdsource import crowdsource_base  # noqa: E402
-
 
 def b_spline(offset):
     """The cubic B-spline and its derivative."""
@@ -76,6 +73,9 @@ def place(out, values):
 
 
 def main(source, target):
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    from crowdsource import crowdsource_base
+
     given = np.load(source)
     image, sigma = given["image"].astype("f4"), given["sigma"]
     weight = np.where(sigma > 0, 1 / np.where(sigma > 0, sigma, 1), 0).astype("f4")
