@@ -76,7 +76,10 @@ def flux_rms_bins(found: Repeated) -> tuple[Floats, Floats]:
 
 
 def limit_from(middle: Floats, rms: Floats) -> float:
-    """Magnitude at which the scatter is a fifth of the flux, between the bins or beyond the last two of them."""
-    k = int(np.clip(np.searchsorted(rms, 0.2), 1, len(rms) - 1))
-    slope = (middle[k] - middle[k - 1]) / np.log(rms[k] / rms[k - 1])
-    return float(middle[k] + slope * np.log(0.2 / rms[k]))
+    """Magnitude at which the scatter is a fifth of the flux, from the faintest bin below a tenth.
+
+    Fainter stars are found often only where noise made them brighter. From there the noise is that of the sky, and the
+    relative scatter grows as 10^(0.4 mag).
+    """
+    k = np.flatnonzero(rms < 0.1)[-1]
+    return float(middle[k] + 2.5 * np.log10(0.2 / rms[k]))

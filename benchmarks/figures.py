@@ -76,9 +76,9 @@ def by_magnitude(nights: Nights) -> Figure:
         middle, rms, count = rms_by_magnitude(one)
         for k, (name, colour, marker) in enumerate((("right ascension", EAST, "o"), ("declination", NORTH, "s"))):
             axis.plot(middle, rms[:, k], marker=marker, color=colour, markersize=5, linewidth=1.2, label=name)
-        for at in (0, len(middle) - 1):
+        for at, side in ((0, "left"), (len(middle) - 1, "right")):
             axis.annotate(f"{count[at]} stars", (middle[at], rms[at].max()), (0, 8), textcoords="offset points",
-                          fontsize=8, ha="center", color=GREY)  # fmt: skip
+                          fontsize=8, ha=side, color=GREY)  # fmt: skip
         axis.set_title(f"r, {case} quadrant", fontsize=10)
         axis.set_xlabel("r magnitude")
     axes[0, 0].set_yscale("log")
@@ -102,8 +102,8 @@ def by_airmass(nights: Nights) -> Figure:
             )
         axis.set_title(f"{LETTER[code]}, {len(epochs)} exposures of a sparse quadrant", fontsize=10)
         axis.set_xlabel("airmass")
-        axis.set_ylim(0, None)
         axis.legend(fontsize=8, frameon=False, loc="lower right")
+    axes[0, 0].set_ylim(0, None)
     axes[0, 0].set_ylabel("RMS in declination [mas]")
     return figure
 
@@ -120,8 +120,8 @@ def _thinned(*columns: NDArray) -> list[NDArray]:
 
 def _percent_axis(axis: Axes) -> None:
     axis.set_yscale("log")
-    axis.set_ylim(0.002, 0.5)
-    ticks = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+    axis.set_ylim(0.001, 0.5)
+    ticks = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
     axis.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
     axis.minorticks_off()
 
@@ -129,7 +129,7 @@ def _percent_axis(axis: Axes) -> None:
 def _limit(axis: Axes, mag: float, text: str) -> None:
     axis.axhline(0.2, color=GREY, linewidth=0.8, linestyle=":")
     axis.axvline(mag, color="black", linewidth=1.1, linestyle="--")
-    axis.annotate(f"{text} {mag:.2f}", (mag, 0.0023), (-4, 0), textcoords="offset points", rotation=90, fontsize=8,
+    axis.annotate(f"{text} {mag:.2f}", (mag, 0.00115), (-4, 0), textcoords="offset points", rotation=90, fontsize=8,
                   ha="right", va="bottom")  # fmt: skip
 
 
@@ -143,8 +143,7 @@ def repeatability(nights: Nights) -> Figure:
         axis.plot(middle, rms, "o-", color="black", markersize=3.5, linewidth=1.2)
         bright = found.bright_rms()
         axis.axhline(bright, color=GREY, linewidth=0.8)
-        axis.annotate(f"{1000 * bright:.0f} mmag at 14 to 16 mag", (14.0, bright), (0, -11), textcoords="offset points",
-                      fontsize=8)  # fmt: skip
+        axis.text(0.04, 0.8, f"{1000 * bright:.1f} mmag\nat 14 to 16 mag", transform=axis.transAxes, fontsize=8)
         _limit(axis, limit_from(middle, rms), "5 sigma")
         axis.set_title(f"{LETTER[code]}, {case}, {found.epochs} exposures", fontsize=10)
         axis.set_xlabel(f"{LETTER[code]} magnitude")
@@ -183,6 +182,7 @@ def focal_plane(nights: Nights) -> Figure:
             axis.axhline(k, color="white", linewidth=1.5)
             axis.axvline(k, color="white", linewidth=1.5)
         axis.grid(False)
+        axis.spines[:].set_visible(False)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_title(f"{LETTER[code]}, median {np.nanmedian(grid):.2f}", fontsize=10)
