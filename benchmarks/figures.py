@@ -143,7 +143,7 @@ def repeatability(nights: Nights) -> Figure:
         axis.plot(middle, rms, "o-", color="black", markersize=3.5, linewidth=1.2)
         bright = found.bright_rms()
         axis.axhline(bright, color=GREY, linewidth=0.8)
-        axis.text(0.04, 0.8, f"{1000 * bright:.1f} mmag\nat 14 to 16 mag", transform=axis.transAxes, fontsize=8)
+        axis.text(0.04, 0.66, f"{1000 * bright:.1f} mmag\nat 14 to 16 mag", transform=axis.transAxes, fontsize=8)
         _limit(axis, limit_from(middle, rms), "5 sigma")
         axis.set_title(f"{LETTER[code]}, {case}, {found.epochs} exposures", fontsize=10)
         axis.set_xlabel(f"{LETTER[code]} magnitude")
