@@ -72,7 +72,7 @@ def _limit_rows(nights: Nights) -> list[Row]:
             row(f"through the night, {case}, zr: median MAGLIM less the magnitude of a fifth of flux RMS",
                 stated - seen, unit="mag", bar="", met=None, note=f"MAGLIM {stated:.2f}; exposures differ in depth")
         )  # fmt: skip
-    for code in ("zg", "zr", "zi"):
+    for code in sorted({one.code for one in nights.plane}):
         limits = np.array([one.limiting_mag for one in nights.plane if one.code == code])
         table.append(
             row(f"focal plane, {code}: median MAGLIM", float(np.nanmedian(limits)), unit="mag", bar="", met=None,
