@@ -42,7 +42,7 @@ def subtract_taken(science: Taken, reference: Taken) -> Subtracted:
 def subtract_products(science: ScienceImage, reference: ScienceImage, camera: Camera, gain: float) -> Subtracted:
     """Two science images of the survey; the second is brought onto the pixels of the first."""
     clock = _Clock()
-    exposed = [_exposed(one, camera) for one in (science, reference)]
+    exposed = [_exposed(one, camera, gain) for one in (science, reference)]
     clock.mark("backgrounds")
     mapping = pixel_mapping(science.wcs, science.mask.shape, reference.wcs, reference.mask.shape)
     own = _catalog(science, science.psf_catalog.x_px, science.psf_catalog.y_px)
@@ -103,7 +103,9 @@ def _catalog(image: ScienceImage, x_px: np.ndarray, y_px: np.ndarray) -> Catalog
     return CatalogStars(x_px, y_px, flux, sigma, error, catalog.flags == 0)
 
 
-def _exposed(image: ScienceImage, camera: Camera) -> Exposed:
+def _exposed(image: ScienceImage, camera: Camera, gain: float) -> Exposed:
     bad = (image.mask & np.uint16(camera.defect_mask)) != 0
-    level = estimate(image.image_adu, bad).level
-    return Exposed(image.image_adu - level, np.square(image.uncertainty_adu), bad, image.psf)
+    background = estimate(image.image_adu, bad)
+    signal = image.image_adu - background.level
+    variance = np.square(background.noise) + np.maximum(signal, 0) / np.float32(gain)
+    return Exposed(signal, variance, bad, image.psf)
