@@ -52,9 +52,11 @@ class FirstLook:
 
 @dataclass(frozen=True)
 class Photometry:
-    """PSF-fit stars, the background they were fitted on beyond the first one, and the aperture corrections."""
+    """PSF-fit stars, the image less them, the background they were fitted on beyond the first one, and the aperture
+    corrections."""
 
     stars: FittedStars
+    residual: Image
     background: Image
     corrections: ApertureCorrections
 
@@ -90,7 +92,7 @@ def make_psf(image: Image, weight: Image, seen: FirstLook, gain: float, settings
 
 def measure(image: Image, weight: Image, psf: PsfModel, gain: float, settings: Science) -> Photometry:
     """Two-pass PSF-fit photometry and the aperture corrections of its clean bright stars."""
-    stars, _, background = find_and_fit(
+    stars, residual, background = find_and_fit(
         image,
         weight,
         psf,
@@ -111,7 +113,8 @@ def measure(image: Image, weight: Image, psf: PsfModel, gain: float, settings: S
     found = apertures.aperture_corrections(stars, sums, chosen)
     correction = tuple(float(value) for value in found.correction_mag)
     error = tuple(float(value) for value in found.sigma_mag)
-    return Photometry(stars, background, ApertureCorrections(settings.aperture_diameters_px, correction, error))
+    corrections = ApertureCorrections(settings.aperture_diameters_px, correction, error)
+    return Photometry(stars, residual, background, corrections)
 
 
 def for_astrometry(stars: FittedStars) -> SkyDetections:
