@@ -6,7 +6,7 @@ multiplied by its chi, the misfit of those few pixels (Stetson 1987, PASP 99, 19
 star has a small chi. And the catalog goes down to S/N 3, where such noise is far more frequent than stars; what of it
 has S/N 5, has it because its uncertainty is small. The fewer pixels, the stronger the effect.
 
-In a reference catalog of the archive the uncertainties of 16,700 entries of S/N 3 to 6 are 0.51 + 0.49 chi times a
+In a reference catalog of the archive the uncertainties of 16,300 entries of S/N 3 to 6 are 0.51 + 0.49 chi times a
 constant, to 3 %: DAOPHOT's rule, chi drawn towards one by the weight of three parameters in six pixels.
 """
 
