@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo test test-fast test-faults test-clients bench validate docs slurm-up slurm-down clean
+.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate docs slurm-up slurm-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -34,6 +34,11 @@ $(VENV)/.warm: $(VENV)/.ready $(KERNELS)
 bench: env  ## speed beside peers, docs/performance.md
 	$(BIN)/python -m benchmarks
 
+bench-peers:  ## peers of the benchmarks: Debian packages (root), and crowdsource in .venv-crowdsource
+	apt-get install --yes --no-install-recommends source-extractor psfex scamp
+	[ -x .venv-crowdsource/bin/python ] || $(PYTHON) -m venv .venv-crowdsource
+	.venv-crowdsource/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/crowdsource/requirements.txt
+
 validate: env  ## full-size products against truth, docs/accuracy.md
 	$(BIN)/python -m benchmarks validate
 
@@ -51,7 +56,7 @@ test: env  ## fast tests first, then mini nights through Snakemake, then one on 
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 	$(PYTEST) -m "workflow or slurm" tests/workflow
 
-demo: env  ## a simulated mini night from raw files to science images; ends with tables and a report
+demo: env  ## a simulated mini night from raw files to references; ends with tables and a report
 	$(BIN)/python tools/demo.py
 
 test-fast: env  ## the fast tests only

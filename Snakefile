@@ -81,10 +81,17 @@ rule measured:
         measured_of_night,
 
 
+# Those that the night's list says have become ready; `night` makes the list.
+rule references:
+    input:
+        references_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
 include: "rules/science.smk"
 include: "rules/templates.smk"
+include: "rules/reference.smk"
 include: "rules/quality.smk"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.science_scenes import CCDID, Exposure
+from benchmarks.science_scenes import Exposure
 from ztfpipe.simulate.pixels.render import BROAD_BETA, moffat_scale, shapes_at
 from ztfpipe.simulate.pixels.render_nb import add_sources
 
@@ -65,7 +65,7 @@ def _unit_stamps(exposure: Exposure, x: float, y: float) -> list[Floats]:
 
 def _background_variance_e2(exposure: Exposure, light: float) -> float:
     """Variance of a pixel without a star [e-^2] at the quadrant's centre."""
-    amplifier = exposure.camera.amplifier(CCDID, exposure.qid)
+    amplifier = exposure.camera.amplifier(exposure.ccdid, exposure.qid)
     sky = float(exposure.scenes[exposure.qid].sky.level_e[0]) * light
     dark = exposure.plan.exptime_s * amplifier.dark_current_e_per_s
     return sky + dark + amplifier.read_noise_e**2 + amplifier.gain_e_per_adu**2 / 12

@@ -66,14 +66,15 @@ class Exposure:
     tables: Mapping[str, pd.DataFrame]
     frames: CcdFrames
     qid: int = QID
+    ccdid: int = CCDID
 
     @property
     def key(self) -> QuadrantKey:
-        return QuadrantKey(self.plan.key, CCDID, self.qid)
+        return QuadrantKey(self.plan.key, self.ccdid, self.qid)
 
     @property
     def gain(self) -> float:
-        return self.camera.amplifier(CCDID, self.qid).gain_e_per_adu
+        return self.camera.amplifier(self.ccdid, self.qid).gain_e_per_adu
 
     @property
     def raw(self) -> RawQuadrant:
@@ -91,7 +92,7 @@ class Exposure:
     @cached_property
     def throughput(self) -> np.ndarray:
         """What becomes of a uniform sky on its way to the pixels of the quadrant."""
-        return throughput(self.camera, self.simulate.detector, CCDID, self.qid, self.plan.key.filter)
+        return throughput(self.camera, self.simulate.detector, self.ccdid, self.qid, self.plan.key.filter)
 
     @property
     def zero_point_mag(self) -> float:
@@ -106,7 +107,7 @@ class Exposure:
 
     @cached_property
     def masters(self) -> Masters:
-        pattern, flat = fixed_pattern(self.camera, self.simulate.detector, CCDID, self.qid), self.throughput
+        pattern, flat = fixed_pattern(self.camera, self.simulate.detector, self.ccdid, self.qid), self.throughput
         mask = np.zeros(self.camera.quadrant_shape, np.uint16)
         known = {entry.name for entry in self.camera.mask_bits}
         for code, name in CLASS_NAMES.items():
@@ -117,13 +118,13 @@ class Exposure:
     @cached_property
     def catalogs(self) -> QuadrantCatalogs:
         """Catalogs of the field as other surveys have them, and the calibrators chosen from them."""
-        where = self.simulate, self.camera, self.plan.key.field, CCDID, self.qid
+        where = self.simulate, self.camera, self.plan.key.field, self.ccdid, self.qid
         gaia = gaia_like(*where)
         return quadrant_catalogs(
             GaiaStars.of({name: gaia[name].to_numpy() for name in gaia}, 2015.5),
             Ps1Objects.of({name: column.to_numpy() for name, column in ps1_like(*where).items()}),
             bright_stars_of({name: column.to_numpy() for name, column in self._bright.items()}),
-            FieldQuadrantKey(self.plan.key.field, CCDID, self.qid),
+            FieldQuadrantKey(self.plan.key.field, self.ccdid, self.qid),
             self.camera,
             CalibratorSettings(),
         )
@@ -131,7 +132,7 @@ class Exposure:
     @property
     def _bright(self) -> pd.DataFrame:
         """Bright stars of the whole CCD: their ghosts fall on any of its quadrants."""
-        where = self.simulate, self.camera, self.plan.key.field, CCDID
+        where = self.simulate, self.camera, self.plan.key.field, self.ccdid
         return pd.concat([bright_stars(*where, qid) for qid in self.camera.qids]).drop_duplicates("identifier")
 
     @cached_property
@@ -190,9 +191,14 @@ def _write_master(key: CalibrationKey, mean: np.ndarray, mask: np.ndarray, camer
 
 
 def expose_sky(camera: Camera, simulate: Simulate, index: int = 0, qid: int = QID) -> Exposure:
-    """Expose one CCD to the sky."""
+    """Expose one CCD to the sky, to look at one quadrant."""
+    return expose_ccd(camera, simulate, index)[qid]
+
+
+def expose_ccd(camera: Camera, simulate: Simulate, index: int = 0, ccdid: int = CCDID) -> dict[int, Exposure]:
+    """Expose one CCD to the sky: an exposure by quadrant."""
     plan = [one for one in plan_night(simulate, camera) if one.key.imgtype == "o"][index]
-    made = {each: scene(simulate, camera, plan, CCDID, each) for each in camera.qids}
-    scenes = {each: one for each, (one, _) in made.items()}
-    frames = sky_ccd(Shot(camera, simulate.detector, simulate.noise_seed, plan, CCDID), scenes)
-    return Exposure(camera, simulate, plan, scenes, made[qid][1], frames, qid)
+    made = {qid: scene(simulate, camera, plan, ccdid, qid) for qid in camera.qids}
+    scenes = {qid: one for qid, (one, _) in made.items()}
+    frames = sky_ccd(Shot(camera, simulate.detector, simulate.noise_seed, plan, ccdid), scenes)
+    return {qid: Exposure(camera, simulate, plan, scenes, made[qid][1], frames, qid, ccdid) for qid in camera.qids}

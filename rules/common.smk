@@ -6,6 +6,7 @@ include: "common/paths.smk"
 include: "common/plan.smk"
 include: "common/inputs.smk"
 include: "common/templates.smk"
+include: "common/references.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 
@@ -13,7 +14,7 @@ include: "common/locks.smk"
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration", "science", "templates", "quality"):
+        for section in ("ingest", "calibration", "science", "templates", "reference", "quality"):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

@@ -7,6 +7,7 @@ rule quality_report:
         plan=target("plan"),
         masters=masters_made,
         raw=exposure_shown,
+        references=target("references"),
         science=science_records,  # only to wait for them: the step finds them by the plan
         settings=settings("quality"),
     output:
@@ -17,4 +18,4 @@ rule quality_report:
         ENVIRONMENT
     shell:
         "ztfpipe quality report {output.report:q} --settings {input.settings:q} --manifest {input.manifest:q}"
-        " --plan {input.plan:q} --masters {input.masters:q} --raw {input.raw:q} 2> {log:q}"
+        " --plan {input.plan:q} --references {input.references:q} --masters {input.masters:q} --raw {input.raw:q} 2> {log:q}"

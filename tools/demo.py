@@ -1,7 +1,8 @@
-"""`make demo`: a simulated mini night, from raw files to science images, shown in a terminal and an HTML file.
+"""`make demo`: a simulated mini night, from raw files to science images and references, in a terminal and an HTML file.
 
 Everything is made below demo/. One of the biases is cut short on its way, and one quadrant of a flat is damaged before
-it is sent, to show what becomes of them.
+it is sent, to show what becomes of them. A reference needs fifteen good epochs, weeks of a survey; here four of one
+night will do, and the configuration says so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import yaml
 
 from ztfpipe.config import load_config
 from ztfpipe.model.keys import NightKey
+from ztfpipe.model.records import QaRecord
+from ztfpipe.model.summary import NightSummary, Table
+from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.quality import night_summary
@@ -28,7 +32,18 @@ NIGHT = "20180325"
 CONFIG = {
     "camera": "mini",
     "workspace": str(ROOT / "demo"),
-    "simulate": {"night": {"date": NIGHT, "biases": 22, "flats": 22, "fields": [473], "filters": ["zg"], "visits": 1}},
+    "reference": {"epochs_min": 4},
+    "simulate": {
+        "night": {
+            "date": NIGHT,
+            "biases": 22,
+            "flats": 22,
+            "fields": [473],
+            "filters": ["zg"],
+            "visits": 6,
+            "exposures_s": [30.0],
+        }
+    },
 }
 
 
@@ -42,14 +57,34 @@ def main() -> int:
     incoming = workspace / "incoming" / NIGHT
     if not (incoming / "sent.csv").exists():
         times["simulate"] = _timed(lambda: _simulate(config_path, incoming))
-    times["first run"] = _timed(lambda: _snakemake(config_path))
-    times["second run"] = _timed(lambda: _snakemake(config_path))
+    times["night"] = _timed(lambda: _snakemake(config_path, "night"))
+    times["references"] = _timed(lambda: _snakemake(config_path, "references"))
+    times["second run"] = _timed(lambda: _snakemake(config_path, "night"))
     os.chdir(workspace / "archive")
     night = NightKey(NIGHT)
-    print("\n" + text_tables(night_summary(Path(path_of("manifest", night)), Path(path_of("plan", night))), rows_max=8))
+    print(
+        "\n"
+        + text_tables(
+            night_summary(*(Path(path_of(name, night)) for name in ("manifest", "plan", "references"))), rows_max=8
+        )
+    )
+    print(references_table())
     print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in times.items()))
     print(f"The night's report, with pictures: {Path(path_of('nightreport', night)).resolve()}")
     return 0
+
+
+def references_table() -> str:
+    """The references made, from their records; called in the archive."""
+    rows = []
+    for path in sorted(Path("ref").glob("*/field*/*/ccd*/q*/*_refqa.json")):
+        record = read_record(QaRecord, path)
+        names = ("nframes", "seeing_px", "maglimcat", "maglim_promised", "flatrms", "npsfcat")
+        rows.append(
+            (path.name.removesuffix("_refqa.json"), record.status, *(record.metrics.get(name) for name in names))
+        )
+    head = ("reference", "STATUS", "epochs", "seeing [px]", "limit [mag]", "promised", "RMS to PS1 [mag]", "stars")
+    return text_tables(NightSummary(NIGHT, "", (Table("References made", "", head, tuple(rows)),)))
 
 
 def _simulate(config_path: Path, incoming: Path) -> None:
@@ -68,8 +103,8 @@ def _simulate(config_path: Path, incoming: Path) -> None:
     bias.write_bytes(bias.read_bytes()[: bias.stat().st_size // 2])
 
 
-def _snakemake(config_path: Path) -> None:
-    targets = ["--configfile", str(config_path), "--config", f"night={NIGHT}", "--", "night"]
+def _snakemake(config_path: Path, target: str) -> None:
+    targets = ["--configfile", str(config_path), "--config", f"night={NIGHT}", "--", target]
     command = ["snakemake", "--profile", "profiles/local", "--quiet", "all", *targets]
     print(f"\n{' '.join(command)}", flush=True)
     subprocess.run([BIN / "ztfpipe", "worker", "--", BIN / command[0], *command[1:]], cwd=ROOT, check=True)

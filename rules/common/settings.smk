@@ -21,11 +21,15 @@ from ztfpipe.model.keys import (
     IncomingKey,
     NightKey,
     QuadrantKey,
+    ReferenceKey,
+    ReferenceVersionKey,
 )
+from ztfpipe.model.reference import READY
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.references import read_candidates, version_in_force
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 

@@ -20,6 +20,7 @@ from ztfpipe.model.keys import (
     QuadrantKey,
     RawKey,
     ReferenceKey,
+    ReferenceVersionKey,
     ReleaseKey,
 )
 from ztfpipe.products import names
@@ -46,6 +47,7 @@ KEYS = {
     RawKey: st.builds(RawKey, exposures(), ccdids),
     QuadrantKey: st.builds(QuadrantKey, exposures(), ccdids, qids),
     ReferenceKey: references,
+    ReferenceVersionKey: st.builds(ReferenceVersionKey, references, st.integers(1, 999)),
     FieldQuadrantKey: st.builds(FieldQuadrantKey, fields, ccdids, qids),
     ReleaseKey: st.builds(ReleaseKey, st.integers(1, 99), references),
     ProgramKey: st.builds(ProgramKey, nights, st.integers(0, 3)),
@@ -122,6 +124,11 @@ def test_clients_count_tokens(data):
             "refimg",
             ReferenceKey(1789, "zr", 7, 4),
             "ref/001/field001789/zr/ccd07/q4/ztf_001789_zr_c07_q4_refimg.fits",
+        ),
+        (
+            "vrefimg",
+            ReferenceVersionKey(ReferenceKey(633, "zr", 7, 4), 2),
+            "ref/000/field000633/zr/ccd07/q4/v002/ztf_000633_zr_c07_q4_refimg.fits",
         ),
         (
             "matchfile",

@@ -132,6 +132,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         "lofreqflats",
         "fringes",
         "measured",
+        "references",
     ):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)

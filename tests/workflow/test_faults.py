@@ -148,4 +148,9 @@ def test_a_job_killed_while_writing_leaves_no_product(site):
     assert done.returncode == -signal.SIGKILL
     assert not (site.archive / output).exists()
     assert site.run(output, night=None).jobs == {"calibration_bias": 1}
-    assert site.run("night").jobs == {"calibration_flat": 1, "science_image": 1, "quality_report": 1}
+    assert site.run("night").jobs == {
+        "calibration_flat": 1,
+        "science_image": 1,
+        "reference_check": 1,
+        "quality_report": 1,
+    }

@@ -24,7 +24,7 @@ from .conftest import FRAMES, NEXT_NIGHT, NIGHT, simulated
 pytestmark = pytest.mark.workflow
 
 ACCOUNTS = {"ingest_manifest": 1, "ingest_plan": 1}
-REPORT = {"quality_report": 1}
+REPORT = {"reference_check": 1, "quality_report": 1}
 
 
 def test_one_command_makes_a_new_night(first_run):

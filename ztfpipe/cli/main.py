@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
 EXIT_BAD_CALL = 2
@@ -49,6 +50,7 @@ class Step:
 
 _FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
 _PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
+_PLAN = Input("plan", "the night's plan")
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 _LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 STEPS = (
@@ -112,6 +114,15 @@ STEPS = (
             Input("bright", "bright stars around", optional=True),
         ),
     ),
+    Step("reference", "check", "find the fields that have become ready", "references", (_PLAN,)),
+    Step(
+        "reference",
+        "coadd",
+        "make one version of a reference",
+        "vrefimg",
+        (Input("inputs", "the version's frozen list of inputs"),),
+    ),
+    Step("reference", "publish", "give a version the archive's names", "refimg", (Input("version", "its image"),)),
     Step(
         "quality",
         "report",
@@ -119,7 +130,8 @@ STEPS = (
         "nightreport",
         (
             Input("manifest", "the night's accounts"),
-            Input("plan", "the night's plan"),
+            _PLAN,
+            Input("references", "the night's list of references"),
             Input("masters", "masters made tonight", many=True, optional=True),
             Input("raw", "raw files of one exposure to show", many=True, optional=True),
         ),
@@ -151,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
             pipeline = pipelines.add_parser(step.pipeline, help=f"steps of {step.pipeline}")
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
+    add_reference_commands(actions["reference"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")

@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
     SKY_EFFECTS,
@@ -36,8 +37,10 @@ __all__ = [
     "Config",
     "Fraction",
     "Ingest",
+    "InputLimits",
     "Positive",
     "Quality",
+    "Reference",
     "Science",
     "Section",
     "Simulate",
@@ -120,11 +123,12 @@ class Config(Section):
     calibration: Calibration = Calibration()
     science: Science = Science()
     templates: Templates = Templates()
+    reference: Reference = Reference()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 2, "templates": 1, "quality": 1}
+RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 2, "templates": 1, "reference": 1, "quality": 1}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

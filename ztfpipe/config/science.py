@@ -99,6 +99,8 @@ class Science(Section):
     """Sources nearer to an edge carry flags -1."""
     photometric_mag: tuple[float, float] = (13.0, 19.0)
     """PS1 magnitudes of the calibrators in the filter of the image."""
+    flatness_mag: tuple[float, float] = (13.5, 18.5)
+    """PS1 magnitudes of the stars that the evenness of the zero point is judged by (flatrms, flatrange)."""
     photometric_snr_min: Positive = 10.0
     """S/N of detections that calibrate."""
     photometric_floor_mag: Annotated[float, Field(ge=0)] = 0.005

@@ -181,6 +181,17 @@ class ReferenceKey:
 
 
 @dataclass(frozen=True, order=True)
+class ReferenceVersionKey:
+    """One version of a reference: made once, of a frozen list of inputs, and kept."""
+
+    reference: ReferenceKey
+    version: int
+
+    def __post_init__(self) -> None:
+        _check("version", self.version, 1 <= self.version <= 999, "1 to 999")
+
+
+@dataclass(frozen=True, order=True)
 class FieldQuadrantKey:
     """A field and quadrant of the sky grid, whatever the filter: calibrator and context catalogs."""
 
@@ -228,6 +239,7 @@ Key = (
     | QuadrantKey
     | CalibrationKey
     | ReferenceKey
+    | ReferenceVersionKey
     | FieldQuadrantKey
     | ReleaseKey
     | ProgramKey

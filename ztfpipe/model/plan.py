@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey, ReferenceVersionKey
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class TemplateChoice:
 
 @dataclass(frozen=True)
 class NightPlan:
-    """The accepted units of a night: raw files of every kind, science quadrants, and the masters they use.
+    """The accepted units of a night: raw files of every kind, science quadrants, the masters they use, and the version
+    of the reference of each field, filter and quadrant that had a usable one.
 
     `incoming_digest` is that of the incoming folder it was made from. `templates`: versions in force when the night was
     first planned, of quadrants and filters that have any; a plan that is made again keeps them.
@@ -63,3 +64,4 @@ class NightPlan:
     masters: tuple[MasterChoice, ...]
     raws: tuple[RawKey, ...]
     templates: tuple[TemplateChoice, ...] = ()
+    references: tuple[ReferenceVersionKey, ...] = ()

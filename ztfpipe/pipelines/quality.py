@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
+from ztfpipe.model.reference import MADE, READY, WAITING, Candidate
 from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
 
 _NOUNS = {"bias": "bias", "hifreqflat": "flat"}
@@ -36,11 +38,12 @@ def summarise(
     plan: NightPlan,
     records: Mapping[str, QaRecord],
     science: Mapping[QuadrantKey, QaRecord],
+    references: Sequence[Candidate] = (),
 ) -> NightSummary:
     """The night's tables: accounts, what was set aside, masters made and taken from earlier nights, science images.
 
     records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks. science: of the science
-    images made tonight.
+    images made tonight. references: how the fields observed stand.
     """
     made = [one for one in plan.masters if one.made_tonight]
     tables = (
@@ -51,6 +54,7 @@ def summarise(
         _earlier(plan),
         _science(science),
         _unusable(science),
+        _references(references),
     )
     return NightSummary(manifest.night, manifest.summary, tuple(table for table in tables if table.rows))
 
@@ -177,6 +181,29 @@ def _unusable(records: Mapping[QuadrantKey, QaRecord]) -> Table:
     ]
     head = ("exposure", "CCD", "quadrant", "INFOBITS", "why")
     return Table("Science images that cannot be used", "STATUS 0; all their products exist.", head, tuple(rows))
+
+
+def _references(candidates: Sequence[Candidate]) -> Table:
+    """One row a field and filter: quadrants with a reference, and what keeps the others from having one."""
+    groups: dict[tuple[int, str], list[Candidate]] = {}
+    for one in candidates:
+        groups.setdefault((one.reference.field, one.reference.filter), []).append(one)
+    rows = []
+    for (field, code), group in sorted(groups.items()):
+        number = {state: sum(one.state == state for one in group) for state in (MADE, READY, WAITING)}
+        waiting = [one for one in group if one.state == WAITING]
+        good = float(np.median([one.good for one in waiting])) if waiting else None
+        seen = float(np.median([one.seen for one in waiting])) if waiting else None
+        counts: Counter[str] = Counter()
+        for one in waiting:
+            counts.update(one.counts)
+        why = ", ".join(f"{name} {count}" for name, count in counts.most_common(3))
+        rows.append((field, code, *number.values(), good, seen, why))
+    text = (
+        "Medians are over the waiting quadrants; counts are epochs that fail a criterion. `references` makes the ready."
+    )
+    head = ("field", "filter", "have one", "ready", "waiting", "good epochs", "epochs", "most frequent failures")
+    return Table("References", text, head, tuple(rows))
 
 
 def _median(records: Sequence[QaRecord], name: str) -> float | None:

@@ -27,6 +27,7 @@ from ztfpipe.model.keys import (
     QuadrantKey,
     RawKey,
     ReferenceKey,
+    ReferenceVersionKey,
     ReleaseKey,
 )
 
@@ -49,6 +50,7 @@ PART_PATTERNS = {
     "qid": "[1-4]",
     "rcid": "[0-5][0-9]|6[0-3]",
     "release": "[1-9][0-9]*",
+    "version": "[0-9]{3}",
     "program": "engineering|public|partnership|caltech",
     "name": "[A-Za-z0-9][A-Za-z0-9._+-]*",
 }
@@ -66,6 +68,7 @@ _LOW_FLAT = (
 )
 _FRINGE = "cal/{year}/{monthday}/fringe/{filter}/ccd{ccd}/q{qid}/ztf_{year}{monthday}_{filter}_c{ccd}_q{qid}_fringe"
 _REF = "ref/{field3}/field{field}/{filter}/ccd{ccd}/q{qid}/ztf_{field}_{filter}_c{ccd}_q{qid}_"
+_REF_VERSION = _REF.replace("/ztf_", "/v{version}/ztf_")
 _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_match.pytable"
 _STATIC = "ops/static/rc{rcid}/"
 _TILE = "{field}_c{ccd}_q{qid}"
@@ -140,6 +143,10 @@ _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
         lambda p: CalibrationKey(p["year"] + p["monthday"], p["filter"], int(p["ccd"]), int(p["qid"])),
     ),
     ReferenceKey: (_reference_parts, _reference),
+    ReferenceVersionKey: (
+        lambda k: {**_reference_parts(k.reference), "version": f"{k.version:03d}"},
+        lambda p: ReferenceVersionKey(_reference(p), int(p["version"])),
+    ),
     FieldQuadrantKey: (
         _field_quadrant_parts,
         lambda p: FieldQuadrantKey(int(p["field"]), int(p["ccd"]), int(p["qid"])),
@@ -182,6 +189,20 @@ def _family(key_type: type, prefix: str, suffixes: dict[str, str]) -> dict[str, 
     return {name: Product(name, key_type, prefix + suffix) for name, suffix in suffixes.items()}
 
 
+_REFERENCE_FILES = {
+    "refimg": "refimg.fits",
+    "refcov": "refcov.fits",
+    "refunc": "refunc.fits",
+    "refmsk": "refmsk.fits",
+    "refpsfcat": "refpsfcat.fits",
+    "refsexcat": "refsexcat.fits",
+    "refimgdao": "refimgdao.psf",
+    "refimgdaopsfcent": "refimgdaopsfcent.fits",
+    "refimlog": "refimlog.txt",
+    "reflog": "log.txt",
+    "refqa": "refqa.json",
+}
+
 PRODUCTS: dict[str, Product] = {
     **_family(RawKey, _RAW, {"raw": ".fits.fz"}),
     **_family(
@@ -192,7 +213,14 @@ PRODUCTS: dict[str, Product] = {
     **_family(
         NightKey,
         _NIGHT,
-        {"manifest": "manifest.json", "plan": "plan.json", "nightreport": "report.html"},
+        {
+            "manifest": "manifest.json",
+            "plan": "plan.json",
+            "epochs": "epochs.parquet",
+            "references": "references.json",
+            "refverdicts": "refverdicts.parquet",
+            "nightreport": "report.html",
+        },
     ),
     **_family(QuadrantKey, _SPLIT, {"split": "split.fits", "splitqa": "splitqa.json"}),
     **_family(
@@ -284,20 +312,10 @@ PRODUCTS: dict[str, Product] = {
             "measuredsciqa": "sciqa.json",
         },
     ),
-    **_family(
-        ReferenceKey,
-        _REF,
-        {
-            "refimg": "refimg.fits",
-            "refcov": "refcov.fits",
-            "refunc": "refunc.fits",
-            "refpsfcat": "refpsfcat.fits",
-            "refsexcat": "refsexcat.fits",
-            "refimlog": "refimlog.txt",
-            "reflog": "log.txt",
-            "refqa": "refqa.json",
-        },
-    ),
+    **_family(ReferenceKey, _REF, _REFERENCE_FILES),
+    # The same files of one version, under the same names in a folder of its own; the list of its inputs is no target.
+    **_family(ReferenceVersionKey, _REF_VERSION, {f"v{name}": suffix for name, suffix in _REFERENCE_FILES.items()}),
+    **_family(ReferenceVersionKey, _REF_VERSION, {"refinputs": "refinputs.json"}),
     **_family(
         FieldQuadrantKey,
         _STATIC,

@@ -15,14 +15,15 @@ from pathlib import Path
 from ztfpipe.camera import Camera
 from ztfpipe.config import Calibration, Ingest
 from ztfpipe.errors import BadFile, BadName, BadSettings
-from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import TemplateChoice
-from ztfpipe.model.records import IngestRecord
+from ztfpipe.model.records import IngestRecord, QaRecord
 from ztfpipe.model.templates import TEMPLATE_KINDS
 from ztfpipe.products import names
 from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.accounts.records import read_manifest, read_record, write_manifest, write_record
+from ztfpipe.products.accounts.references import version_in_force
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.incoming import (
     copy_verified,
@@ -109,6 +110,7 @@ def plan(output: str, settings: Path, manifest: Path) -> None:
         keys,
         camera,
         lambda kind, tonight: previous_master(kind, tonight, values.previous_master_nights),
+        pinned_reference,
         frames_min=values.frames_min,
         frames_max=values.frames_max,
         previous_master_nights=values.previous_master_nights,
@@ -151,6 +153,16 @@ def usable(kind: str, key: CalibrationKey) -> bool:
         with contextlib.suppress(BadFile):
             return read_header(path).get("STATUS", (0, ""))[0] == 1
     return False
+
+
+def pinned_reference(reference: ReferenceKey) -> ReferenceVersionKey | None:
+    """The version of a reference that is in force now, if it was made and its STATUS is 1."""
+    version = version_in_force(ARCHIVE, reference)
+    if version is None:
+        return None
+    key = ReferenceVersionKey(reference, version)
+    path = ARCHIVE / names.path_of("vrefqa", key)
+    return key if path.exists() and read_record(QaRecord, path).status == 1 else None
 
 
 def _verdict(incoming: Path, night: str, camera: Camera, values: Ingest) -> IngestRecord:

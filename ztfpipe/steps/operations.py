@@ -12,6 +12,9 @@ from ztfpipe.config import RECIPE_VERSIONS, Config, load_config
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products.accounts.records import read_record
 
+LOCKED_STEP = "reference coadd"
+"""No upgrade and no setting makes a version of a reference again: `ztfpipe reference renew` tells of those."""
+
 
 @dataclass(frozen=True)
 class Stale:
@@ -45,6 +48,8 @@ def stale(config: Config) -> Iterator[Stale]:
     for path in sorted(Path(config.workspace, "archive").glob("**/*qa.json")):
         record = read_record(QaRecord, path)
         section = record.step.split()[0]
+        if record.step == LOCKED_STEP:
+            continue
         reasons = list(_differences(record, section, config)) if section in RECIPE_VERSIONS else []
         if reasons:
             yield Stale(record.product, record.step, "; ".join(reasons))

@@ -19,6 +19,7 @@ from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_f
 from ztfpipe.products.accounts.pictures import focal_plane_png
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_manifest, read_record
+from ztfpipe.products.accounts.references import read_candidates
 from ztfpipe.products.accounts.report import write_report
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import read_raw_quadrant
@@ -31,12 +32,14 @@ def report(
     settings: Path,
     manifest: Path,
     plan: Path,
+    references: Path,
     masters: Sequence[Path],
     raw: Sequence[Path],
 ) -> None:
     """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
 
-    The records of masters and science images are found by the plan; those not there yet are left out.
+    references: the night's list. The records of masters and science images are found by the plan; those not there yet
+    are left out.
     """
     product, key = parse(output)
     if product != "nightreport" or not isinstance(key, NightKey):
@@ -44,15 +47,15 @@ def report(
     section, camera = read_settings(settings)
     if not isinstance(section, Quality):
         raise BadSettings(settings, "not the settings of quality")
-    summary = night_summary(manifest, plan)
+    summary = night_summary(manifest, plan, references)
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
     write_report(output, summary, pictures)
 
 
-def night_summary(manifest: Path, plan: Path) -> NightSummary:
-    """The night's tables, from its accounts, its plan and the records of the masters and science images made."""
+def night_summary(manifest: Path, plan: Path, references: Path) -> NightSummary:
+    """The night's tables, from its accounts, its plan, its list of references and the records of what was made."""
     chosen = read_plan(plan)
     records = {}
     for one in chosen.masters:
@@ -65,7 +68,7 @@ def night_summary(manifest: Path, plan: Path) -> NightSummary:
         path = Path(path_of("sciqa", key))
         if path.exists():
             images[key] = read_record(QaRecord, path)
-    return summarise(read_manifest(manifest), chosen, records, images)
+    return summarise(read_manifest(manifest), chosen, records, images, read_candidates(references))
 
 
 def _master_planes(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:

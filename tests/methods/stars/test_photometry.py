@@ -157,6 +157,18 @@ def test_a_close_pair_is_split(field, sky):
     assert 1.4826 * np.median(np.abs(pull - np.median(pull))) == pytest.approx(1, abs=0.4)
 
 
+def test_a_companion_beside_a_bright_star_is_found(field, sky):
+    """A fifteenth of the light at 1.1 FWHM: the photons of the bright star lower the weight there a hundredfold."""
+    psf = field[5]
+    x, y, flux = np.array([500.3, 502.5]), np.array([500.1, 500.6]), np.array([60_000.0, 4_000.0])
+    image, weight = sky.observe(model_image(psf, x, y, flux, (1000, 1000)), 150.0, np.random.default_rng(8))
+    stars, _, _ = find_and_fit(image, weight, psf, gain_e_per_adu=GAIN, background_mesh_px=0)
+    distance, found = cKDTree(np.c_[stars.x_px, stars.y_px]).query(np.c_[x, y])
+    # Five sigma of either coordinate and flux, whose errors the fit states.
+    assert np.all(distance < 5 * np.hypot(stars.sigma_x_px, stars.sigma_y_px)[found])
+    assert np.all(np.abs(stars.flux_adu[found] - flux) < 5 * stars.sigma_flux_adu[found])
+
+
 def test_forced_flux_is_unbiased_at_empty_places_and_in_blends(field):
     image, weight, x, y, flux, psf = field
     rng = np.random.default_rng(9)

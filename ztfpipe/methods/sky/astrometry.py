@@ -25,8 +25,8 @@ Indices = NDArray[np.int64]
 ARCSEC = projection.ARCSEC_PER_DEG
 
 DEEPER, FEWEST_VOTERS = 1.5, 400
-"""Detections that vote in the pattern match for each reference in the image, as some references are saturated or masked;
-so few never drown a pattern."""
+"""Detections that vote in the pattern match for each reference in the image (some references are saturated or masked),
+and so few that they never drown a pattern."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ztfpipe.methods.sky.projection_nb import distort, undistort
-from ztfpipe.model.wcs import TpvWcs
+from ztfpipe.model.wcs import TpvWcs, undistorted_pv
 
 ARCSEC_PER_DEG = 3600.0
 _TOLERANCE_DEG = 1e-12  # 4e-9 px: far below the 1e-6 px that double precision leaves of a right ascension
@@ -28,6 +28,23 @@ def sky_to_pixel(wcs: TpvWcs, ra_deg: ArrayLike, dec_deg: ArrayLike) -> tuple[Fl
     """Zero-based pixel positions of sky positions [deg]; NaN beyond the hemisphere and where there is no inverse."""
     xi, eta = gnomonic(ra_deg, dec_deg, *wcs.crval_deg)
     return plane_to_pixel(wcs, xi, eta)
+
+
+def tangent_wcs(
+    ra_deg: float,
+    dec_deg: float,
+    east_deg: float,
+    north_deg: float,
+    *,
+    reference_pixel: tuple[float, float],
+    pixel_scale_arcsec: float,
+) -> TpvWcs:
+    """A gnomonic grid about (ra, dec) without distortion, x to the west and y to the south, whose `reference_pixel`
+    (zero-based x, y) lies at (east, north) in the tangent plane: the grid of a detector away from the field's centre.
+    """
+    scale_deg = pixel_scale_arcsec / ARCSEC_PER_DEG
+    crpix = np.array([reference_pixel[0] + east_deg / scale_deg, reference_pixel[1] + north_deg / scale_deg])
+    return TpvWcs(np.array([ra_deg, dec_deg]), crpix, np.diag([-scale_deg, -scale_deg]), undistorted_pv())
 
 
 def pixel_to_plane(wcs: TpvWcs, x_px: ArrayLike, y_px: ArrayLike) -> tuple[Floats, Floats]:

@@ -134,6 +134,8 @@ def near(directions, reach_rad, towards, radius_rad):
 def warm() -> None:
     """Compile the kernels of this module."""
     positions, velocities = np.array([[1.0, 0.1, 0.0]]), np.array([[0.0, 0.0172, 0.001]])
+    stumpff(0.1)
+    universal_anomaly(1.0, 0.0, 1.0, 0.1)
     propagate(positions, velocities, np.array([10.0]))
     see(positions, velocities, 0.5, np.array([0.0, 1.0, 0.0]))
     near(positions.astype(np.float32), np.zeros(1, np.float32), np.array([1.0, 0.0, 0.0]), 0.01)

@@ -72,10 +72,8 @@ def detect(
     """
     signal = significance_map(image_adu, weight, filters)
     rows, columns = kernels.maxima(signal, threshold, max_count)
-    x, y, norm, full = kernels.refine(signal, weight, filters, rows, columns)
-    positive = weight[weight > 0] if len(rows) else weight
-    typical = float(np.median(positive[:: max(1, positive.size // 10_000)])) if len(rows) else 1.0
-    keep = norm > min_good_fraction * full * typical
+    x, y, norm, good = kernels.refine(signal, weight, filters, rows, columns)
+    keep = good > min_good_fraction
     level = signal[rows, columns].astype(np.float64)
     return Detections(x[keep], y[keep], (level / np.sqrt(norm))[keep], level[keep])
 

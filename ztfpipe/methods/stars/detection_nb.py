@@ -74,12 +74,12 @@ def maxima(signal, threshold, limit):
 
 @njit(cache=True)
 def refine(signal, weight, filters, rows, columns):
-    """Sub-pixel peaks by parabolas along x and y; returns x, y, and N and sum P^2 at each peak."""
+    """Sub-pixel peaks by parabolas along x and y; returns x, y, N, and the share of sum P^2 on unmasked pixels."""
     ny, nx = signal.shape
     tiles_y, tiles_x, size, _ = filters.shape
     half = size // 2
     n = len(rows)
-    x_px, y_px, norm, full = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
+    x_px, y_px, norm, good = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
     for k in range(n):
         y, x = rows[k], columns[k]
         centre = signal[y, x]
@@ -89,14 +89,17 @@ def refine(signal, weight, filters, rows, columns):
         dy = 0.5 * (signal[y + 1, x] - signal[y - 1, x]) / curve_y if curve_y > 0.0 else 0.0
         x_px[k], y_px[k] = x + min(max(dx, -0.5), 0.5), y + min(max(dy, -0.5), 0.5)
         kernel = filters[min(y * tiles_y // ny, tiles_y - 1), min(x * tiles_x // nx, tiles_x - 1)]
+        full = 0.0
         for j in range(size):
             for i in range(size):
                 p2 = kernel[j, i] ** 2
-                full[k] += p2
+                full += p2
                 yy, xx = y + j - half, x + i - half
-                if 0 <= yy < ny and 0 <= xx < nx:
+                if 0 <= yy < ny and 0 <= xx < nx and weight[yy, xx] > 0.0:
                     norm[k] += p2 * weight[yy, xx]
-    return x_px, y_px, norm, full
+                    good[k] += p2
+        good[k] /= full
+    return x_px, y_px, norm, good
 
 
 @njit(cache=True)

@@ -7,10 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ztfpipe.camera import Camera
-from ztfpipe.model.keys import BIAS_FILTER_CAL, CalibrationKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import (
+    BIAS_FILTER_CAL,
+    CalibrationKey,
+    QuadrantKey,
+    RawKey,
+    ReferenceKey,
+    ReferenceVersionKey,
+)
 from ztfpipe.model.manifest import ACCEPTED, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 
+PinnedReference = Callable[[ReferenceKey], ReferenceVersionKey | None]
+"""The usable version in force of a field, filter and quadrant, or None."""
 PreviousMaster = Callable[[str, CalibrationKey], CalibrationKey | None]
 """Kind and tonight's key -> the most recent usable earlier master within the allowed nights, or None."""
 _NOUNS = {"bias": "bias", "hifreqflat": "flat"}
@@ -31,6 +40,7 @@ def plan_night(
     keys: dict[str, RawKey],
     camera: Camera,
     previous: PreviousMaster,
+    pinned: PinnedReference = lambda reference: None,
     *,
     frames_min: int,
     frames_max: int,
@@ -41,7 +51,8 @@ def plan_night(
 
     keys: raw key by name of each accepted file. A master is made tonight of at least `frames_min` frames, the first
     `frames_max` in order of time; else the most recent earlier one is used,
-    if `previous` finds any. A flat needs a bias. templates: the versions the night uses, chosen before.
+    if `previous` finds any. A flat needs a bias. templates: the versions the night uses, chosen before. The version of
+    each reference is the one that `pinned` finds now.
     """
     rules = _Rules(camera, manifest.night, frames_min, frames_max, previous_master_nights, previous)
     by_type: dict[str, list[QuadrantKey]] = defaultdict(list)
@@ -62,8 +73,21 @@ def plan_night(
         for code in camera.filters:
             frames = flats.get((code, ccdid, qid), [])
             masters.append(_choose(rules, "hifreqflat", code, ccdid, qid, frames, lacks=lacks))
+    places = {
+        ReferenceKey(key.exposure.field, key.exposure.filter, key.ccdid, key.qid)
+        for key in science
+        if key.exposure.field in camera.fields
+    }
+    references = tuple(pin for one in sorted(places) if (pin := pinned(one)) is not None)
     return NightPlan(
-        manifest.night, camera.name, manifest.incoming_digest, science, tuple(masters), tuple(sorted(raws)), templates
+        manifest.night,
+        camera.name,
+        manifest.incoming_digest,
+        science,
+        tuple(masters),
+        tuple(sorted(raws)),
+        templates,
+        references,
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
+from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
 from ztfpipe.methods.stars.psf import core_fwhm
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
@@ -147,7 +148,7 @@ class Work:
         if reason in metrics:
             self.so_far.notes.append(str(metrics[reason]))
 
-    def look_without_rays(self) -> stars.FirstLook | None:
+    def look_without_rays(self) -> sources.FirstLook | None:
         """First detections, a search for rays sharper than the seeing they show, and detections again; None when there
         are no stars, also when what looked like stars turns out to be rays, or trails that have the edges of rays."""
         so_far = self.so_far
@@ -158,7 +159,7 @@ class Work:
             seen = self._look()
         return seen
 
-    def _look(self) -> stars.FirstLook | None:
+    def _look(self) -> sources.FirstLook | None:
         return self.attempt("seeing", lambda: stars.look(self.so_far.signal, self.weight(), self.settings))
 
     def mask_rays(self, search: masks.RaySearch) -> None:
@@ -174,12 +175,12 @@ class Work:
         self.mark(found, "track")
         so_far.metrics |= {"ntracks": count, "pcttrack": 100.0 * float(found.mean())}
 
-    def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
+    def solve_astrometry(self, seen: sources.FirstLook, calibrators: Calibrators) -> None:
         self._take_astrometry(
             self.attempt(
                 "astrocal",
                 lambda: sky.solve_quadrant(
-                    seen.for_astrometry(),
+                    stars.first_positions(seen),
                     calibrators.astrometric,
                     self.so_far.wcs,
                     self.so_far.mask.shape,
@@ -196,7 +197,7 @@ class Work:
             self._take_astrometry(
                 sky.refine_quadrant(
                     self.so_far.astrometry,
-                    stars.for_astrometry(fitted),
+                    stars.fitted_positions(fitted),
                     self.so_far.mask.shape,
                     pixel_scale_arcsec=self.camera.pixel_scale_arcsec,
                     settings=self.settings,
@@ -221,8 +222,12 @@ class Work:
         found = stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
         self.so_far.corrections = found.corrections
         self.refine_astrometry(found.stars)
-        self.so_far.catalog = stars.psf_catalog(
-            found.stars, self.so_far.wcs, self.so_far.mask, self.camera.defect_mask, self.settings
+        self.so_far.catalog = sources.psf_catalog(
+            found.stars,
+            self.so_far.wcs,
+            self.so_far.mask,
+            defects=self.camera.defect_mask,
+            edge_px=self.settings.edge_px,
         )
         column = np.clip(np.rint(found.stars.x_px), 0, self.so_far.mask.shape[1] - 1).astype(int)
         row = np.clip(np.rint(found.stars.y_px), 0, self.so_far.mask.shape[0] - 1).astype(int)
@@ -273,11 +278,11 @@ class Work:
             so_far.wcs,
             defects=self.camera.defect_mask,
             gain=self.gain,
-            fwhm_px=so_far.fwhm_px if np.isfinite(so_far.fwhm_px) else stars.GUESSED_FWHM_PX,
+            fwhm_px=so_far.fwhm_px,
             settings=self.settings,
         )
         self.mark(covered, "sexsource")
-        so_far.metrics["elongation"] = stars.typical_elongation(so_far.apertures)
+        so_far.metrics["elongation"] = sources.typical_elongation(so_far.apertures)
 
     def finished(self) -> ScienceImage:
         so_far = self.so_far

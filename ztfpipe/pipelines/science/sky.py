@@ -11,10 +11,11 @@ from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.sky import astrometric_quality, astrometry
 from ztfpipe.methods.sky.matching import move_to_epoch
+from ztfpipe.methods.sky.projection import tangent_wcs
 from ztfpipe.model.catalogs import AstrometricCalibrators
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import AstrometrySummary
-from ztfpipe.model.wcs import TpvWcs, undistorted_pv
+from ztfpipe.model.wcs import TpvWcs
 
 ARCSEC_PER_DEG = 3600.0
 
@@ -25,10 +26,14 @@ def commanded_wcs(camera: Camera, key: QuadrantKey, ra_deg: float, dec_deg: floa
     The tangent point is the field's, far outside the quadrant, so that the turn of north across the field is right.
     """
     amplifier = camera.amplifier(key.ccdid, key.qid)
-    scale_deg = camera.pixel_scale_arcsec / ARCSEC_PER_DEG
-    x0, y0 = camera.reference_pixel
-    crpix = np.array([x0 + amplifier.east_deg / scale_deg, y0 + amplifier.north_deg / scale_deg])
-    return TpvWcs(np.array([ra_deg, dec_deg]), crpix, np.diag([-scale_deg, -scale_deg]), undistorted_pv())
+    return tangent_wcs(
+        ra_deg,
+        dec_deg,
+        amplifier.east_deg,
+        amplifier.north_deg,
+        reference_pixel=camera.reference_pixel,
+        pixel_scale_arcsec=camera.pixel_scale_arcsec,
+    )
 
 
 def references_at(

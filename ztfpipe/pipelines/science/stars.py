@@ -2,77 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.camera import Filter
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
-from ztfpipe.methods.detector.flags import box_flags
-from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.astrometry import Detections as SkyDetections
-from ztfpipe.methods.sky.background import estimate
 from ztfpipe.methods.sky.matching import match_sky
-from ztfpipe.methods.stars import apertures, calibration, extraction
-from ztfpipe.methods.stars.detection import detect, gaussian_filter
-from ztfpipe.methods.stars.photometry import find_and_fit
+from ztfpipe.methods.stars import calibration, sources
+from ztfpipe.methods.stars.flatness import throughput_flatness
 from ztfpipe.methods.stars.psf_fit import fit_psf
-from ztfpipe.methods.stars.seeing import first_fwhm
+from ztfpipe.methods.stars.sources import FirstLook, Photometry
 from ztfpipe.model.catalogs import ApertureCatalog, PhotometricCalibrators, PsfCatalog
-from ztfpipe.model.science import ApertureCorrections, PhotometrySummary
-from ztfpipe.model.stars import Detections, FittedStars, PsfModel
+from ztfpipe.model.science import PhotometrySummary
+from ztfpipe.model.stars import FittedStars, PsfModel
 from ztfpipe.model.wcs import TpvWcs
 
 Image = NDArray[np.float32]
-GUESSED_FWHM_PX = 2.0
-"""Typical seeing of the survey: shape of the very first filter."""
-FIRST_MESH_PX = 32
-"""Mesh of the background under the first detections: their fluxes need not be right."""
-ELONGATION_SNR = 30.0
-"""From here on the noise changes A / B of a star by less than a tenth."""
 
 ASTROMETRIC_SNR, ASTROMETRIC_GOOD = 10.0, 0.8
 """Least S/N, and least unmasked share of the PSF's weight, of fitted stars that refine the astrometry."""
 
 
-@dataclass(frozen=True)
-class FirstLook:
-    """Detections before there is a PSF, and the seeing they show [px]."""
-
-    found: Detections
-    fwhm_px: float
-
-    def for_astrometry(self) -> SkyDetections:
-        """Positions with the error of a Gaussian centroid, FWHM / (2.35 S/N), and a floor of a fiftieth of a pixel."""
-        error = np.hypot(self.fwhm_px / (2.3548 * self.found.significance), 0.02)
-        return SkyDetections(self.found.x_px, self.found.y_px, error, self.found.flux_adu)
-
-
-@dataclass(frozen=True)
-class Photometry:
-    """PSF-fit stars, the background they were fitted on beyond the first one, and the aperture corrections."""
-
-    stars: FittedStars
-    background: Image
-    corrections: ApertureCorrections
-
-
 def look(image: Image, weight: Image, settings: Science) -> FirstLook:
-    """Detect with a Gaussian of typical width, measure the seeing, detect again with that.
+    """First detections and the seeing. Raises Unusable when no seeing can be measured."""
+    return sources.first_look(image, weight, threshold=settings.first_threshold)
 
-    image: background taken off; weight: 1 / variance, 0 where masked. Raises Unusable when no seeing can be measured.
-    Here a fine background follows the light of large galaxies too, on which every bump of the noise would be a star.
-    """
-    image = image - estimate(image, weight <= 0, mesh_px=FIRST_MESH_PX).level
-    found = detect(image, weight, gaussian_filter(GUESSED_FWHM_PX), threshold=settings.first_threshold)
-    fwhm_px = first_fwhm(image, weight <= 0, found)
-    if not np.isfinite(fwhm_px):
-        raise Unusable("seeing", "fewer than five clean stars", detections=len(found))
-    found = detect(image, weight, gaussian_filter(fwhm_px), threshold=settings.first_threshold)
-    x_px, y_px = extraction.windowed_positions(image, weight <= 0, found.x_px, found.y_px, fwhm_px)
-    return FirstLook(replace(found, x_px=x_px, y_px=y_px), fwhm_px)
+
+def first_positions(seen: FirstLook) -> SkyDetections:
+    """Positions with the error of a Gaussian centroid, FWHM / (2.35 S/N), and a floor of a fiftieth of a pixel."""
+    error = np.hypot(seen.fwhm_px / (2.3548 * seen.found.significance), 0.02)
+    return SkyDetections(seen.found.x_px, seen.found.y_px, error, seen.found.flux_adu)
 
 
 def make_psf(image: Image, weight: Image, seen: FirstLook, gain: float, settings: Science) -> PsfModel:
@@ -90,7 +51,7 @@ def make_psf(image: Image, weight: Image, seen: FirstLook, gain: float, settings
 
 def measure(image: Image, weight: Image, psf: PsfModel, gain: float, settings: Science) -> Photometry:
     """Two-pass PSF-fit photometry and the aperture corrections of its clean bright stars."""
-    stars, _, background = find_and_fit(
+    return sources.measure_stars(
         image,
         weight,
         psf,
@@ -98,47 +59,15 @@ def measure(image: Image, weight: Image, psf: PsfModel, gain: float, settings: S
         min_snr=settings.catalog_snr_min,
         threshold=settings.detection_threshold,
         background_mesh_px=settings.background_mesh_px,
+        aperture_diameters_px=settings.aperture_diameters_px,
     )
-    chosen = apertures.clean_stars(stars)
-    sums = apertures.aperture_fluxes(
-        image - background,
-        weight,
-        stars.x_px,
-        stars.y_px,
-        gain_e_per_adu=gain,
-        diameters_px=settings.aperture_diameters_px,
-    )
-    found = apertures.aperture_corrections(stars, sums, chosen)
-    correction = tuple(float(value) for value in found.correction_mag)
-    error = tuple(float(value) for value in found.sigma_mag)
-    return Photometry(stars, background, ApertureCorrections(settings.aperture_diameters_px, correction, error))
 
 
-def for_astrometry(stars: FittedStars) -> SkyDetections:
+def fitted_positions(stars: FittedStars) -> SkyDetections:
     """Positions of the PSF fit of stars that are bright and whole enough to tell where the image looks."""
     chosen = (stars.snr > ASTROMETRIC_SNR) & (stars.good_fraction > ASTROMETRIC_GOOD)
     error = np.hypot(stars.sigma_x_px[chosen], stars.sigma_y_px[chosen]) / np.sqrt(2)
     return SkyDetections(stars.x_px[chosen], stars.y_px[chosen], error, stars.flux_adu[chosen])
-
-
-def psf_catalog(
-    stars: FittedStars, wcs: TpvWcs, mask: NDArray[np.uint16], defects: int, settings: Science
-) -> PsfCatalog:
-    """The PSF catalog, brightest first."""
-    order = np.argsort(-stars.flux_adu, kind="stable")
-    x, y = stars.x_px[order], stars.y_px[order]
-    ra, dec = projection.pixel_to_sky(wcs, x, y)
-    return PsfCatalog(
-        x_px=x,
-        y_px=y,
-        ra_deg=ra,
-        dec_deg=dec,
-        flux_adu=stars.flux_adu[order],
-        flux_error_adu=stars.sigma_flux_adu[order],
-        chi=stars.chi[order],
-        sharp=stars.sharp[order],
-        flags=box_flags(mask, x, y, bits=defects, edge_px=settings.edge_px),
-    )
 
 
 def calibrate(
@@ -184,8 +113,20 @@ def calibrate(
         "pabszprms": fit.rms_mag,
         "zpstructure": structure.rms_mag,
         "cloud_structured": float(structure.rms_mag > settings.cloud_structure_max_mag),
+        **_flatness(fit, magnitude[theirs], catalog.x_px[ours], catalog.y_px[ours], shape, settings),
     }
     return _summary(fit, magnitude[theirs] - catalog.mag[ours], colour), metrics
+
+
+def _flatness(
+    fit: calibration.ZeroPoint, magnitude: NDArray, x_px: NDArray, y_px: NDArray, shape: tuple[int, int],
+    settings: Science,
+) -> dict[str, float]:  # fmt: skip
+    """How even the zero point is over the image: what references choose their inputs by."""
+    low, high = settings.flatness_mag
+    judged = (magnitude >= low) & (magnitude <= high)
+    found = throughput_flatness(fit.residual_mag[judged], x_px[judged], y_px[judged], shape)
+    return {"flatrms": found.rms_mag, "flatrange": found.range_mag}
 
 
 def _summary(fit: calibration.ZeroPoint, difference_mag: NDArray, colour_mag: NDArray) -> PhotometrySummary:
@@ -214,58 +155,16 @@ def aperture_catalog(
     defects: int, gain: float, fwhm_px: float, settings: Science,
 ) -> tuple[ApertureCatalog, NDArray[np.bool_]]:  # fmt: skip
     """The aperture catalog in SExtractor's columns, and which pixels its sources cover."""
-    found = extraction.extract_sources(
+    return sources.aperture_catalog(
         image,
         noise,
-        (mask & np.uint16(defects)) != 0,
+        mask,
+        background,
+        wcs,
+        defects=defects,
         gain_e_per_adu=gain,
-        fwhm_px=fwhm_px,
+        fwhm_px=fwhm_px if np.isfinite(fwhm_px) else sources.GUESSED_FWHM_PX,
         aperture_diameters_px=settings.aperture_diameters_px,
         threshold_sigma=settings.aperture_threshold_sigma,
         pixels_min=settings.aperture_pixels_min,
     )
-    ra, dec = projection.pixel_to_sky(wcs, found["xwin"], found["ywin"])
-    row, column = (
-        np.clip(np.rint(found[axis]).astype(int), 0, size - 1) for axis, size in zip("yx", image.shape, strict=True)
-    )
-    columns = {
-        "NUMBER": found["label"],
-        "X_IMAGE": found["x"],
-        "Y_IMAGE": found["y"],
-        "XWIN_IMAGE": found["xwin"],
-        "YWIN_IMAGE": found["ywin"],
-        "ALPHAWIN_J2000": ra,
-        "DELTAWIN_J2000": dec,
-        "FLUX_ISO": found["flux_iso"],
-        "KRON_RADIUS": found["kron_radius"],
-        "BACKGROUND": background[row, column],
-        "THRESHOLD": found["threshold"],
-        "FLUX_MAX": found["peak"],
-        "ISOAREA_IMAGE": found["area"],
-        "A_IMAGE": found["a"],
-        "B_IMAGE": found["b"],
-        "THETA_IMAGE": found["theta_deg"],
-        "X2_IMAGE": found["x2"],
-        "Y2_IMAGE": found["y2"],
-        "XY_IMAGE": found["xy"],
-        "ELONGATION": found["a"] / np.maximum(found["b"], 1e-3),
-        "ELLIPTICITY": 1 - found["b"] / found["a"],
-        "FWHM_IMAGE": found["fwhm"],
-        "FLUX_RADIUS": found["flux_radius"],
-        "CLASS_STAR": found["class_star"],
-        "FLAGS": found["flags"],
-        "IMAFLAGS_ISO": mask[row, column],
-    }
-    for kind in ("aper", "auto", "best"):
-        flux, error = found[f"flux_{kind}"], found[f"fluxerr_{kind}"]
-        mag, mag_error = extraction.magnitudes(flux, error)
-        columns |= {f"FLUX_{kind.upper()}": flux, f"FLUXERR_{kind.upper()}": error}
-        columns |= {f"MAG_{kind.upper()}": mag, f"MAGERR_{kind.upper()}": mag_error}
-    return ApertureCatalog(columns), found["segmentation"] > 0
-
-
-def typical_elongation(catalog: ApertureCatalog) -> float:
-    """Median A / B of undisturbed bright sources, large when stars are trails; NaN when there are none."""
-    columns = catalog.columns
-    clean = (columns["FLAGS"] == 0) & (columns["FLUX_AUTO"] > ELONGATION_SNR * columns["FLUXERR_AUTO"])
-    return float(np.median(columns["ELONGATION"][clean])) if clean.any() else np.nan

@@ -8,7 +8,14 @@ from functools import cache
 from pathlib import Path
 
 from ztfpipe.errors import BadFile, BadKey
-from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import (
+    CalibrationKey,
+    ExposureKey,
+    QuadrantKey,
+    RawKey,
+    ReferenceKey,
+    ReferenceVersionKey,
+)
 from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 from ztfpipe.products.formats.atomic import write_text
 
@@ -19,6 +26,7 @@ def plan_to_json(plan: NightPlan) -> str:
     head = [f"{json.dumps(name)}: {json.dumps(getattr(plan, name))}" for name in ("night", "camera", "incoming_digest")]
     science = [json.dumps(_text(key)) for key in plan.science]
     raws = [json.dumps(_raw_text(key)) for key in plan.raws]
+    references = [json.dumps(_reference_text(one)) for one in plan.references]
     masters = [
         json.dumps(
             {
@@ -36,6 +44,7 @@ def plan_to_json(plan: NightPlan) -> str:
     return (
         "{" + ",\n ".join(head) + ',\n "science": [\n' + ",\n".join(science) + '\n],\n "masters": [\n'
         + ",\n".join(masters) + '\n],\n "templates": [\n' + ",\n".join(templates)
+        + '\n],\n "references": [\n' + ",\n".join(references)
         + '\n],\n "raws": [\n' + ",\n".join(raws) + "\n]}\n"
     )  # fmt: skip
 
@@ -60,7 +69,9 @@ def plan_from_json(text: str) -> NightPlan:
     science = tuple(map(_key, content["science"]))
     raws = tuple(map(_raw_key, content["raws"]))
     templates = tuple(TemplateChoice(**one) for one in content["templates"])
-    return NightPlan(content["night"], content["camera"], content["incoming_digest"], science, masters, raws, templates)
+    references = tuple(map(_reference, content["references"]))
+    head = (content[name] for name in ("night", "camera", "incoming_digest"))
+    return NightPlan(*head, science, masters, raws, templates, references)
 
 
 def write_plan(path: str | Path, plan: NightPlan) -> None:
@@ -86,6 +97,16 @@ def _key(text: str) -> QuadrantKey:
     raw, quadrant = text.rsplit("_", 1)
     key = _raw_key(raw)
     return QuadrantKey(key.exposure, key.ccdid, int(quadrant[1:]))
+
+
+def _reference_text(key: ReferenceVersionKey) -> str:
+    one = key.reference
+    return f"{one.field}_{one.filter}_{one.ccdid}_{one.qid}_v{key.version}"
+
+
+def _reference(text: str) -> ReferenceVersionKey:
+    field, code, ccdid, qid, version = text.split("_")
+    return ReferenceVersionKey(ReferenceKey(int(field), code, int(ccdid), int(qid)), int(version[1:]))
 
 
 def _raw_text(key: RawKey) -> str:

@@ -68,6 +68,38 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_once(path: str | Path, text: str) -> bool:
+    """Write UTF-8 `text` to `path` unless it is there; whether it was written. Of several at once, one wins."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with machine_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            _flush(temporary)
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush(path.parent)
+    return True
+
+
+def link_over(source: str | Path, path: str | Path) -> None:
+    """Give a file a second name, in place of whatever has that name now: the name is never without a file."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with machine_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush(path.parent)
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content` to `path`, atomically."""
     with atomic_write(path) as temporary:

@@ -1,0 +1,52 @@
+"""What an operator can ask of references: `ztfpipe reference renew | compare | adopt | backfill`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_reference_commands(actions: Any) -> None:
+    """Add the commands to the actions of `reference`."""
+    renew = _command(actions, "renew", "list references to be made again, or freeze new inputs of those named", _renew)
+    renew.add_argument("products", nargs="*", metavar="REFIMG", help="archive paths of references")
+    compare = _command(actions, "compare", "what would change with the newest version in force", _compare)
+    compare.add_argument("product", metavar="REFIMG", help="archive path of a reference")
+    adopt = _command(actions, "adopt", "put a version in force: the newest, or another one", _adopt)
+    adopt.add_argument("product", metavar="REFIMG", help="archive path of a reference")
+    adopt.add_argument("--version", type=int, metavar="N", help="the version, in place of the newest")
+    backfill = _command(actions, "backfill", "list science images that have a reference only since", _backfill)
+    backfill.add_argument("--night", metavar="YYYYMMDD", help="of one night; of all when not given")
+
+
+def _command(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text, description=text)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _renew(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.reference import renewal
+
+    return renewal.run_renew(call.config, call.workspace, call.products)
+
+
+def _compare(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.reference import renewal
+
+    return renewal.run_compare(call.config, call.workspace, call.product)
+
+
+def _adopt(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.reference import renewal
+
+    return renewal.run_adopt(call.config, call.workspace, call.product, call.version)
+
+
+def _backfill(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.reference import renewal
+
+    return renewal.run_backfill(call.config, call.workspace, call.night)

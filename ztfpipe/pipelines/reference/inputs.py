@@ -1,0 +1,111 @@
+"""Recipe: does an input look where it says and shine as it says, whatever its record promised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ztfpipe.camera import Filter
+from ztfpipe.config import Reference
+from ztfpipe.methods.sky.matching import match_sky, move_to_epoch
+from ztfpipe.methods.stars.flatness import Flatness, throughput_flatness
+from ztfpipe.methods.statistics import robust
+from ztfpipe.model.catalogs import AstrometricCalibrators, PhotometricCalibrators, PsfCatalog
+from ztfpipe.model.coadd import Agreement, ReferenceInput
+
+SNR_MIN = 10.0
+"""S/N of stars that are compared with calibrators."""
+JD_2000, YEAR_DAYS = 2451545.0, 365.25
+
+
+def agreement(
+    one: ReferenceInput,
+    astrometric: AstrometricCalibrators | None,
+    photometric: PhotometricCalibrators | None,
+    band: Filter,
+    settings: Reference,
+) -> Agreement:
+    """Compare the stars of an input with calibrators by its own WCS, zero point and colour coefficient."""
+    east, north = _offsets(one, astrometric, settings)
+    flat, median = compare_with_ps1(
+        one.catalog, one.zero_point_mag, one.colour_coefficient, one.shape, photometric, band, settings
+    )
+    positions = robust(east), robust(north)
+    return Agreement(
+        matches=min(len(east), flat.count),
+        east_arcsec=positions[0].median,
+        north_arcsec=positions[1].median,
+        scatter_arcsec=max(positions[0].sigma, positions[1].sigma),
+        zero_point_mag=median,
+        flatness_rms_mag=flat.rms_mag,
+        flatness_range_mag=flat.range_mag,
+    )
+
+
+def faults(found: Agreement, filter_code: str, settings: Reference) -> Iterator[str]:
+    """Sentences on what disqualifies an input; none for a good one."""
+    limits = settings.inputs[filter_code]
+    if found.matches < settings.matches_min:
+        yield f"only {found.matches} of its stars are calibrators by place and light, {settings.matches_min} are needed"
+        return
+    offset = math.hypot(found.east_arcsec, found.north_arcsec)
+    if offset > settings.offset_max_arcsec or found.scatter_arcsec > settings.scatter_max_arcsec:
+        yield f"its WCS is off by {offset:.2f} arcsec with a scatter of {found.scatter_arcsec:.2f}"
+    if abs(found.zero_point_mag) > settings.zero_point_error_max_mag:
+        yield f"its zero point is off by {found.zero_point_mag:+.3f} mag"
+    if found.flatness_rms_mag > limits.flatness_rms_max_mag or found.flatness_range_mag > limits.flatness_range_max_mag:
+        yield (
+            f"its zero point is not flat: RMS {found.flatness_rms_mag:.3f} mag,"
+            f" range over cells {found.flatness_range_mag:.3f}"
+        )
+
+
+def compare_with_ps1(
+    catalog: PsfCatalog,
+    zero_point_mag: float,
+    colour_coefficient: float,
+    shape: tuple[int, int],
+    photometric: PhotometricCalibrators | None,
+    band: Filter,
+    settings: Reference,
+) -> tuple[Flatness, float]:
+    """Flatness of the calibrated magnitudes' residuals (PS1 less ours), and their median [mag], NaN without stars."""
+    if photometric is None:
+        nothing = np.zeros(0)
+        return throughput_flatness(nothing, nothing, nothing, shape), math.nan
+    magnitude = photometric.mag[band.letter]
+    low, high = settings.flatness_mag
+    judged = np.flatnonzero((magnitude >= low) & (magnitude <= high))
+    bright = np.flatnonzero((catalog.snr >= SNR_MIN) & (catalog.flags == 0))
+    pairs = match_sky(
+        catalog.ra_deg[bright], catalog.dec_deg[bright], photometric.ra_deg[judged], photometric.dec_deg[judged],
+        settings.match_radius_arcsec,
+    )  # fmt: skip
+    ours, theirs = bright[pairs.first], judged[pairs.second]
+    blue, red = band.colour
+    colour = photometric.mag[blue][theirs] - photometric.mag[red][theirs]
+    residual = magnitude[theirs] - (catalog.mag[ours] + zero_point_mag + colour_coefficient * colour)
+    flat = throughput_flatness(residual, catalog.x_px[ours], catalog.y_px[ours], shape)
+    return flat, robust(residual).median
+
+
+def _offsets(
+    one: ReferenceInput, astrometric: AstrometricCalibrators | None, settings: Reference
+) -> tuple[np.ndarray, np.ndarray]:
+    """East and north [arcsec] of an input's bright stars from astrometric calibrators at its epoch."""
+    if astrometric is None:
+        return np.zeros(0), np.zeros(0)
+    catalog = one.catalog
+    year = 2000.0 + (one.jd - JD_2000) / YEAR_DAYS
+    ra, dec = move_to_epoch(
+        astrometric.ra_deg, astrometric.dec_deg, astrometric.pmra_mas, astrometric.pmdec_mas,
+        year - astrometric.epoch_year,
+    )  # fmt: skip
+    bright = np.flatnonzero((catalog.snr >= SNR_MIN) & (catalog.flags == 0))
+    pairs = match_sky(catalog.ra_deg[bright], catalog.dec_deg[bright], ra, dec, settings.match_radius_arcsec)
+    ours = bright[pairs.first]
+    north = 3600 * (catalog.dec_deg[ours] - dec[pairs.second])
+    turn = (catalog.ra_deg[ours] - ra[pairs.second] + 180) % 360 - 180
+    return 3600 * turn * np.cos(np.radians(dec[pairs.second])), north

@@ -1,0 +1,141 @@
+"""Accounts of references: frozen lists of inputs, the night's lists, and which version is in force.
+
+A frozen list is written once, in the folder of its version, and never changed. The version in force is memory, not a
+product: one small file per reference in the ledger, and without one it is the first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from ztfpipe.errors import BadFile, BadKey, BadName
+from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.reference import Candidate, Epoch, FrozenInputs, Rejection, Selection
+from ztfpipe.products.formats.atomic import write_once, write_text
+from ztfpipe.products.names import parse, path_of
+
+LEDGER = Path("../ledger/references")
+_NUMBERS = tuple(field.name for field in fields(Epoch) if field.name not in ("key", "status"))
+
+
+def write_frozen_inputs(archive: Path, frozen: FrozenInputs) -> bool:
+    """Freeze the inputs of a version; whether they were written. A list that is there already stays as it is."""
+    head = {
+        "product": path_of("vrefimg", frozen.key),
+        "version": frozen.key.version,
+        "night": frozen.night,
+        "why": frozen.why,
+        "epochs_min": frozen.selection.epochs_min,
+        "settings": dict(frozen.settings),
+    }
+    chosen = [json.dumps(_epoch_json(one)) for one in frozen.selection.chosen]
+    rejected = [
+        json.dumps({**_epoch_json(one.epoch), "criteria": one.criteria, "reasons": one.reasons})
+        for one in frozen.selection.rejected
+    ]
+    text = (
+        "{" + ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in head.items())
+        + ',\n "chosen": [\n' + ",\n".join(chosen) + '\n],\n "rejected": [\n' + ",\n".join(rejected) + "\n]}\n"
+    )  # fmt: skip
+    return write_once(archive / path_of("refinputs", frozen.key), text)
+
+
+def read_frozen_inputs(path: str | Path) -> FrozenInputs:
+    """Read a frozen list. BadFile when it is missing or holds something else."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        _, key = parse(content["product"])
+        rejected = tuple(
+            Rejection(_epoch(one), tuple(one["criteria"]), tuple(one["reasons"])) for one in content["rejected"]
+        )
+        selection = Selection(tuple(map(_epoch, content["chosen"])), rejected, int(content["epochs_min"]))
+        if not isinstance(key, ReferenceVersionKey):
+            raise BadName(content["product"], "not a version of a reference")
+        return FrozenInputs(key, content["night"], content["why"], selection, content["settings"])
+    except FileNotFoundError as error:
+        raise BadFile(path, "no such file") from error
+    except (ValueError, KeyError, TypeError, BadKey, BadName) as error:
+        raise BadFile(path, f"not a list of a reference's inputs: {error}") from error
+
+
+def newest_version(archive: Path, reference: ReferenceKey) -> int | None:
+    """Number of the newest version whose inputs are frozen; None when there is none."""
+    folder = archive / Path(path_of("refimg", reference)).parent
+    versions = [int(path.name[1:]) for path in folder.glob("v[0-9][0-9][0-9]") if _listed(archive, reference, path)]
+    return max(versions, default=None)
+
+
+def _listed(archive: Path, reference: ReferenceKey, folder: Path) -> bool:
+    return (archive / path_of("refinputs", ReferenceVersionKey(reference, int(folder.name[1:])))).exists()
+
+
+def version_in_force(archive: Path, reference: ReferenceKey) -> int | None:
+    """The version that has the archive's name: that of the ledger, else the first; None before its inputs are frozen.
+
+    Raises BadFile when the ledger's entry cannot be read.
+    """
+    pin = archive / pin_path(reference)
+    try:
+        return int(json.loads(pin.read_text(encoding="utf-8"))["version"])
+    except FileNotFoundError:
+        first = ReferenceVersionKey(reference, 1)
+        return 1 if (archive / path_of("refinputs", first)).exists() else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadFile(pin, f"not the version in force: {error}") from error
+
+
+def put_in_force(archive: Path, key: ReferenceVersionKey, why: str) -> None:
+    """Make a version the one that has the archive's name and that new plans use."""
+    write_text(archive / pin_path(key.reference), json.dumps({"version": key.version, "why": why}) + "\n")
+
+
+def pin_path(reference: ReferenceKey) -> Path:
+    """The ledger's entry of a reference, from the archive."""
+    return LEDGER / Path(path_of("refimg", reference)).with_suffix(".json").name
+
+
+def write_candidates(path: str | Path, night: str, candidates: Sequence[Candidate]) -> None:
+    """Write the night's list: one line per field, quadrant and filter observed."""
+    lines = [
+        json.dumps(
+            {
+                "reference": asdict(one.reference),
+                "state": one.state,
+                "version": one.version,
+                "good": one.good,
+                "seen": one.seen,
+                "counts": dict(one.counts),
+            }
+        )
+        for one in candidates
+    ]
+    write_text(path, f'{{"night": "{night}",\n "references": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def read_candidates(path: str | Path) -> tuple[Candidate, ...]:
+    """Read the night's list. BadFile when it is missing or holds something else."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return tuple(Candidate(ReferenceKey(**one.pop("reference")), **one) for one in content["references"])
+    except FileNotFoundError as error:
+        raise BadFile(path, "no such file") from error
+    except (ValueError, KeyError, TypeError, BadKey) as error:
+        raise BadFile(path, f"not a night's list of references: {error}") from error
+
+
+def _epoch_json(epoch: Epoch) -> dict[str, Any]:
+    numbers = {name: value if math.isfinite(value := getattr(epoch, name)) else None for name in _NUMBERS}
+    return {"image": path_of("sciimg", epoch.key), "status": epoch.status, **numbers}
+
+
+def _epoch(content: dict[str, Any]) -> Epoch:
+    _, key = parse(content["image"])
+    if not isinstance(key, QuadrantKey):
+        raise BadName(content["image"], "not a science image")
+    numbers = {name: math.nan if content[name] is None else float(content[name]) for name in _NUMBERS}
+    return Epoch(key, int(content["status"]), **numbers)

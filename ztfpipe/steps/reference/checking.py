@@ -1,0 +1,107 @@
+"""Step of `reference`: at the end of a night, find the fields that have become ready, and freeze their inputs.
+
+Paths are relative to the archive. The night's science images are read once, from their records, and kept as one table;
+the history of a field is read from the tables of earlier nights.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Reference
+from ztfpipe.errors import BadName, BadSettings
+from ztfpipe.model.keys import NightKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.plan import NightPlan
+from ztfpipe.model.records import QaRecord
+from ztfpipe.model.reference import WAITING, Epoch, FrozenInputs, Selection
+from ztfpipe.pipelines.reference.selection import candidate, epoch_of, select
+from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.records import read_record
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.catalogs import epochs as tables
+from ztfpipe.products.names import parse, path_of
+
+ARCHIVE = Path()
+
+
+def check(output: str, settings: Path, plan: Path) -> None:
+    """Write the night's list of references, its table of epochs, and why fields without a reference have none.
+
+    The inputs of a field, quadrant and filter that has no reference yet and enough good epochs, those of earlier nights
+    included, are frozen as its version 1. One that was frozen stays so, whatever comes later.
+    """
+    product, key = parse(output)
+    if product != "references" or not isinstance(key, NightKey):
+        raise BadName(output, "not the path of a night's list of references")
+    values, camera = read_reference_settings(settings)
+    tonight = epochs_of(read_plan(plan), camera)
+    tables.write_epochs(path_of("epochs", key), tonight)
+    observed = {one.reference for one in tonight}
+    versions = {one: accounts.newest_version(ARCHIVE, one) for one in observed}
+    without = {one for one in observed if versions[one] is None or _frozen_on(one, key.night)}
+    history = epochs_by_reference([*tonight, *earlier_epochs(ARCHIVE, key.night, without)])
+    lines, waiting = [], []
+    for reference in sorted(observed):
+        selection = select(history[reference], values) if reference in without else Selection((), (), values.epochs_min)
+        version = versions[reference]
+        if version is None and selection.enough:
+            version = _freeze(reference, key.night, selection, values)
+        line = candidate(reference, selection, version, frozen_tonight=reference in without)
+        lines.append(line)
+        if line.state == WAITING:
+            waiting.append(selection)
+    tables.write_verdicts(path_of("refverdicts", key), waiting)
+    accounts.write_candidates(output, key.night, lines)
+
+
+def read_reference_settings(path: Path) -> tuple[Reference, Camera]:
+    """The section of references and the camera; BadSettings when the file is of something else."""
+    section, camera = read_settings(path)
+    if not isinstance(section, Reference):
+        raise BadSettings(path, "not the settings of reference")
+    return section, camera
+
+
+def epochs_of(plan: NightPlan, camera: Camera) -> list[Epoch]:
+    """A night's science images of survey fields, from their records; those not made are no epochs."""
+    epochs = []
+    for key in plan.science:
+        path = ARCHIVE / path_of("sciqa", key)
+        if key.exposure.field in camera.fields and path.exists():
+            epochs.append(epoch_of(key, read_record(QaRecord, path)))
+    return epochs
+
+
+def earlier_epochs(archive: Path, night: str, wanted: set[ReferenceKey]) -> list[Epoch]:
+    """Epochs of `wanted` from the tables of nights before `night`."""
+    epochs: list[Epoch] = []
+    for path in sorted(archive.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_epochs.parquet")):
+        _, key = parse(path.relative_to(archive))
+        if wanted and isinstance(key, NightKey) and key.night < night:
+            epochs += tables.read_epochs(path, wanted)
+    return epochs
+
+
+def epochs_by_reference(epochs: Iterable[Epoch]) -> dict[ReferenceKey, list[Epoch]]:
+    """Epochs by what they are an epoch of; an empty list for what has none."""
+    grouped: dict[ReferenceKey, list[Epoch]] = defaultdict(list)
+    for one in epochs:
+        grouped[one.reference].append(one)
+    return grouped
+
+
+def _frozen_on(reference: ReferenceKey, night: str) -> bool:
+    """Whether the first version was frozen by the check of this night: it then stays on this night's list."""
+    frozen = accounts.read_frozen_inputs(ARCHIVE / path_of("refinputs", ReferenceVersionKey(reference, 1)))
+    return frozen.night == night
+
+
+def _freeze(reference: ReferenceKey, night: str, selection: Selection, values: Reference) -> int:
+    why = f"{len(selection.chosen)} good epochs of {values.epochs_min} needed"
+    first = ReferenceVersionKey(reference, 1)
+    accounts.write_frozen_inputs(ARCHIVE, FrozenInputs(first, night, why, selection, values.model_dump(mode="json")))
+    return 1

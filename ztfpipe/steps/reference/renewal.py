@@ -1,0 +1,192 @@
+"""What an operator does with references: look for those to be made again, freeze new inputs, compare, put in force.
+
+Nothing here runs by itself: each change of a reference is one of these commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ztfpipe.config import Config, Reference, load_config
+from ztfpipe.errors import BadFile, BadName
+from ztfpipe.model.keys import NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.plan import NightPlan
+from ztfpipe.model.records import QaRecord
+from ztfpipe.model.reference import FrozenInputs, Selection
+from ztfpipe.model.summary import NightSummary
+from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, Standing, Version, changes, standing
+from ztfpipe.pipelines.reference.selection import select
+from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.accounts.records import read_record
+from ztfpipe.products.accounts.report import text_tables
+from ztfpipe.products.catalogs.catalogs import read_psfcat
+from ztfpipe.products.names import parse, path_of
+from ztfpipe.steps.ingest import pinned_reference
+from ztfpipe.steps.reference.checking import earlier_epochs, epochs_by_reference
+from ztfpipe.steps.reference.publishing import link_version
+
+ARCHIVE = Path()
+ALL_NIGHTS = "99999999"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A reference that was made: the version in force, its record, what it was made of and what would be now."""
+
+    key: ReferenceVersionKey
+    standing: Standing
+    selection: Selection
+    newest: int
+
+
+def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]) -> int:
+    """List references that should be made again and why; with the paths of references, freeze their new inputs.
+
+    Prints the path of each new version: it is made by asking Snakemake for it, and comes in force by `adopt` only.
+    Raises BadFile when a reference asked for has too few good epochs, or has a newer version already.
+    """
+    with _archive(config_path, workspace) as config:
+        asked = [_reference(product) for product in products]
+        known = list(look(config.reference, asked or all_references()))
+        if not asked:
+            for one in known:
+                if one.standing.state != GOOD:
+                    path = path_of("refimg", one.key.reference)
+                    print(f"{one.standing.state}: {path}: {'; '.join(one.standing.reasons)}")
+            count = {state: sum(one.standing.state == state for one in known) for state in (SUSPECT, DEEPER)}
+            total = f"{count[SUSPECT]} suspect with other inputs at hand, {count[DEEPER]} could be deeper"
+            print(f"{len(known)} references, {total}")
+        for one in known if asked else ():
+            print(path_of("vrefimg", freeze_next(one, config.reference)))
+    return 0
+
+
+def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:
+    """Print what would change between the version in force and the newest one made."""
+    with _archive(config_path, workspace):
+        reference = _reference(product)
+        old, new = (_made(ReferenceVersionKey(reference, number)) for number in _in_force_and_newest(reference))
+        print(text_tables(NightSummary("", path_of("refimg", reference), (changes(old, new),))), end="")
+    return 0
+
+
+def run_adopt(config_path: Path, workspace: Path | None, product: str, version: int | None) -> int:
+    """Put a version in force: the newest, or the one given. Raises BadFile when it was not made or has STATUS 0.
+
+    It gets the archive's names, and plans made from now on use it; every version stays where it is.
+    """
+    with _archive(config_path, workspace):
+        reference = _reference(product)
+        old, newest = _in_force_and_newest(reference)
+        key = ReferenceVersionKey(reference, version or newest)
+        if not usable(key):
+            raise BadFile(path_of("vrefimg", key), "it was not made, or its STATUS is 0")
+        accounts.put_in_force(ARCHIVE, key, f"adopted in place of version {old}")
+        link_version(key)
+        print(f"{path_of('refimg', reference)}: version {key.version} is in force, version {old} was")
+    return 0
+
+
+def run_backfill(config_path: Path, workspace: Path | None, night: str | None) -> int:
+    """Print the science images that had no reference when their night was planned, and have one now."""
+    with _archive(config_path, workspace):
+        for key in late_references([NightKey(night).night] if night else planned_nights()):
+            print(path_of("sciimg", key))
+    return 0
+
+
+def late_references(nights: Iterable[str]) -> Iterator[QuadrantKey]:
+    """Science quadrants to be back-filled: their plan pins no reference, and their field has a usable one now."""
+    for night in nights:
+        plan: NightPlan = read_plan(ARCHIVE / path_of("plan", NightKey(night)))
+        pinned = {one.reference for one in plan.references}
+        for key in plan.science:
+            exposure = key.exposure
+            if not exposure.field:
+                continue
+            reference = ReferenceKey(exposure.field, exposure.filter, key.ccdid, key.qid)
+            if reference not in pinned and pinned_reference(reference) is not None:
+                yield key
+
+
+def usable(key: ReferenceVersionKey) -> bool:
+    """Whether a version was made and has STATUS 1."""
+    path = ARCHIVE / path_of("vrefqa", key)
+    return path.exists() and read_record(QaRecord, path).status == 1
+
+
+def planned_nights() -> list[str]:
+    """Nights that have a plan, in order."""
+    paths = ARCHIVE.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_plan.json")
+    return sorted(path.parts[-3] + path.parts[-2] for path in paths)
+
+
+def all_references() -> list[ReferenceKey]:
+    """References of which some version's inputs are frozen."""
+    paths = ARCHIVE.glob("ref/*/field*/*/ccd*/q*/v001/*_refinputs.json")
+    return sorted(accounts.read_frozen_inputs(path).key.reference for path in paths)
+
+
+def look(settings: Reference, references: Iterable[ReferenceKey]) -> Iterator[Known]:
+    """How each reference stands, by its record and all epochs known now; those not made yet are passed over."""
+    wanted = set(references)
+    history = epochs_by_reference(earlier_epochs(ARCHIVE, ALL_NIGHTS, wanted))
+    for reference in sorted(wanted):
+        version = accounts.version_in_force(ARCHIVE, reference)
+        newest = accounts.newest_version(ARCHIVE, reference)
+        if version is None or newest is None:
+            continue
+        key = ReferenceVersionKey(reference, version)
+        record = ARCHIVE / path_of("vrefqa", key)
+        if record.exists():
+            made_of = accounts.read_frozen_inputs(ARCHIVE / path_of("refinputs", key)).selection
+            selection = select(history[reference], settings)
+            yield Known(key, standing(read_record(QaRecord, record), made_of, selection, settings), selection, newest)
+
+
+def freeze_next(known: Known, settings: Reference) -> ReferenceVersionKey:
+    """Freeze the inputs of a new version. Raises BadFile when there are too few, or a newer version waits."""
+    path = path_of("refimg", known.key.reference)
+    if known.newest != known.key.version:
+        raise BadFile(path, f"version {known.newest} has its inputs already and is not in force: compare, then adopt")
+    if not known.selection.enough:
+        raise BadFile(path, f"{len(known.selection.chosen)} good epochs of {settings.epochs_min} needed")
+    key = ReferenceVersionKey(known.key.reference, known.newest + 1)
+    night = max(one.key.night for one in known.selection.chosen)
+    why = f"{known.standing.state}: {'; '.join(known.standing.reasons) or 'asked for'}"
+    frozen = FrozenInputs(key, night, why, known.selection, settings.model_dump(mode="json"))
+    accounts.write_frozen_inputs(ARCHIVE, frozen)
+    return key
+
+
+@contextlib.contextmanager
+def _archive(config_path: Path, workspace: Path | None) -> Iterator[Config]:
+    """Work in the archive of a configuration."""
+    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    with contextlib.chdir(Path(config.workspace) / "archive"):
+        yield config
+
+
+def _reference(product: str) -> ReferenceKey:
+    name, key = parse(product)
+    if name != "refimg" or not isinstance(key, ReferenceKey):
+        raise BadName(product, "not the path of a reference")
+    return key
+
+
+def _in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:
+    version = accounts.version_in_force(ARCHIVE, reference)
+    newest = accounts.newest_version(ARCHIVE, reference)
+    if version is None or newest is None:
+        raise BadFile(path_of("refimg", reference), "there is no version of this reference")
+    return version, newest
+
+
+def _made(key: ReferenceVersionKey) -> Version:
+    record = read_record(QaRecord, ARCHIVE / path_of("vrefqa", key))
+    catalog, _ = read_psfcat(ARCHIVE / path_of("vrefpsfcat", key))
+    return Version(key.version, record, catalog)
