@@ -62,6 +62,11 @@ class Real:
     def maglim_less_given(self) -> float:
         return self.made.limiting_mag - self.given("MAGLIM")
 
+    @property
+    def archive_limit_less_given(self) -> float:
+        """Of the limit in the archive's sense; NaN where there is none."""
+        return float(self.made.metrics.get("maglim_archive", np.nan)) - self.given("MAGLIM")
+
     def bad_bits(self) -> tuple[set[int], set[int]]:
         """Bits that call it bad: ours, the header's."""
         found, given = self.made.infobits, int(self.given("INFOBITS"))
@@ -127,6 +132,7 @@ def rows() -> list[Row]:
     seeing = np.array([one.seeing_ratio - 1 for one in judged])
     limit = np.array([one.maglim_less_given for one in judged])
     calm = [one for one in judged if not one.bad_bits()[1]]
+    archive = np.array([one.archive_limit_less_given for one in judged])
     own = np.array([one.made.limiting_mag - one.empty_limit_mag for one in calm])
     theirs = np.array([one.given("MAGLIM") - one.empty_limit_mag for one in judged])
     bits = [one.bad_bits() for one in images]
@@ -136,6 +142,7 @@ def rows() -> list[Row]:
         *_pair("APCOR3 to 6 less the header's", np.abs(apcor), judged, "mag", (0.03, 0.01)),
         *_pair("SEEING over the header's, less one", np.abs(seeing), judged, "", (0.10, 0.04)),
         *_pair("MAGLIM less the header's", np.abs(limit), judged, "mag", (0.2, 0.1)),
+        *_pair("maglim_archive less the header's MAGLIM", np.abs(archive), judged, "mag", (0.2, 0.1)),
         *_pair("not flagged: MAGLIM less that of the scatter at empty places", np.abs(own), calm, "mag", (0.1, None)),
         row("real images: header's MAGLIM less that of the scatter at empty places, median", float(np.median(theirs)),
             unit="mag", bar="", met=None, note=f"from {theirs.min():+.2f} to {theirs.max():+.2f}"),

@@ -35,6 +35,7 @@ def test_overrides_replace_top_level_keys(tmp_path):
         ("camera: ztf\nworkspace: work\ncalibration: {clip_sigma: .nan}", "clip_sigma"),
         ("camera: ztf\nworkspace: work\ncalibration: {clip_sigma: 0}", "clip_sigma"),
         ("camera: ztf\nworkspace: work\ningest: {saturated_fraction_max: 1.5}", "saturated_fraction_max"),
+        ("camera: ztf\nworkspace: work\ntemplates: {fringe_period_min_px: 15}", "two fringe_block_px"),
         ("camera: [", "while parsing"),
         ("- a\n- b", ""),
         ("", ""),

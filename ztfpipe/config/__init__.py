@@ -134,7 +134,7 @@ class Config(Section):
 RECIPE_VERSIONS = {
     "ingest": 1,
     "calibration": 1,
-    "science": 2,
+    "science": 3,
     "templates": 1,
     "reference": 1,
     "difference": 1,

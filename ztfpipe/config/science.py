@@ -108,6 +108,9 @@ class Science(Section):
     (Magnier et al. 2020), less within a quadrant. Few calibrators cannot tell it themselves."""
     aperture_diameters_px: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
     """Fixed apertures: FIXAPERS of the archive's headers."""
+    given_scale_diameter_px: Positive = 20.0
+    """PSF fluxes of an image of the archive are put on the scale of this aperture. Which one the archive's DAOPHOT has
+    is not public: any from 17 to 22 px reproduces the headers' APCOR alike. It must fit where clean stars are alone."""
     aperture_threshold_sigma: Positive = 1.5
     aperture_pixels_min: Annotated[int, Field(ge=1)] = 5
     """Detection of the aperture catalog: that many joined pixels above this many sigma of the smoothed image."""

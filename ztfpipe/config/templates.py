@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ztfpipe.config.base import Fraction, Positive, Section
 
@@ -27,12 +27,17 @@ class Templates(Section):
     """Patterns of a template: lines of a few molecules vary apart (Medford et al. 2021 keep six)."""
     fringe_block_px: Annotated[int, Field(ge=2, le=64)] = 8
     """Blocks whose medians are learned from [px]: far smaller than a fringe, and a median without stars."""
-    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 25
-    """Width of the running mean, taken twice, that is the sky under the fringes, in blocks: 200 px, twice a fringe, of
-    which it hides less than 1 %; sky gradients are ten times longer."""
-    fringe_period_min_px: Positive = 30.0
-    """Finer structure than this is noise and not part of a template [px]: a third of the usual distance from fringe to
-    fringe, which bends and thickness make shorter in places."""
+    fringe_smooth_blocks: Annotated[int, Field(ge=3)] = 51
+    """Width of the running mean, taken twice, that is the sky under the fringes, in blocks: 400 px, over four times a
+    usual fringe, for where the silicon's thickness is even fringes are far wider; sky gradients are longer still."""
+    fringe_period_min_px: Positive = 20.0
+    """Finer structure than this is noise and not part of a template, and tells how much noise there is [px]: a fifth of
+    the usual distance from fringe to fringe, which bends and thickness make shorter in places; above two blocks."""
+    fringe_window_px: Positive = 384.0
+    """Windows in which a template is freed from noise [px]: a few fringes, so narrow that they are nearly straight."""
+    fringe_noise_factor: Annotated[float, Field(ge=1)] = 3.0
+    """Frequencies of a window with less power than this many times the noise are left out; the power is a mean of nine,
+    which noise alone brings above three times its own in one place of fifty."""
     fringe_blocks_min: Fraction = 0.5
     """An image with a smaller share of blocks free of stars and defects is left out."""
     fringe_noise_max: Annotated[float, Field(gt=1)] = 2.0
@@ -53,3 +58,12 @@ class Templates(Section):
     """Cells of the map [px]."""
     smooth_cells: Positive = 3.0
     """Gaussian weight of the local parabolas, in cells: the screen's light changes over a thousand pixels."""
+
+    @model_validator(mode="after")
+    def _noise_is_seen(self) -> Self:
+        if self.fringe_period_min_px < 2 * self.fringe_block_px:
+            raise ValueError(
+                f"fringe_period_min_px {self.fringe_period_min_px:g} must be at least two fringe_block_px of "
+                f"{self.fringe_block_px}: noise is measured in what is finer"
+            )
+        return self

@@ -20,7 +20,7 @@ def measure(n, seed=21, noise=0.03, outliers=0.02):
     residual = -2.5 * np.log10(truth(x, y)) + rng.normal(0, noise, n)
     wrong = rng.random(n) < outliers
     residual[wrong] += rng.uniform(0.2, 1.0, wrong.sum())
-    return responsivity_map(x, y, residual, np.full(n, noise), SHAPE, cell_px=32, smooth_cells=1.0)
+    return responsivity_map(x, y, residual, np.full(n, noise), np.arange(n), SHAPE, cell_px=32, smooth_cells=1.0)
 
 
 def test_three_percent_is_brought_below_three_permille():
@@ -43,9 +43,29 @@ def test_the_error_map_describes_the_error():
     assert scatter == pytest.approx(float(error[75:-75:50, 75:-75:50].mean()), rel=0.2)
 
 
+def test_errors_that_come_back_at_each_visit_count_once():
+    """Stars whose catalog is wrong by more than a visit's noise: five visits are hardly better than one."""
+    n_stars, visits = 4000, 5
+    maps, stated = [], []
+    for seed in range(40, 52):
+        rng = np.random.default_rng(seed)
+        star = np.tile(np.arange(n_stars), visits)
+        x, y = rng.uniform(0, SHAPE[1], n_stars)[star], rng.uniform(0, SHAPE[0], n_stars)[star]
+        residual = rng.normal(0, 0.03, n_stars)[star] + rng.normal(0, 0.01, star.size)
+        response, error = responsivity_map(
+            x, y, residual, np.full(star.size, 0.0316), star, SHAPE, cell_px=32, smooth_cells=1.0
+        )
+        maps.append(response[75:-75:50, 75:-75:50])
+        stated.append(error[75:-75:50, 75:-75:50].mean())
+    # As above, 20 %; were visits independent, the statement would be low by sqrt(4.6).
+    assert np.std(maps, axis=0, ddof=1).mean() == pytest.approx(np.mean(stated), rel=0.2)
+
+
 def test_stars_that_see_nothing_give_a_flat_map():
     rng = np.random.default_rng(23)
     x, y = rng.uniform(0, 512, 500), rng.uniform(0, 520, 500)
-    response, _ = responsivity_map(x, y, np.zeros(500), np.full(500, 0.01), (520, 512), cell_px=64, smooth_cells=1.0)
+    response, _ = responsivity_map(
+        x, y, np.zeros(500), np.full(500, 0.01), np.arange(500), (520, 512), cell_px=64, smooth_cells=1.0
+    )
     assert response.shape == (520, 512)
     assert np.allclose(response, 1.0, atol=1e-6)

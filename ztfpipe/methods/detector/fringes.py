@@ -7,6 +7,8 @@ it changes a little as the lines' ratios do. A few principal components hold all
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
@@ -16,6 +18,11 @@ from scipy.ndimage import uniform_filter
 from ztfpipe.model.science import FringeTemplate
 
 Floats = NDArray[np.float32]
+Floats64 = NDArray[np.float64]
+CHI_SQUARE_MEDIAN = 0.4549
+"""Median of the square of a standard normal number."""
+PATTERN_MIN = 0.3
+"""Norm that the filter must leave of a second or later component, of 1: noise alone leaves 0.05 to 0.2."""
 
 
 def block_medians(image: Floats, mask: NDArray[np.bool_], block_px: int) -> Floats:
@@ -76,14 +83,17 @@ def learn_fringes(
     block_px: int,
     smooth_blocks: int,
     period_min_px: float,
+    window_px: float,
+    noise_factor: float,
     clip_sigma: float = 4.0,
 ) -> FringeTemplate:
-    """Principal components of the fringe signals of many exposures, without structure finer than `period_min_px`.
+    """Principal components of the fringe signals of many exposures, at most `n_components`, freed from noise.
 
     signals: (n, my, mx) from `fringe_signal` with this `smooth_blocks`, NaN where a block is missing; n must be at
     least `n_components`. Missing and outlying blocks (haloes, galaxies) are replaced by what the other exposures'
-    components say, and the components are found again, until that settles: five rounds. What is finer than any fringe
-    is noise of the exposures, and would be added to every image that is corrected.
+    components say, and the components are found again, until that settles: five rounds. Noise of the components would
+    be added to every image that is corrected: structure finer than `period_min_px`, and, in windows of `window_px`, all
+    frequencies whose power is below `noise_factor` times that of the noise, are filtered out.
     """
     shape = signals.shape[1:]
     flat = signals.reshape(len(signals), -1).astype(np.float64)
@@ -100,35 +110,62 @@ def learn_fringes(
         data = np.where(outlier, model, flat[:, usable])
     components = np.zeros((n_components, flat.shape[1]))
     components[:, usable] = patterns[:n_components]
-    smooth = _without_fine_structure(
-        components.reshape(-1, *shape), usable.reshape(shape), cut_per_block=block_px / period_min_px
-    )
+    whole = _filled(components.reshape(-1, *shape), usable.reshape(shape), cut_per_block=block_px / period_min_px)
+    window = min(max(4, round(window_px / block_px)), *shape)
+    clean = [_without_noise(one, block_px / period_min_px, window, noise_factor) for one in whole]
+    # The first is kept whatever it is; another of which the filter leaves little was noise.
+    kept = [k for k in range(n_components) if k == 0 or np.linalg.norm(clean[k]) >= PATTERN_MIN]
     # The filter leaves them almost orthogonal; made so again, the strengths of a fit are those of the patterns.
-    orthonormal = np.linalg.qr(smooth.reshape(n_components, -1).T)[0].T
+    orthonormal = np.linalg.qr(np.stack([clean[k].ravel() for k in kept], axis=1))[0].T
     explained = strength**2 / np.sum(strength**2)
-    return FringeTemplate(
-        orthonormal.reshape(-1, *shape).astype(np.float32), block_px, smooth_blocks, explained[:n_components]
-    )
+    return FringeTemplate(orthonormal.reshape(-1, *shape).astype(np.float32), block_px, smooth_blocks, explained[kept])
 
 
-def _without_fine_structure(
-    images: NDArray[np.float64], known: NDArray[np.bool_], cut_per_block: float
-) -> NDArray[np.float64]:
-    """Images (k, my, mx) through a steep low-pass in the cosine transform, whose edges are mirrors.
-
-    known: (my, mx), False where the images hold nothing: there they are filled with what the filter makes of their
-    surroundings, ten times over.
-    """
-    frequency = np.hypot(
-        np.arange(images.shape[1])[:, None] / (2 * images.shape[1]),
-        np.arange(images.shape[2])[None, :] / (2 * images.shape[2]),
-    )
-    gain = 1 / (1 + (frequency / cut_per_block) ** 16)
-    filled = images.copy()
-    for _ in range(1 if known.all() else 10):
+def _filled(images: Floats64, known: NDArray[np.bool_], cut_per_block: float) -> Floats64:
+    """Images (k, my, mx) with blocks that are not `known` (my, mx) filled with what a steep low-pass in the cosine
+    transform, whose edges are mirrors, makes of their surroundings, ten times over."""
+    gain = 1 / (1 + (_frequency(images.shape[1:]) / cut_per_block) ** 16)
+    filled = images
+    for _ in range(0 if known.all() else 10):
         smooth = idctn(dctn(filled, axes=(1, 2), norm="ortho") * gain, axes=(1, 2), norm="ortho")
         filled = np.where(known, images, smooth)
-    return smooth
+    return filled
+
+
+def _without_noise(image: Floats64, cut_per_block: float, window: int, noise_factor: float) -> Floats64:
+    """An image (my, mx) through a Wiener filter in overlapping windows of `window` x `window` blocks.
+
+    Within a window fringes are nearly a plane wave, a few frequencies of a thousand, and noise is in all alike. Its
+    power is measured where no fringe is, beyond `cut_per_block`. The gain is 1 - `noise_factor` noise / power, never
+    negative, with power averaged over 3 x 3 frequencies; windows taper as sines, before and after, whose squares add
+    to a constant. Edges are mirrors.
+    """
+    beyond = dctn(image, norm="ortho")[_frequency(image.shape) > cut_per_block]
+    noise_power = float(np.median(beyond**2)) / CHI_SQUARE_MEDIAN
+    taper = np.sin(np.pi * (np.arange(window) + 0.5) / window)
+    taper = np.outer(taper, taper)
+    frequency = np.hypot(np.fft.fftfreq(window)[:, None], np.fft.rfftfreq(window)[None, :])
+    limit = noise_factor * noise_power * float(np.sum(taper**2))
+    padded = np.pad(image, window, mode="symmetric")
+    out, weight = np.zeros_like(padded), np.zeros_like(padded)
+    starts = [range(0, size - window + 1, max(1, window // 2)) for size in padded.shape]
+    for top, left in product(*starts):
+        box = np.s_[top : top + window, left : left + window]
+        transform = np.fft.rfft2(padded[box] * taper)
+        # Frequencies across the Nyquist limit along x are mirrors of those inside, hence "nearest" there.
+        power = uniform_filter(np.abs(transform) ** 2, 3, mode=("wrap", "nearest"))
+        gain = np.clip(1 - limit / np.maximum(power, np.finfo(float).tiny), 0, 1)
+        gain[frequency > cut_per_block] = 0
+        out[box] += taper * np.fft.irfft2(transform * gain, s=(window, window))
+        weight[box] += taper**2
+    inner = np.s_[window:-window, window:-window]
+    return out[inner] / weight[inner]
+
+
+def _frequency(shape: tuple[int, ...]) -> Floats64:
+    """Waves per block of each term of a cosine transform (my, mx)."""
+    along = [np.arange(size) / (2 * size) for size in shape]
+    return np.hypot(along[0][:, None], along[1][None, :])
 
 
 def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.0) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ def responsivity_map(
     y_px: Floats,
     residual_mag: Floats,
     error_mag: Floats,
+    star: NDArray[np.intp],
     shape: tuple[int, int],
     *,
     cell_px: int,
@@ -29,10 +30,11 @@ def responsivity_map(
     """Relative responsivity of a quadrant and its error, each (ny, nx), from photometric residuals.
 
     x_px, y_px: (n,) positions; residual_mag: (n,) calibrated minus catalog magnitude, the zero point of each exposure
-    already taken out (positive: the star came out too faint, the pixel responds too little); error_mag: (n,). Cells of
-    `cell_px` get a clipped weighted mean. The map at a cell is a parabola fitted to the cells around with Gaussian
-    weights of `smooth_cells`, so that slopes survive at the edges, where they are largest. Its median is 1. Raises
-    Unusable when there are no residuals.
+    already taken out (positive: the star came out too faint, the pixel responds too little); error_mag: (n,);
+    star: (n,) numbers from 0, equal where the star is the same: what its catalog has wrong comes back at each visit,
+    and the error of the map is raised for it. Cells of `cell_px` get a clipped weighted mean. The map at a cell is a
+    parabola fitted to the cells around with Gaussian weights of `smooth_cells`, so that slopes survive at the edges,
+    where they are largest. Its median is 1. Raises Unusable when there are no residuals.
     """
     cells = tuple(-(-size // cell_px) for size in shape)
     row = np.clip((y_px // cell_px).astype(int), 0, cells[0] - 1)
@@ -51,9 +53,22 @@ def responsivity_map(
         scatter = max(1.0, 1.4826 * float(np.median(pull[good])))
         good = np.isfinite(residual_mag) & (error_mag > 0) & (pull <= clip_sigma * scatter)
     smooth, error = _local_parabolas(mean.reshape(cells), total.reshape(cells) / scatter**2, smooth_cells)
+    about = np.where(good, (residual_mag - smooth.ravel()[index]) / np.where(good, error_mag, 1.0) ** 2, 0.0)
+    error *= _repetition(about, star)
     response = _to_pixels(10 ** (-0.4 * smooth), shape, cell_px)
     response /= np.median(response)
     return response, _to_pixels(0.4 * np.log(10) * error, shape, cell_px) * response
+
+
+def _repetition(weighted: Floats, star: NDArray[np.intp]) -> float:
+    """How much larger the error of a weighted mean is than if each value were of another star; at least 1.
+
+    weighted: (n,) residuals times their weights. The variance of their sum, of independent stars, is the sum over stars
+    of the square of what each contributes (the cluster-robust estimate of Liang and Zeger 1986).
+    """
+    of_stars = np.bincount(star, weighted)
+    alone = float(np.sum(weighted**2))
+    return float(np.sqrt(max(1.0, np.sum(of_stars**2) / alone))) if alone > 0 else 1.0
 
 
 def _local_parabolas(value: Floats, weight: Floats, sigma_cells: float) -> tuple[Floats, Floats]:

@@ -43,12 +43,14 @@ def fit_stars(
     psf_error: float = 0.0,
     hold_positions: bool = False,
     max_sweeps: int = 6,
+    fit_radius_px: float | None = None,
 ) -> tuple[FittedStars, NDArray[np.float32]]:
     """Fit all stars at once from starting values; returns them in the same order, and the residual image.
 
     image_adu: float32 (ny, nx), background taken off. weight: float32 (ny, nx), 1 / variance of background and read
     noise [ADU^-2], 0 where masked. x_px, y_px, flux_adu: (n,). psf_error: the PSF's relative error, part of every
-    pixel's variance. hold_positions: fit fluxes only (forced photometry; they may then be negative).
+    pixel's variance. hold_positions: fit fluxes only (forced photometry; they may then be negative). fit_radius_px: of
+    the pixels fitted to a star; 2 FWHM when None.
     """
     x, y, flux = (np.array(v, np.float64) for v in (x_px, y_px, flux_adu))
     residual = image_adu.copy()
@@ -57,7 +59,7 @@ def fit_stars(
     half = _half_widths(psf, flux, weight)
     kernels.add_stars(residual, x, y, -flux, half, psf.coefficients, psf.oversampling, psf.order)
     first, members = group_stars(x, y, _LINK_FWHM * psf.fwhm_px, _MAX_GROUP)
-    radius, reach = _fit_sizes(psf)
+    radius, reach = _fit_sizes(psf, fit_radius_px)
     noise = (float(gain_e_per_adu), float(psf_error))
     model = (psf.coefficients, psf.oversampling, psf.order, radius, reach)
     change, active = np.full(len(x), np.inf), np.ones(len(first) - 1, bool)
@@ -135,7 +137,7 @@ def find_and_fit(
     take_off_wings(image_adu, residual, weight, stars, psf)
     noise = weight_with_sources(image_adu, residual, weight, gain_e_per_adu=gain_e_per_adu, model_error=model_error)
     more = detect(residual, noise, filters, threshold=threshold)
-    x, y, flux = _joined(stars, _real(stars, psf, min_snr), more, psf)
+    x, y, flux = joined(stars, _real(stars, psf, min_snr), more, psf)
     stars, residual = fit_stars(image_adu, weight, psf, x, y, flux, **options, max_sweeps=4)
     for _ in range(3):
         keep = _real(stars, psf, min_snr)
@@ -184,9 +186,10 @@ def _table(x, y, flux, sigma, chi, sharp, good, neighbours, converged) -> Fitted
     )
 
 
-def _fit_sizes(psf: PsfModel) -> tuple[float, int]:
+def _fit_sizes(psf: PsfModel, radius_px: float | None = None) -> tuple[float, int]:
     """Radius of the pixels fitted, and how far a star's profile is followed into its neighbours' pixels."""
-    radius = min(max(_RADIUS_FWHM * psf.fwhm_px, 3.0), psf.radius_px - 1.0)
+    wanted = max(_RADIUS_FWHM * psf.fwhm_px, 3.0) if radius_px is None else radius_px
+    radius = min(wanted, psf.radius_px - 1.0)
     return radius, min(int(np.ceil(radius + _LINK_FWHM * psf.fwhm_px)), psf.radius_px)
 
 
@@ -262,7 +265,7 @@ def _add(image: NDArray[np.float32], stars: FittedStars, psf: PsfModel, weight: 
     kernels.add_stars(image, stars.x_px, stars.y_px, stars.flux_adu, half, *model)
 
 
-def _joined(stars: FittedStars, keep: NDArray, more: Detections, psf: PsfModel) -> tuple[NDArray, NDArray, NDArray]:
+def joined(stars: FittedStars, keep: NDArray, more: Detections, psf: PsfModel) -> tuple[NDArray, NDArray, NDArray]:
     """Positions and fluxes of the stars kept and of new detections that are not within half a FWHM of one of them."""
     x, y, flux = stars.x_px[keep], stars.y_px[keep], stars.flux_adu[keep]
     if len(more) and len(x):

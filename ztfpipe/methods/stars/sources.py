@@ -39,9 +39,11 @@ class FirstLook:
 
 @dataclass(frozen=True)
 class Photometry:
-    """PSF-fit stars, the background they were fitted on beyond the first one, and the aperture corrections."""
+    """PSF-fit stars, the image less them, the background they were fitted on beyond the first one, and the aperture
+    corrections."""
 
     stars: FittedStars
+    residual: Image
     background: Image
     corrections: ApertureCorrections
 
@@ -75,7 +77,7 @@ def measure_stars(
     aperture_diameters_px: tuple[float, ...],
 ) -> Photometry:
     """Two-pass PSF-fit photometry and the aperture corrections of its clean bright stars; image as in `first_look`."""
-    stars, _, background = find_and_fit(
+    stars, residual, background = find_and_fit(
         image,
         weight,
         psf,
@@ -96,7 +98,8 @@ def measure_stars(
     found = apertures.aperture_corrections(stars, sums, chosen)
     correction = tuple(float(value) for value in found.correction_mag)
     error = tuple(float(value) for value in found.sigma_mag)
-    return Photometry(stars, background, ApertureCorrections(aperture_diameters_px, correction, error))
+    corrections = ApertureCorrections(aperture_diameters_px, correction, error)
+    return Photometry(stars, residual, background, corrections)
 
 
 def psf_catalog(stars: FittedStars, wcs: TpvWcs, mask: NDArray[np.uint16], *, defects: int, edge_px: int) -> PsfCatalog:

@@ -17,9 +17,12 @@ from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.detector.saturation import saturation_mask
 from ztfpipe.methods.sky.background import estimate
+from ztfpipe.methods.stars import apertures
+from ztfpipe.methods.stars.archive_limit import archive_limiting_magnitude
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.quality import info_bits, photometrically_bad, status
 from ztfpipe.model.science import Calibrators, GivenImage, Pointing, ScienceImage
+from ztfpipe.model.stars import PsfModel
 from ztfpipe.pipelines.science import stars
 from ztfpipe.pipelines.science.pixels import CalibratedPixels
 from ztfpipe.pipelines.science.recipe import Progress, Work, measured, nothing
@@ -118,6 +121,38 @@ def _unjudged(camera: Camera, metrics: Mapping[str, object], night: str) -> int:
     return sum(1 << bit.bit for bit in camera.infobits if bit.in_force(night) and metrics.get(bit.metric) is None)
 
 
+def flux_scale(
+    found: stars.Photometry, image: stars.Image, weight: stars.Image, gain: float, diameter_px: float
+) -> float:
+    """Flux within a circle over PSF flux, the median of clean bright stars; 1 where fewer than three are clean.
+
+    image: background taken off. weight: 1 / variance, 0 where masked.
+    """
+    measured_stars = found.stars
+    sums = apertures.aperture_fluxes(
+        image - found.background, weight, measured_stars.x_px, measured_stars.y_px, gain_e_per_adu=gain,
+        diameters_px=(diameter_px,),
+    )  # fmt: skip
+    difference = apertures.aperture_corrections(measured_stars, sums, apertures.clean_stars(measured_stars))
+    correction_mag = float(difference.correction_mag[0])
+    return 10 ** (0.4 * correction_mag) if np.isfinite(correction_mag) else 1.0
+
+
+def on_scale(found: stars.Photometry, psf: PsfModel, scale: float) -> tuple[stars.Photometry, PsfModel]:
+    """PSF fluxes, aperture corrections and the PSF itself after all PSF fluxes are multiplied by `scale`.
+
+    The archive's zero point belongs to DAOPHOT's magnitudes, whose scale is that of aperture magnitudes of the stars
+    that made the PSF (Stetson 1987, PASP 99, 191), while ours is the light of the whole stamp, which the ten stars of a
+    cut-out tell to a few percent only.
+    """
+    fitted, own = found.stars, found.corrections
+    fluxes = replace(fitted, flux_adu=scale * fitted.flux_adu, sigma_flux_adu=scale * fitted.sigma_flux_adu)
+    shift = 2.5 * np.log10(scale)
+    corrections = replace(own, correction_mag=tuple(float(value - shift) for value in own.correction_mag))
+    coefficients = (psf.coefficients / scale).astype(np.float32)
+    return replace(found, stars=fluxes, corrections=corrections), replace(psf, coefficients=coefficients)
+
+
 @dataclass
 class _GivenWork(Work):
     """The stages of the recipe, where the image's own calibration stands in for calibrators that are not there or do
@@ -125,6 +160,31 @@ class _GivenWork(Work):
 
     given: GivenImage
     own: dict[str, float]
+    fitted: stars.Photometry | None = None
+
+    def fit_stars(self) -> stars.Photometry:
+        found = super().fit_stars()
+        diameter_px = self.settings.given_scale_diameter_px
+        scale = flux_scale(found, self.so_far.signal, self.weight(), self.gain, diameter_px)
+        self.so_far.metrics["psf_flux_scale"] = scale
+        self.fitted, self.so_far.psf = on_scale(found, self.so_far.psf, scale)
+        return self.fitted
+
+    def find_limit(self) -> None:
+        """Also the limit in the archive's sense: what its MAGLIM can be compared with."""
+        super().find_limit()
+        fitted, fit, psf = self.fitted, self.so_far.photometry, self.so_far.psf
+        if fit is None:
+            return
+        image, weight = self.so_far.signal - fitted.background, self.weight()
+        limit = self.attempt(
+            "maglim_archive",
+            lambda: archive_limiting_magnitude(
+                image, fitted.residual, weight, psf, fitted.stars, fit.zero_point, gain_e_per_adu=self.gain
+            ),
+        )
+        if limit is not None:
+            self.so_far.metrics["maglim_archive"] = limit
 
     def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
         if calibrators.astrometric is not None:

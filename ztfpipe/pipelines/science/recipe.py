@@ -218,8 +218,11 @@ class Work:
         commanded = sky.commanded_wcs(camera, self.key, self.pointing.ra_deg, self.pointing.dec_deg)
         self.mark(masks.ghosts(bright, so_far.wcs, commanded, so_far.mask.shape, camera, self.key), "ghost")
 
+    def fit_stars(self) -> stars.Photometry:
+        return stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
+
     def measure_stars(self) -> None:
-        found = stars.measure(self.so_far.signal, self.weight(), self.so_far.psf, self.gain, self.settings)
+        found = self.fit_stars()
         self.so_far.corrections = found.corrections
         self.refine_astrometry(found.stars)
         self.so_far.catalog = sources.psf_catalog(

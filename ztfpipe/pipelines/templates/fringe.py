@@ -41,6 +41,8 @@ def make_fringe_template(frames: Frames, settings: Templates) -> MadeFringes:
         block_px=settings.fringe_block_px,
         smooth_blocks=settings.fringe_smooth_blocks,
         period_min_px=settings.fringe_period_min_px,
+        window_px=settings.fringe_window_px,
+        noise_factor=settings.fringe_noise_factor,
     )
     metrics: dict[str, float | int | str | None] = {**counts}
     metrics |= {f"explained_{k}": float(share) for k, share in enumerate(template.explained, 1)}

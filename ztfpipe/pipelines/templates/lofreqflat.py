@@ -25,7 +25,8 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Stars of one image and their calibrators, arrays (n,): pixel index, magnitudes, errors, colour."""
+    """Stars of one image and their calibrators, arrays (n,): pixel index, magnitudes, errors, colour; where_deg (n, 2):
+    the calibrators' positions [deg], which tell that a star is the same as in another image."""
 
     x_px: Floats
     y_px: Floats
@@ -34,6 +35,7 @@ class _Pairs:
     true_mag: Floats
     true_error: Floats
     colour: Floats
+    where_deg: Floats
 
 
 def make_lofreqflat(frames: Frames, band: Filter, shape: tuple[int, int], settings: Templates) -> MadeResponsivity:
@@ -104,6 +106,7 @@ def _paired(frame: StarFrame, band: Filter, settings: Templates) -> _Pairs:
         magnitude[theirs],
         calibrators.mag_error[band.letter][theirs],
         calibrators.mag[blue][theirs] - calibrators.mag[red][theirs],
+        np.stack([calibrators.ra_deg[theirs], calibrators.dec_deg[theirs]], axis=1),
     )
 
 
@@ -121,11 +124,13 @@ def _mapped(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The next map and its error, from zero points that the present one makes."""
     residuals = [_residuals(one, response) for one in images]
+    where_deg = np.concatenate([one.where_deg for one in images])
     return responsivity_map(
         np.concatenate([one.x_px for one in images]),
         np.concatenate([one.y_px for one in images]),
         np.concatenate([residual for residual, _ in residuals]),
         np.concatenate([error for _, error in residuals]),
+        np.unique(where_deg, axis=0, return_inverse=True)[1].ravel(),
         response.shape,
         cell_px=settings.cell_px,
         smooth_cells=settings.smooth_cells,
