@@ -28,7 +28,7 @@ rule night:
         raws_of_night,
         biases_of_night,
         flats_of_night,
-        report_of_night,  # waits for all science images
+        report_of_night,  # waits for all science images and differences
 
 
 rule manifest:
@@ -66,6 +66,12 @@ rule sciimgs:
         sciimgs_of_night,
 
 
+# Quadrants whose field had a usable reference when the night was planned.
+rule diffimgs:
+    input:
+        diffimgs_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,
@@ -92,6 +98,7 @@ include: "rules/calibration.smk"
 include: "rules/science.smk"
 include: "rules/templates.smk"
 include: "rules/reference.smk"
+include: "rules/difference.smk"
 include: "rules/quality.smk"
 
 

@@ -7,6 +7,7 @@ include: "common/plan.smk"
 include: "common/inputs.smk"
 include: "common/templates.smk"
 include: "common/references.smk"
+include: "common/difference.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 
@@ -14,7 +15,7 @@ include: "common/locks.smk"
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration", "science", "templates", "reference", "quality"):
+        for section in ("ingest", "calibration", "science", "templates", "reference", "difference", "quality"):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

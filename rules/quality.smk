@@ -8,7 +8,8 @@ rule quality_report:
         masters=masters_made,
         raw=exposure_shown,
         references=target("references"),
-        science=science_records,  # only to wait for them: the step finds them by the plan
+        science=science_records,  # only to wait for these and the next: the step finds them by the plan
+        differences=difference_records,
         settings=settings("quality"),
     output:
         report=target("nightreport"),

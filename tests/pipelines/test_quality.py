@@ -3,7 +3,7 @@
 import numpy as np
 
 from ztfpipe.camera import Camera
-from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey
+from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.manifest import Manifest, ManifestEntry
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
@@ -117,3 +117,21 @@ def test_science_images_by_exposure_and_those_that_cannot_be_used():
     assert (shown["exposure"], shown["quadrants"], shown["usable"], shown["CPU [s]"]) == ("20180325187500", 4, 3, 6.0)
     assert (shown["seeing [arcsec]"], shown["stars"], shown["zero point [mag]"]) == (2.2, 200.0, None)
     assert unusable.rows == (("20180325187500", 10, 3, 64, "seeing: fewer than five clean stars"),)
+
+
+def test_differences_are_counted_and_those_without_reference_are_no_failures():
+    manifest = Manifest(NIGHT, "Night 20180325", True, "digest", {}, (entry("a.fits", "accepted", "object", (1,), {}),))
+    exposure = ExposureKey("20180325318588", 473, "zg", "o")
+    keys = tuple(QuadrantKey(exposure, 10, qid) for qid in (1, 2, 3, 4))
+    pinned = tuple(ReferenceVersionKey(ReferenceKey(473, "zg", 10, qid), 1) for qid in (1, 2, 3))
+    metrics = {"diffmaglim": 20.5, "ncandscimref": 3, "ncandrefmsci": 1}
+    records = {
+        keys[0]: QaRecord("difference image", "sci/x.fits.fz", 1, "", metrics, timings_s={"cpu": 6.0}),
+        keys[1]: QaRecord("difference image", "sci/y.fits.fz", 0, "they do not overlap", {}, timings_s={"cpu": 1.0}),
+    }
+    plan = NightPlan(NIGHT, "mini", "digest", keys, (), (), (), pinned)
+    tables = {one.title: one for one in summarise(manifest, plan, {}, {}, (), records).tables}
+    row = dict(zip(tables["Differences"].columns, tables["Differences"].rows[0], strict=True))
+    assert [row[name] for name in ("differenced", "STATUS 0", "failed", "without reference")] == [1, 1, 1, 1]
+    assert (row["limit [mag]"], row["candidates +"], row["CPU [s]"]) == (20.5, 3, 7.0)
+    assert tables["Differences that cannot be used"].rows[0][-1] == "they do not overlap"

@@ -133,6 +133,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         "fringes",
         "measured",
         "references",
+        "diffimgs",
     ):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)

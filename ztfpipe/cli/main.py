@@ -124,6 +124,21 @@ STEPS = (
     ),
     Step("reference", "publish", "give a version the archive's names", "refimg", (Input("version", "its image"),)),
     Step(
+        "difference",
+        "image",
+        "subtract the reference from a science image and extract events",
+        "scimrefdiffimg",
+        (
+            Input("image", "the science image"),
+            Input("mask", "its mask"),
+            Input("psfcat", "its PSF catalog"),
+            Input("refimg", "the reference"),
+            Input("refmsk", "its mask"),
+            Input("refunc", "its uncertainty"),
+            Input("refpsfcat", "its PSF catalog"),
+        ),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",

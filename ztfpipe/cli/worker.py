@@ -37,6 +37,7 @@ PRELOADED = (
     "ztfpipe.steps.science.catalogs",
     "ztfpipe.steps.reference.checking",
     "ztfpipe.steps.reference.coadding",
+    "ztfpipe.steps.difference",
     "ztfpipe.steps.templates",
     "ztfpipe.steps.quality",
 )

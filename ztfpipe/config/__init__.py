@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.difference import Difference
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -35,6 +36,7 @@ __all__ = [
     "Calibration",
     "Calibrators",
     "Config",
+    "Difference",
     "Fraction",
     "Ingest",
     "InputLimits",
@@ -124,11 +126,20 @@ class Config(Section):
     science: Science = Science()
     templates: Templates = Templates()
     reference: Reference = Reference()
+    difference: Difference = Difference()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
 
-RECIPE_VERSIONS = {"ingest": 1, "calibration": 1, "science": 3, "templates": 1, "reference": 1, "quality": 1}
+RECIPE_VERSIONS = {
+    "ingest": 1,
+    "calibration": 1,
+    "science": 3,
+    "templates": 1,
+    "reference": 1,
+    "difference": 1,
+    "quality": 1,
+}
 """Goes up when a change of code must re-make what the section's recipe made."""
 
 

@@ -5,16 +5,44 @@ Arrays are [y, x] on the science image's pixels; fluxes are in DN of the science
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.columns import Column
 from ztfpipe.model.stars import PsfModel
+from ztfpipe.model.wcs import TpvWcs
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One of the two images of a difference as the archive has it.
+
+    image_adu: float32 (ny, nx); mask: uint16, bits of the camera; sigma_adu: 1-sigma uncertainty of pixels, or None
+    where it follows from the image; noise_correlation: noise of large areas over that of pixels; seeing_px: FWHM; NaN
+    for what was not measured. name: of the file; identifier: rfid or pid.
+    """
+
+    name: str
+    identifier: int
+    image_adu: Image
+    mask: NDArray[np.uint16]
+    sigma_adu: Image | None
+    noise_correlation: float
+    wcs: TpvWcs
+    catalog: PsfCatalog
+    gain_e_per_adu: float
+    saturation_adu: float
+    seeing_px: float
+    zero_point_mag: float
+    infobits: int
+    status: int
 
 
 @dataclass(frozen=True)
@@ -155,6 +183,34 @@ CANDIDATE_COLUMNS = (
     Column("dsdiff", "f4", "", "dsnrms - ssnrms"),
 )
 
+CANDIDATE_TABLE = (
+    Column("candid", "i8", "", "Candidate identifier, a function of exposure, quadrant, sign and place in the table"),
+    Column("ra", "f8", "deg", "Right ascension, ICRS"),
+    Column("dec", "f8", "deg", "Declination, ICRS"),
+    *CANDIDATE_COLUMNS,
+)
+
+_ENDS = ("x0", "y0", "x1", "y1")
+STREAK_COLUMNS = (
+    Column("x0", "f8", "pix", "x position of one end; the centre of the first pixel is 1"),
+    Column("y0", "f8", "pix", "y position of the same end; the centre of the first pixel is 1"),
+    Column("x1", "f8", "pix", "x position of the other end; the centre of the first pixel is 1"),
+    Column("y1", "f8", "pix", "y position of the other end; the centre of the first pixel is 1"),
+    Column("length", "f4", "pix", "Distance of the ends"),
+    Column("angle", "f4", "deg", "Direction from +x to +y, 0 to 180"),
+    Column("flux", "f4", "DN", "Flux of the whole streak"),
+    Column("sigflux", "f4", "DN", "1-sigma uncertainty of flux"),
+    Column("snr", "f4", "", "Signal-to-noise ratio of flux"),
+    Column("width", "f4", "pix", "Sigma across"),
+    Column("chi2", "f4", "", "Mean square residual of its pixels in units of the noise"),
+    Column("evenness", "f4", "", "1: both halves are equally bright, 0: one has all"),
+    *(
+        Column(f"cov_{a}_{b}", "f4", "pix2", f"Covariance of {a} and {b}; NaN where the fit has no maximum")
+        for i, a in enumerate(_ENDS)
+        for b in _ENDS[i:]
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -245,3 +301,32 @@ class Streaks:
 
     def __len__(self) -> int:
         return len(self.x0_px)
+
+    def columns(self) -> dict[str, NDArray]:
+        """The table of STREAK_COLUMNS, by name, in their units and types."""
+        covariance = self.covariance_px2.reshape(-1, 4, 4)
+        values = (
+            self.x0_px + 1, self.y0_px + 1, self.x1_px + 1, self.y1_px + 1, self.length_px, self.angle_deg,
+            self.flux_adu, self.sigma_flux_adu, self.snr, self.width_px, self.chi2, self.evenness,
+            *(covariance[:, i, j] for i in range(4) for j in range(i, 4)),
+        )  # fmt: skip
+        named = zip(STREAK_COLUMNS, values, strict=True)
+        return {column.name: np.asarray(value).astype(column.dtype) for column, value in named}
+
+
+@dataclass(frozen=True)
+class DifferenceProducts:
+    """All products of a difference in memory; None what could not be made, or was not looked for, and `notes` say why.
+
+    ra_deg, dec_deg: of the candidates, (n,).
+    """
+
+    shape: tuple[int, int]
+    difference: Difference | None
+    candidates: Candidates | None
+    ra_deg: Floats
+    dec_deg: Floats
+    streaks: Streaks | None
+    metrics: Mapping[str, float | int | str | None]
+    status: int
+    notes: tuple[str, ...]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.methods.detector.mosaic import Tile, assemble, block_mean, tile_corners
-from ztfpipe.model.keys import ExposureKey, QuadrantKey
+from ztfpipe.model.keys import ExposureKey, QuadrantKey, ReferenceKey
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
@@ -29,6 +29,15 @@ _SCIENCE_COLUMNS = {
     "limit [mag]": "maglimcat",
 }
 """Columns of the table of exposures, and the metrics they show."""
+_DIFFERENCE_COLUMNS = {
+    "limit [mag]": "diffmaglim",
+    "FWHM [px]": "difffwhm",
+    "S_corr width": "scorr_width",
+    "masked [%]": "diffpctbad",
+    "candidates +": "ncandscimref",
+    "candidates -": "ncandrefmsci",
+    "streaks": "nstreaks",
+}
 _WHOLE_FILE = ""
 """Key of a file's own sentence among the reasons of its record."""
 
@@ -39,11 +48,12 @@ def summarise(
     records: Mapping[str, QaRecord],
     science: Mapping[QuadrantKey, QaRecord],
     references: Sequence[Candidate] = (),
+    differences: Mapping[QuadrantKey, QaRecord] | None = None,
 ) -> NightSummary:
-    """The night's tables: accounts, what was set aside, masters made and taken from earlier nights, science images.
+    """The night's tables: accounts, what was set aside, masters made or taken from earlier nights, images, differences.
 
     records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks. science: of the science
-    images made tonight. references: how the fields observed stand.
+    images made tonight. references: how the fields observed stand. differences: records of those made tonight.
     """
     made = [one for one in plan.masters if one.made_tonight]
     tables = (
@@ -53,7 +63,9 @@ def summarise(
         _masters("hifreqflat", made, records),
         _earlier(plan),
         _science(science),
-        _unusable(science),
+        _unusable("Science images", science),
+        _differences(plan, differences or {}),
+        _unusable("Differences", differences or {}),
         _references(references),
     )
     return NightSummary(manifest.night, manifest.summary, tuple(table for table in tables if table.rows))
@@ -173,14 +185,38 @@ def _science(records: Mapping[QuadrantKey, QaRecord]) -> Table:
     return Table("Science images", text, head, tuple(rows))
 
 
-def _unusable(records: Mapping[QuadrantKey, QaRecord]) -> Table:
+def _unusable(what: str, records: Mapping[QuadrantKey, QaRecord]) -> Table:
     rows = [
         (key.exposure.filefracday, key.ccdid, key.qid, record.metrics.get("infobits"), record.reason)
         for key, record in sorted(records.items())
         if not record.status
     ]
     head = ("exposure", "CCD", "quadrant", "INFOBITS", "why")
-    return Table("Science images that cannot be used", "STATUS 0; all their products exist.", head, tuple(rows))
+    return Table(f"{what} that cannot be used", "STATUS 0; all their products exist.", head, tuple(rows))
+
+
+def _differences(plan: NightPlan, records: Mapping[QuadrantKey, QaRecord]) -> Table:
+    """One row an exposure: quadrants differenced, without reference and failed, and medians over the usable ones."""
+    pinned = {one.reference for one in plan.references}
+    exposures: dict[ExposureKey, list[QuadrantKey]] = {}
+    for key in plan.science:
+        exposures.setdefault(key.exposure, []).append(key)
+    rows = []
+    for exposure, keys in sorted(exposures.items()):
+        places = {key: ReferenceKey(exposure.field, exposure.filter, key.ccdid, key.qid) for key in keys}
+        asked = [key for key in keys if places[key] in pinned]
+        made = [records[key] for key in asked if key in records]
+        usable = [record for record in made if record.status]
+        counts = (len(usable), len(made) - len(usable), len(asked) - len(made), len(keys) - len(asked))
+        medians = [_median(usable, name) for name in _DIFFERENCE_COLUMNS.values()]
+        cpu = sum(record.timings_s.get("cpu", 0.0) for record in made)
+        rows.append((exposure.filefracday, exposure.field, exposure.filter, *counts, *medians, cpu))
+    text = (
+        "Quadrants of an exposure; those without reference had no usable one when the night was planned and are not"
+        " asked for. Medians are over the differenced ones."
+    )
+    head = ("exposure", "field", "filter", "differenced", "STATUS 0", "failed", "without reference")
+    return Table("Differences", text, (*head, *_DIFFERENCE_COLUMNS, "CPU [s]"), tuple(rows))
 
 
 def _references(candidates: Sequence[Candidate]) -> Table:

@@ -12,7 +12,8 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Quality
 from ztfpipe.errors import BadFile, BadName, BadSettings
 from ztfpipe.methods.detector.mosaic import Tile
-from ztfpipe.model.keys import CalibrationKey, NightKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, NightKey, QuadrantKey, RawKey
+from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import FocalPlane, NightSummary
 from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_factor, summarise
@@ -38,8 +39,8 @@ def report(
 ) -> None:
     """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
 
-    references: the night's list. The records of masters and science images are found by the plan; those not there yet
-    are left out.
+    references: the night's list. The records of masters, images and differences are found by the plan; those not
+    there yet are left out.
     """
     product, key = parse(output)
     if product != "nightreport" or not isinstance(key, NightKey):
@@ -63,12 +64,14 @@ def night_summary(manifest: Path, plan: Path, references: Path) -> NightSummary:
             path = Path(path_of(f"{one.kind}qa", one.key))
             if path.exists():
                 records[record_name(one)] = read_record(QaRecord, path)
-    images = {}
-    for key in chosen.science:
-        path = Path(path_of("sciqa", key))
-        if path.exists():
-            images[key] = read_record(QaRecord, path)
-    return summarise(read_manifest(manifest), chosen, records, images, read_candidates(references))
+    images, differences = _records("sciqa", chosen), _records("diffqa", chosen)
+    return summarise(read_manifest(manifest), chosen, records, images, read_candidates(references), differences)
+
+
+def _records(product: str, plan: NightPlan) -> dict[QuadrantKey, QaRecord]:
+    """Records of a kind of the night's quadrants, those that are there."""
+    paths = {key: Path(path_of(product, key)) for key in plan.science}
+    return {key: read_record(QaRecord, path) for key, path in paths.items() if path.exists()}
 
 
 def _master_planes(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:

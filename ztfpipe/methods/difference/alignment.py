@@ -87,22 +87,36 @@ def reference_on_science(
     # Photons of the stars are added by the fits themselves.
     sky = np.maximum(variance - np.maximum(image, 0) / np.float32(gain_e_per_adu), np.float32(0.3) * empty)
     weight = np.where(lost, np.float32(0), 1 / sky)
-    psf, measured = _measured(image, weight, stars, gain_e_per_adu, fwhm_px, radius_px)
+    psf, measured = measure_anew(
+        image, weight, stars, gain_e_per_adu=gain_e_per_adu, fwhm_px=fwhm_px, radius_px=radius_px
+    )
     return Exposed(image, variance, lost, psf), measured
 
 
-def _measured(image, weight, stars, gain, fwhm_px, radius_px) -> tuple[PsfModel, CatalogStars]:
-    """PSF of the resampled image and its stars' positions and fluxes with it."""
+def measure_anew(
+    image_adu: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    stars: CatalogStars,
+    *,
+    gain_e_per_adu: float,
+    fwhm_px: float,
+    radius_px: int,
+) -> tuple[PsfModel, CatalogStars]:
+    """PSF of an image and its stars' positions and fluxes with it, from a catalog of them on its pixels.
+
+    weight: 1 / variance [DN^-2] without the stars' photons, 0 where masked. Stars fainter than a signal-to-noise ratio
+    of 15 are left out of what is returned. Raises Unusable when there are too few stars for a PSF.
+    """
     significance = stars.flux_adu / stars.sigma_flux_adu
-    ny, nx = image.shape
+    ny, nx = image_adu.shape
     inside = (np.minimum(stars.x_px, stars.y_px) > 1) & (stars.x_px < nx - 2) & (stars.y_px < ny - 2)
     # All stars: the faint ones are the neighbours of the bright.
     seen = Detections(stars.x_px[inside], stars.y_px[inside], stars.flux_adu[inside], significance[inside])
-    psf = fit_psf(image, weight, seen, gain_e_per_adu=gain, fwhm_px=fwhm_px, radius_px=radius_px)
+    psf = fit_psf(image_adu, weight, seen, gain_e_per_adu=gain_e_per_adu, fwhm_px=fwhm_px, radius_px=radius_px)
     bright = inside & (significance > _STARS_SNR)
     fitted, _ = fit_stars(
-        image, weight, psf, stars.x_px[bright], stars.y_px[bright], stars.flux_adu[bright], gain_e_per_adu=gain,
-        psf_error=psf.core_error,
+        image_adu, weight, psf, stars.x_px[bright], stars.y_px[bright], stars.flux_adu[bright],
+        gain_e_per_adu=gain_e_per_adu, psf_error=psf.core_error,
     )  # fmt: skip
     return psf, CatalogStars(
         fitted.x_px, fitted.y_px, fitted.flux_adu, np.hypot(fitted.sigma_x_px, fitted.sigma_y_px) / np.sqrt(2),

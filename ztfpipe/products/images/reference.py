@@ -14,7 +14,7 @@ from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
 from ztfpipe.model.images import Cards, HeaderValue
-from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
+from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.wcs import TpvWcs
 from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.formats.fits import read_header, write_image
@@ -50,11 +50,7 @@ def read_reference_input(key: QuadrantKey, camera: Camera) -> ReferenceInput:
         if one.shape != camera.quadrant_shape:
             raise BadFile(one.path, f"shape {one.shape} is not that of camera {camera.name}")
     header = read_header(path)
-    expected = (key.exposure.field, camera.filter(key.exposure.filter).fid, key.ccdid, key.qid)
-    for (keyword, noun), value in zip(_IDENTITY, expected, strict=True):
-        found = header.get(keyword, (None, ""))[0]
-        if found != value:
-            raise BadFile(path, f"it is of {noun} {found}, not {value}")
+    must_be_of(path, header, ReferenceKey(key.exposure.field, key.exposure.filter, key.ccdid, key.qid), camera)
     if header.get("STATUS", (0, ""))[0] != 1:
         raise BadFile(path, "its STATUS is not 1 (any more)")
     catalog, _ = read_psfcat(path_of("psfcat", key))
@@ -64,6 +60,15 @@ def read_reference_input(key: QuadrantKey, camera: Camera) -> ReferenceInput:
 
     numbers = {name: _number(path, header, keyword) for name, keyword in _NUMBERS.items()}
     return ReferenceInput(key, rows, image.shape, wcs_of(path, header), catalog, **numbers)
+
+
+def must_be_of(path: str | Path, header: Cards, place: ReferenceKey, camera: Camera) -> None:
+    """BadFile when a header is of another field, filter or quadrant."""
+    expected = (place.field, camera.filter(place.filter).fid, place.ccdid, place.qid)
+    for (keyword, noun), value in zip(_IDENTITY, expected, strict=True):
+        found = header.get(keyword, (None, ""))[0]
+        if found != value:
+            raise BadFile(path, f"it is of {noun} {found}, not {value}")
 
 
 def _number(path: str, header: Cards, keyword: str) -> float:

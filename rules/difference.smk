@@ -1,0 +1,32 @@
+# The difference of a quadrant and the reference that the night's plan pins for it.
+
+
+rule difference_image:
+    input:
+        image=target("sciimg"),
+        mask=target("mskimg"),
+        psfcat=target("psfcat"),
+        refimg=pinned("vrefimg"),
+        refmsk=pinned("vrefmsk"),
+        refunc=pinned("vrefunc"),
+        refpsfcat=pinned("vrefpsfcat"),
+        settings=settings("difference"),
+    output:
+        **targets(
+            "scimrefdiffimg",
+            "diffimgpsf",
+            "candidates",
+            "streaks",
+            "diffpreview",
+            "diffimlog",
+            "diffqa",
+        ),
+    log:
+        log_of("difference", "scimrefdiffimg"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
+        " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
+        " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
+        " --refpsfcat {input.refpsfcat:q} 2> {log:q}"

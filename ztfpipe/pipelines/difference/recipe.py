@@ -1,0 +1,266 @@
+"""The difference of a science image and a reference, in the order of the system paper's figure 4.
+
+When a box cannot be done, or the difference is of no use, no event is extracted: STATUS 0, zero rows, and the reason in
+the notes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Difference as Settings
+from ztfpipe.errors import Unusable
+from ztfpipe.methods.difference import preparation
+from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
+from ztfpipe.methods.difference.candidates import find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.preparation import CatalogStars
+from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.difference.streaks import find_streaks
+from ztfpipe.methods.difference.zogy import subtract
+from ztfpipe.methods.sky.background import Background, estimate
+from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
+from ztfpipe.methods.sky.resampling import pixel_mapping
+from ztfpipe.methods.statistics import robust_image
+from ztfpipe.model.difference import (
+    Candidates,
+    Difference,
+    DifferenceProducts,
+    Exposed,
+    Image,
+    Registration,
+    Stored,
+    Streaks,
+)
+
+_FWHM_PER_SIGMA = 2.3548
+_LEAST_POSITION_ERROR_PX = 1e-3
+
+
+@dataclass
+class _Progress:
+    """What is known of a difference so far; each stage adds to it."""
+
+    metrics: dict[str, float | int | str | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    difference: Difference | None = None
+    candidates: Candidates | None = None
+    streaks: Streaks | None = None
+
+
+def make_difference(science: Stored, reference: Stored, camera: Camera, settings: Settings) -> DifferenceProducts:
+    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it."""
+    work = _Work(science, reference, camera, settings)
+    try:
+        work.look_at_inputs()
+        pair = work.prepare()
+        work.subtract(pair)
+        work.judge()
+        work.extract_candidates()
+        work.extract_streaks()
+    except Unusable as reason:
+        work.so_far.notes.append(str(reason))
+        return work.finished(status=0)
+    return work.finished(status=1)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Both images ready to be subtracted, and how they lie on each other."""
+
+    science: Exposed
+    reference: Exposed
+    registration: Registration
+
+
+@dataclass
+class _Work:
+    """The stages of the recipe on one pair."""
+
+    science: Stored
+    reference: Stored
+    camera: Camera
+    settings: Settings
+    so_far: _Progress = field(default_factory=_Progress)
+
+    def look_at_inputs(self) -> None:
+        """Note what the inputs are; only usable ones with stars go on."""
+        science, reference = self.science, self.reference
+        self.so_far.metrics |= {
+            "scigain": science.gain_e_per_adu,
+            "scisat": science.saturation_adu,
+            "sciinpseeing": science.seeing_px,
+            "refimfilename": reference.name,
+            "refid": reference.identifier,
+            "refsat": reference.saturation_adu,
+            "refinpseeing": reference.seeing_px,
+            "infobitsref": reference.infobits,
+        }
+        for noun, one in (("science image", science), ("reference", reference)):
+            if one.status != 1:
+                raise Unusable("difference", f"the {noun} has STATUS {one.status}")
+            if not np.isfinite([one.seeing_px, one.zero_point_mag]).all() or not len(one.catalog):
+                raise Unusable("difference", f"the {noun} has no seeing, zero point or stars")
+
+    def prepare(self) -> _Pair:
+        """Match registration and throughput, resample the reference, mask, match backgrounds."""
+        settings = self.settings
+        catalog = _stars(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
+        science, stars = self.science_exposed(catalog)
+        reference, reference_stars = self.reference_resampled(catalog)
+        found = self.register(stars, reference_stars)
+        worst = max(found.sigma_x_px, found.sigma_y_px)
+        bad = float(np.mean(science.bad | reference.bad))
+        self.so_far.metrics |= {
+            "fluxrat": found.flux_ratio,
+            "fluxrat_error": found.flux_error,
+            "nregistered": found.n_matches,
+            "registration_x_px": found.sigma_x_px,
+            "registration_y_px": found.sigma_y_px,
+            "diffpctbad": 100.0 * bad,
+        }
+        if bad > settings.bad_fraction_max:
+            raise Unusable("difference", "too many pixels are masked or outside of the reference", fraction=bad)
+        if worst > settings.registration_scatter_max_px:
+            raise Unusable("difference", "stars scatter too much about the registration", scatter_px=worst)
+        reference = preparation.match_throughput(reference, found)
+        background = preparation.differential_background(
+            science, reference, cell_px=settings.background_cell_px, scale_px=settings.background_scale_px
+        )
+        self.so_far.metrics["diffbckgnd_range"] = float(np.ptp(background))
+        science = replace(science, image_adu=science.image_adu - background)
+        return _Pair(*preparation.fill_masked(science, reference, catalog), found)
+
+    def science_exposed(self, catalog: CatalogStars) -> tuple[Exposed, CatalogStars]:
+        """The science image without its background, with variance and PSF, and its stars as that PSF has them."""
+        science = self.science
+        signal, sky, bad = self.above_background(science)
+        variance = np.square(sky.noise) + np.maximum(signal, 0) / np.float32(science.gain_e_per_adu)
+        psf, stars = measure_anew(
+            signal, np.where(bad, np.float32(0), 1 / np.square(sky.noise)), catalog,
+            gain_e_per_adu=science.gain_e_per_adu, fwhm_px=science.seeing_px, radius_px=self.settings.psf_radius_px,
+        )  # fmt: skip
+        self.so_far.metrics |= {"scibckgnd": sky.median, "scisigpix": sky.scatter}
+        return Exposed(signal, variance, bad, psf), stars
+
+    def reference_resampled(self, catalog: CatalogStars) -> tuple[Exposed, CatalogStars]:
+        """The reference on the science image's pixels, registration refined, and its stars as measured there."""
+        science, reference = self.science, self.reference
+        shape = science.image_adu.shape
+        mapping = pixel_mapping(science.wcs, shape, reference.wcs, reference.image_adu.shape)
+        top, end, left, right = mapping.box
+        if top >= end or left >= right:
+            raise Unusable("difference", "science image and reference do not overlap")
+        x, y = sky_to_pixel(science.wcs, reference.catalog.ra_deg, reference.catalog.dec_deg)
+        first = self.register(catalog, _stars(reference, x, y))
+        signal, sky, bad = self.above_background(reference)
+        self.so_far.metrics |= {"refbckgnd": sky.median, "refsigpix": sky.scatter}
+        # The noise that a PSF sees: interpolation has moved some of it from single pixels to larger areas.
+        variance = np.square(np.float32(reference.noise_correlation) * reference.sigma_adu)
+        return reference_on_science(
+            np.where(np.isfinite(signal), signal, np.float32(0)),
+            np.where(np.isfinite(variance), variance, np.float32(0)),
+            bad | ~np.isfinite(signal) | ~(variance > 0),
+            refined_mapping(mapping, first),
+            _stars(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
+            gain_e_per_adu=reference.gain_e_per_adu,
+            fwhm_px=reference.seeing_px,
+            radius_px=self.settings.psf_radius_px,
+        )
+
+    def above_background(self, one: Stored) -> tuple[Image, Background, NDArray[np.bool_]]:
+        """An image less its background, the background, and its defects."""
+        bad = (one.mask & np.uint16(self.camera.defect_mask)) != 0
+        sky = estimate(one.image_adu, bad, mesh_px=self.settings.background_mesh_px)
+        if not np.isfinite(sky.median):
+            raise Unusable("difference", f"less than a hundredth of the pixels of {one.name} is usable")
+        return one.image_adu - sky.level, sky, bad
+
+    def register(self, stars: CatalogStars, reference: CatalogStars) -> Registration:
+        settings = self.settings
+        return preparation.register(
+            stars,
+            reference,
+            self.science.image_adu.shape,
+            radius_px=settings.match_radius_px,
+            min_snr=settings.match_snr_min,
+            max_stars=settings.matches_max,
+            scale_px=settings.registration_scale_px,
+            least_stars=settings.matches_min,
+        )
+
+    def subtract(self, pair: _Pair) -> None:
+        found = pair.registration
+        self.so_far.difference = subtract(
+            pair.science, pair.reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px,
+            flux_error=found.flux_error, offset=(found.dx, found.dy), tile_px=self.settings.tile_px,
+        )  # fmt: skip
+
+    def judge(self) -> None:
+        """Measure the difference; Unusable when no events should be extracted from it."""
+        difference, settings = self.so_far.difference, self.settings
+        pixels = robust_image(difference.image_adu, difference.bad.astype(np.uint16))
+        self.so_far.metrics |= {
+            "pdiffbckgnd": pixels.median,
+            "diffsigpix": pixels.sigma,
+            "difffwhm": difference.fwhm_px,
+            "diffmaglim": limiting_magnitude(difference, self.science.zero_point_mag),
+            "scorr_width": difference.scale,
+        }
+        low, high = settings.noise_scale
+        if not low <= difference.scale <= high:
+            raise Unusable("difference", "its noise is not what was predicted", width=difference.scale)
+
+    def extract_candidates(self) -> None:
+        settings = self.settings
+        found = find_candidates(
+            self.so_far.difference, zero_point_mag=self.science.zero_point_mag, threshold=settings.candidate_scorr_min,
+            edge_px=settings.edge_px, max_count=settings.candidates_max,
+        )  # fmt: skip
+        if found.capped:
+            raise Unusable("difference", "the subtraction failed: too many candidates", candidates=found.found)
+        positive = int(np.count_nonzero(found.positive))
+        self.so_far.candidates = found
+        self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
+
+    def extract_streaks(self) -> None:
+        settings = self.settings
+        if settings.streaks:
+            found = find_streaks(
+                self.so_far.difference, threshold=settings.streak_snr_min, max_count=settings.streaks_max,
+                min_length_px=settings.streak_length_min_px,
+            )  # fmt: skip
+            self.so_far.streaks = found
+            self.so_far.metrics["nstreaks"] = len(found)
+            if found.capped:
+                self.so_far.notes.append(f"more than {settings.streaks_max} streaks: the most significant are kept")
+
+    def finished(self, status: int) -> DifferenceProducts:
+        so_far = self.so_far
+        ra, dec = np.zeros(0), np.zeros(0)
+        if so_far.candidates is not None:
+            ra, dec = pixel_to_sky(self.science.wcs, so_far.candidates.x_px, so_far.candidates.y_px)
+        return DifferenceProducts(
+            shape=self.science.image_adu.shape,
+            difference=so_far.difference,
+            candidates=so_far.candidates,
+            ra_deg=ra,
+            dec_deg=dec,
+            streaks=so_far.streaks,
+            metrics={**so_far.metrics, "statusdif": status},
+            status=status,
+            notes=tuple(so_far.notes),
+        )
+
+
+def _stars(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
+    """The stars of a catalog at these places; the position error of a Gaussian core is its sigma over the S/N."""
+    catalog = one.catalog
+    sigma = one.seeing_px / _FWHM_PER_SIGMA * catalog.flux_error_adu / np.abs(catalog.flux_adu)
+    return CatalogStars(
+        x_px, y_px, catalog.flux_adu, np.maximum(sigma, _LEAST_POSITION_ERROR_PX), catalog.flux_error_adu,
+        catalog.flags == 0,
+    )  # fmt: skip

@@ -1,0 +1,158 @@
+"""Files of a difference: reading the pair it is made of, its header, and its images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ztfpipe.camera import Camera
+from ztfpipe.errors import BadFile, BadName
+from ztfpipe.model import identifiers
+from ztfpipe.model.difference import DifferenceProducts, Stored
+from ztfpipe.model.images import Cards, HeaderValue
+from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.products.catalogs.catalogs import read_psfcat
+from ztfpipe.products.formats.fits import read_image, write_image, write_packed_image
+from ztfpipe.products.images.reference import must_be_of
+from ztfpipe.products.images.wcs import wcs_of
+from ztfpipe.products.names import parse
+
+Card = tuple[str, HeaderValue, str]
+
+
+def read_science_side(image: Path, mask: Path, psfcat: Path, key: QuadrantKey, camera: Camera) -> tuple[Stored, Cards]:
+    """A science image with mask and catalog, and its keywords.
+
+    Raises BadFile when a file cannot be read, is of another field, filter or quadrant than `key`, or does not fit.
+    """
+    stored, header = _read(image, mask, psfcat, ReferenceKey(*_place(key)), camera)
+    jd = _number(header, "OBSJD")
+    if not math.isfinite(jd):
+        raise BadFile(image, "OBSJD is missing or no number")
+    pid = identifiers.processing_id(identifiers.exposure_id(jd), key.rcid)
+    gain = camera.amplifier(key.ccdid, key.qid).gain_e_per_adu
+    return replace(stored, identifier=pid, gain_e_per_adu=gain), header
+
+
+def read_reference_side(
+    image: Path, mask: Path, uncertainty: Path, psfcat: Path, key: QuadrantKey, camera: Camera
+) -> tuple[Stored, Cards]:
+    """A reference with mask, uncertainty and catalog, and its keywords.
+
+    Raises BadFile as for a science image: also when its name or header is of another place than `key`.
+    """
+    reference = ReferenceKey(*_place(key))
+    try:
+        _, named = parse(image)
+    except BadName as error:
+        raise BadFile(image, error.reason) from error
+    named = named.reference if isinstance(named, ReferenceVersionKey) else named
+    if named != reference:
+        raise BadFile(image, "not the reference of the science image's field, filter and quadrant")
+    stored, header = _read(image, mask, psfcat, reference, camera)
+    sigma, _ = read_image(uncertainty)
+    if sigma.shape != stored.image_adu.shape:
+        raise BadFile(uncertainty, f"shape {sigma.shape} is not that of its image, {stored.image_adu.shape}")
+    correlation = _number(header, "NOISCORR")
+    return replace(
+        stored,
+        identifier=int(header.get("RFID", (0, ""))[0] or 0),
+        sigma_adu=sigma.astype(np.float32, copy=False),
+        noise_correlation=correlation if math.isfinite(correlation) else 1.0,
+        gain_e_per_adu=_number(header, "GAIN"),
+    ), header
+
+
+def _place(key: QuadrantKey) -> tuple[int, str, int, int]:
+    return key.exposure.field, key.exposure.filter, key.ccdid, key.qid
+
+
+def _read(image: Path, mask: Path, psfcat: Path, place: ReferenceKey, camera: Camera) -> tuple[Stored, Cards]:
+    """What science images and references have in common."""
+    pixels, header = read_image(image)
+    must_be_of(image, header, place, camera)
+    bits, _ = read_image(mask)
+    if pixels.ndim != 2 or bits.shape != pixels.shape:
+        raise BadFile(mask, f"shape {bits.shape} is not that of its image, {pixels.shape}")
+    catalog, _ = read_psfcat(psfcat)
+    return Stored(
+        name=Path(image).name,
+        identifier=0,
+        image_adu=pixels.astype(np.float32, copy=False),
+        mask=bits.astype(np.uint16),
+        sigma_adu=None,
+        noise_correlation=1.0,
+        wcs=wcs_of(image, header),
+        catalog=catalog,
+        gain_e_per_adu=math.nan,
+        saturation_adu=_number(header, "SATURATE"),
+        seeing_px=_number(header, "SEEING"),
+        zero_point_mag=_number(header, "MAGZP"),
+        infobits=int(header.get("INFOBITS", (0, ""))[0] or 0),
+        status=int(header.get("STATUS", (0, ""))[0] or 0),
+    ), header
+
+
+def _number(header: Cards, keyword: str) -> float:
+    """A number of a header, NaN where it is not there: it was not measured."""
+    value = header.get(keyword, (None, ""))[0]
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def difference_header(made: DifferenceProducts, science: Cards, reference: Cards) -> Cards:
+    """The science image's keywords, calibration and WCS included, and those of the difference.
+
+    A number that could not be measured is left out: FITS has no NaN.
+    """
+    cards = dict(science)
+    for keyword, value, comment in (*_pair_cards(made, reference), *_quality_cards(made)):
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+            cards[keyword] = (value, comment)
+    return cards
+
+
+def _pair_cards(made: DifferenceProducts, reference: Cards) -> Iterator[Card]:
+    yield "REFIMFIL", made.metrics.get("refimfilename"), "Reference image"
+    for keyword, text in (("RFID", "Identifier of the reference"), ("REFVERS", "Version of the reference")):
+        yield keyword, reference.get(keyword, (None, ""))[0], text
+    yield "REFZP", reference.get("MAGZP", (None, ""))[0], "Zero point of the reference [mag]"
+
+
+def _quality_cards(made: DifferenceProducts) -> Iterator[Card]:
+    for keyword, name, text in (
+        ("FLUXRAT", "fluxrat", "Flux of a star, science over reference"),
+        ("NREGIST", "nregistered", "Number of stars that register the pair"),
+        ("REGSIGX", "registration_x_px", "Scatter of the registration in x [pixels]"),
+        ("REGSIGY", "registration_y_px", "Scatter of the registration in y [pixels]"),
+        ("SCIBCKG", "scibckgnd", "Background of the science image [DN]"),
+        ("SCISIGPX", "scisigpix", "Robust noise of its pixels [DN]"),
+        ("REFSIGPX", "refsigpix", "Robust noise of the reference's pixels [DN]"),
+        ("REFSEE", "refinpseeing", "FWHM of the reference [pixels]"),
+        ("DIFSIGPX", "diffsigpix", "Robust noise of the difference's pixels [DN]"),
+        ("DIFPCBAD", "diffpctbad", "Masked pixels [percent]"),
+        ("DIFFWHM", "difffwhm", "FWHM of the difference's PSF [pixels]"),
+        ("DIFMLIM", "diffmaglim", "5-sigma mag-limit of the difference [mag]"),
+        ("SCORRWID", "scorr_width", "Width of S_corr in empty sky as predicted"),
+        ("NCANDPOS", "ncandscimref", "Candidates, science minus reference"),
+        ("NCANDNEG", "ncandrefmsci", "Candidates, reference minus science"),
+    ):
+        yield keyword, made.metrics.get(name), text
+    yield "STATUS", made.status, "of the difference: 0 = bad; 1 = usable"
+
+
+def write_difference_images(path: str | Path, psf_path: str | Path, made: DifferenceProducts, header: Cards) -> None:
+    """Write the PSF of the middle of the image, of unit sum, and then the difference image, packed; NaN where masked.
+
+    Without a difference all pixels are NaN and the PSF is zero.
+    """
+    difference = made.difference
+    pixels, stamp = np.full(made.shape, np.nan, np.float32), np.zeros((25, 25), np.float32)
+    if difference is not None:
+        pixels = np.where(difference.bad, np.float32(np.nan), difference.image_adu)
+        stamp = difference.psf[len(difference.psf) // 2]
+    write_image(psf_path, stamp, header)
+    write_packed_image(path, pixels, header)

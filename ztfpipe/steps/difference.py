@@ -1,0 +1,106 @@
+"""Step of `difference`: the difference of a science image and a reference. Paths are relative to the archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import RECIPE_VERSIONS, Difference
+from ztfpipe.errors import BadName
+from ztfpipe.model.difference import DifferenceProducts
+from ztfpipe.model.images import Cards
+from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.records import QaRecord
+from ztfpipe.pipelines.difference.recipe import make_difference
+from ztfpipe.products.accounts.records import write_record
+from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.catalogs.events import write_candidates, write_streaks
+from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.images.difference import (
+    difference_header,
+    read_reference_side,
+    read_science_side,
+    write_difference_images,
+)
+from ztfpipe.products.images.previews import write_preview
+from ztfpipe.products.names import parse, path_of
+from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+
+
+def image(
+    output: str,
+    settings: Path,
+    image: Path,
+    mask: Path,
+    psfcat: Path,
+    refimg: Path,
+    refmsk: Path,
+    refunc: Path,
+    refpsfcat: Path,
+) -> None:
+    """Make the difference of a quadrant with its PSF, candidates, streaks, preview, log and record.
+
+    Every product is written, whatever the data allow: STATUS 0, zero rows and the reason where they do not. Raises
+    BadFile, and writes nothing, when a file cannot be read or the reference is of another field, filter or quadrant.
+    """
+    watch = Stopwatch()
+    key, section, camera = _call(output, settings)
+    with watch.part("read"):
+        science, science_header = read_science_side(image, mask, psfcat, key, camera)
+        reference, reference_header = read_reference_side(refimg, refmsk, refunc, refpsfcat, key, camera)
+        inputs = {
+            str(image): pixel_checksum(science.image_adu, science.mask),
+            str(refimg): pixel_checksum(reference.image_adu, reference.mask),
+        }
+    with watch.part("recipe"):
+        made = make_difference(science, reference, camera, section)
+    with watch.part("write"):
+        _write(key, made, science.identifier, difference_header(made, science_header, reference_header))
+    record = QaRecord(
+        step="difference image",
+        product=output,
+        status=made.status,
+        reason="; ".join(made.notes),
+        metrics=finite({**made.metrics, "peak_memory_mb": peak_memory_mb()}),
+        inputs=inputs,
+        timings_s=watch.timings_s(),
+        versions={**versions(), "recipe": str(RECIPE_VERSIONS["difference"])},
+        settings=section.model_dump(mode="json"),
+    )
+    write_record(path_of("diffqa", key), record)
+
+
+def _call(output: str, settings: Path) -> tuple[QuadrantKey, Difference, Camera]:
+    name, key = parse(output)
+    if name != "scimrefdiffimg" or not isinstance(key, QuadrantKey):
+        raise BadName(output, "not the path of a difference image")
+    section, camera = read_settings(settings)
+    if not isinstance(section, Difference):
+        raise BadName(settings, "not the settings of difference")
+    return key, section, camera
+
+
+def _write(key: QuadrantKey, made: DifferenceProducts, pid: int, header: Cards) -> None:
+    """Everything but the record; the image last, so that with it all is there."""
+    write_candidates(path_of("candidates", key), made, pid)
+    write_streaks(path_of("streaks", key), made.streaks)
+    shown = made.difference.image_adu if made.difference is not None else np.zeros(made.shape, np.float32)
+    noise = float(made.metrics.get("diffsigpix") or np.nan)
+    write_preview(path_of("diffpreview", key), shown, 0.0, noise)
+    write_text(path_of("diffimlog", key), _log(key, made))
+    write_difference_images(path_of("scimrefdiffimg", key), path_of("diffimgpsf", key), made, header)
+
+
+def _log(key: QuadrantKey, made: DifferenceProducts) -> str:
+    """What happened, for people."""
+    lines = [
+        f"difference image {key.exposure.filefracday} field {key.exposure.field} {key.exposure.filter}"
+        f" CCD {key.ccdid} quadrant {key.qid}",
+        f"STATUS = {made.status}",
+        *made.notes,
+        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
+          for name, value in made.metrics.items()),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
