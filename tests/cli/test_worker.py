@@ -127,7 +127,7 @@ def test_a_signal_to_the_client_reaches_its_child(tmp_path):
 
 
 def test_children_end_with_the_worker(tmp_path):
-    script = "$Z sleep pid; echo got $? > code"
+    script = "$Z sleep pid; echo got $? > saying; mv saying code"  # a file that is there is complete
     command = [sys.executable, "-c", SERVER.replace("= PRELOADED", "= ()"), "bash", "-c", script]
     with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "Z": ZTFPIPE}, stderr=subprocess.DEVNULL) as worker:
         child = written(tmp_path / "pid")
