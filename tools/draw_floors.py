@@ -37,7 +37,7 @@ WORKSPACE = ("incoming", "archive", "settings", "calibrators", "ledger", "logs",
 INK, PALE, WALL = "#1d2b3a", "#8795a3", "#3d5a73"
 COLOURS = ("#dfe7ee", "#d3dfe9", "#f6e7cb", "#e2ecd5", "#eee3ee", "#e6e6e6", "#e6e6e6", "#e6e6e6")
 WIDTH, SNAKEMAKE, LEFT, SIMULATE, GAP = 13.4, 2.55, 3.2, 10.85, 0.28
-TALL = {"pipelines": 2.75, "methods": 3.1, "model": 1.1, "camera": 0.6, "errors": 0.6}
+TALL = {"pipelines": 5.5, "methods": 3.8, "model": 1.1, "camera": 0.6, "errors": 0.6}
 
 
 @dataclass(frozen=True)
@@ -133,28 +133,23 @@ def _box(axes: Axes, x: float, top: float, width: float, height: float, room: Ro
     if room.rooms and room.package != "steps":
         if room.modules:
             below = _paragraph(axes, x + 0.15, below, width - 0.3, _spelt(room.modules), 10.5) - 0.05
-        _rooms(axes, x + 0.15, below, width - 0.3, top - height + 0.12, room.rooms)
+        _rooms(axes, x + 0.15, below, width - 0.3, room.rooms)
     else:
         names = (*room.modules, *(inner.package for inner in room.rooms))
         _paragraph(axes, x + 0.15, below, width - 0.3, _spelt(names), 10.5)
 
 
-def _rooms(axes: Axes, x: float, top: float, width: float, bottom: float, rooms: tuple[Room, ...]) -> None:
-    """Rooms of a floor side by side; those that wait for their first module are dashed and share the last place."""
-    full, empty = [room for room in rooms if room.lines], [room for room in rooms if not room.lines]
-    last = 1.25 if empty else -0.1
-    wide = (width - last - 0.1) / len(full) - 0.1 if empty else (width + 0.1) / len(full) - 0.1
-    for room in full:
-        axes.add_patch(_rectangle(x, top, wide, top - bottom, "white"))
-        below = _paragraph(axes, x + 0.08, top - 0.06, wide - 0.16, room.package, 11.5, weight="bold")
-        _paragraph(axes, x + 0.08, below, wide - 0.16, _spelt(room.modules), 10)
-        x += wide + 0.1
-    high = (top - bottom + 0.1) / max(1, len(empty)) - 0.1
-    for room in empty:
-        axes.add_patch(_rectangle(x, top, last + 0.1, high, "none", dashed=True))
-        below = _paragraph(axes, x + 0.08, top - 0.06, 2 * last, room.package, 11, weight="bold")
-        _paragraph(axes, x + 0.08, below, last, "to come", 10)
-        top -= high + 0.1
+def _rooms(axes: Axes, x: float, top: float, width: float, rooms: tuple[Room, ...]) -> None:
+    """Rooms of a floor below one another, each with its modules; one that waits for its first module is dashed."""
+    beside = 1.35 if width > 6 else 0.0
+    for room in rooms:
+        said = _spelt(room.modules) if room.lines else "to come"
+        lines = len(_wrapped(said, width - 0.16 - beside, 10))
+        high = 0.1 + 10 * 1.42 / 72 * (lines if beside else lines + 1.1)
+        axes.add_patch(_rectangle(x, top, width, high, "white" if room.lines else "none", dashed=not room.lines))
+        below = _paragraph(axes, x + 0.08, top - 0.05, width - 0.16, room.package, 11, weight="bold")
+        _paragraph(axes, x + 0.08 + beside, top - 0.06 if beside else below, width - 0.16 - beside, said, 10)
+        top -= high + 0.06
 
 
 def _middle(axes: Axes, rooms: dict[str, Room], tops: dict[str, tuple[float, float]]) -> None:
@@ -234,10 +229,14 @@ def _spelt(names: tuple[str, ...]) -> str:
     return ", ".join(names)
 
 
+def _wrapped(text: str, width: float, size: float) -> list[str]:
+    """Lines of `text` that fit into `width` inches."""
+    return textwrap.wrap(text, max(8, int(width * 72 / (0.535 * size))), break_long_words=False)
+
+
 def _paragraph(axes: Axes, x: float, top: float, width: float, text: str, size: float, **style: str) -> float:
     """Text wrapped to `width` inches; returns where the next line would begin."""
-    columns = max(8, int(width * 72 / (0.535 * size)))
-    lines = textwrap.wrap(text, columns, break_long_words=False)
+    lines = _wrapped(text, width, size)
     axes.text(x, top, "\n".join(lines), size=size, va="top", color=INK, linespacing=1.25, **style)
     return top - len(lines) * size * 1.42 / 72
 
