@@ -425,9 +425,19 @@ def warm() -> None:
     jd, sigma, observer = np.arange(4) * 0.01, np.full(4, 0.1), np.zeros((4, 3))
     exposure, night = np.arange(4), np.zeros(4, np.int64)
     ra = np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0]))
+    cell_of(0.0, 0.0, 180.0)
+    cells_in(0, 180.0)
     cell_numbers(ra, np.zeros(4), 180.0, first_of_band)
+    tangent(vectors[0], vectors[1])
+    parallactic(vectors[0], observer[0])
+    factor, values = np.eye(7), np.zeros(7)
+    forward(factor, values)
+    solve(factor, values)
+    fit_path(jd, ra, ra, ra, ra, sigma, 4, 0.7, 0.5, 8.0, factor, values)
+    surprise(0.1, 0.0, 0.0, 0.0, 0.0, 0.1, factor, values, np.empty((2, 7)))
     starts = np.zeros(11, np.int64)
     starts[1:] = 4
+    around(0.0, 0.0, 1.0, 180.0, first_of_band, starts, np.empty(64, np.int64))
     pairs = np.zeros((20, 2), np.int64)
     find_pairs(
         vectors, jd, sigma, exposure, ra, np.zeros(4), night, 180.0, first_of_band, starts, 0.4, 3600.0, 1.0, pairs,
@@ -435,6 +445,10 @@ def warm() -> None:
     )  # fmt: skip
     crowded(ra, np.zeros(4), night, 180.0, first_of_band, starts, 3, np.empty(64, np.int64))
     nights = np.array([[0.015, 0.015, 0.0, 0.0, 0.0]])
+    gather(
+        0, 1, vectors, jd, sigma, observer, exposure, nights, 180.0, first_of_band, starts, np.array([0.7, 0.5, 8.0]),
+        20.0, np.empty((6, 64)), factor, values, np.empty((2, 7)), np.empty(62, np.int64), np.empty(64, np.int64),
+    )  # fmt: skip
     grow(
         pairs[:1], vectors, jd, sigma, observer, exposure, nights, 180.0, first_of_band, starts,
         np.array([0.7, 0.5, 8.0]), 20.0, 3, np.empty((8, 16), np.int64), np.empty(8, np.int64), np.empty(8),

@@ -215,6 +215,13 @@ def warm() -> None:
     angle = 0.003 * jd
     vectors = np.stack([np.cos(angle), np.sin(angle), np.zeros(4)], axis=1)
     observer = np.stack([np.ones(4), 0.0172 * jd, np.zeros(4)], axis=1)
+    frame, parameters, priors = axes(vectors[0]), np.zeros(N), np.array([0.4, 0.3, 0.4])
+    sigma, place, motion = np.full(4, 0.1), np.empty(3), np.empty(3)
+    start(1.5, jd, vectors, observer, sigma, frame, observer[0], parameters)
+    state(parameters, frame, observer[0], place, motion)
+    inverse_axis_and_eccentricity(place, motion)
+    misses(parameters, frame, observer[0], jd, vectors, observer, sigma, priors, np.empty(10), np.empty((4, 3)))
+    descend(parameters, frame, observer[0], jd, vectors, observer, sigma, priors, 1)
     fit_tracks(
         np.arange(4), np.array([0, 4]), jd, vectors, observer, np.full(4, 0.1), np.array([1.5]),
         np.array([0.4, 0.3, 0.4]),
