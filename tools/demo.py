@@ -1,8 +1,9 @@
-"""`make demo`: a simulated mini night, from raw files to science images and references, in a terminal and an HTML file.
+"""`make demo`: a simulated mini night, from raw files to references, and the differences of a second night.
 
-Everything is made below demo/. One of the biases is cut short on its way, and one quadrant of a flat is damaged before
-it is sent, to show what becomes of them. A reference needs fifteen good epochs, weeks of a survey; here four of one
-night will do, and the configuration says so.
+Everything is made below demo/, and shown in the terminal and in HTML files. One of the biases is cut short on its way,
+and one quadrant of a flat is damaged before it is sent, to show what becomes of them. A reference needs fifteen good
+epochs, weeks of a survey; here four of one night will do, and the configuration says so. The second night is short and
+uses the first one's masters; what its differences show is compared with what the simulator put on the sky.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import yaml
 
 from ztfpipe.config import load_config
@@ -28,12 +31,16 @@ from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-NIGHT = "20180325"
+NIGHT, LATER = "20180325", "20180328"
 CONFIG = {
     "camera": "mini",
     "workspace": str(ROOT / "demo"),
     "reference": {"epochs_min": 4},
+    # The small camera's sky varies over a sixth of the pixels.
+    "difference": {"background_mesh_px": 64, "background_cell_px": 48, "background_scale_px": 100.0},
     "simulate": {
+        # So many that a few fall on a tenth of a square degree.
+        "moving": {"asteroids_per_square_degree": 1000.0},
         "night": {
             "date": NIGHT,
             "biases": 22,
@@ -42,23 +49,24 @@ CONFIG = {
             "filters": ["zg"],
             "visits": 6,
             "exposures_s": [30.0],
-        }
+        },
     },
 }
 
 
 def main() -> int:
-    """Make the night unless it is there, run it twice, and show what came out."""
+    """Make the nights unless they are there, run the first one twice, and show what came out."""
     workspace = ROOT / "demo"
     workspace.mkdir(exist_ok=True)
     config_path = workspace / "config.yaml"
     config_path.write_text(yaml.safe_dump(CONFIG))
     times = {}
-    incoming = workspace / "incoming" / NIGHT
-    if not (incoming / "sent.csv").exists():
-        times["simulate"] = _timed(lambda: _simulate(config_path, incoming))
+    incoming = workspace / "incoming"
+    if not (incoming / LATER / "sent.csv").exists():
+        times["simulate"] = _timed(lambda: _simulate(config_path, incoming / NIGHT))
     times["night"] = _timed(lambda: _snakemake(config_path, "night"))
     times["references"] = _timed(lambda: _snakemake(config_path, "references"))
+    times["differences"] = _timed(lambda: _snakemake(config_path, "night", LATER))
     times["second run"] = _timed(lambda: _snakemake(config_path, "night"))
     os.chdir(workspace / "archive")
     night = NightKey(NIGHT)
@@ -69,6 +77,7 @@ def main() -> int:
         )
     )
     print(references_table())
+    print(found_table(workspace / "truth"))
     print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in times.items()))
     print(f"The night's report, with pictures: {Path(path_of('nightreport', night)).resolve()}")
     return 0
@@ -87,9 +96,64 @@ def references_table() -> str:
     return text_tables(NightSummary(NIGHT, "", (Table("References made", "", head, tuple(rows)),)))
 
 
+def found_table(truth: Path) -> str:
+    """What changed in the sky by more than the limits of the differences, found and missed; called in the archive."""
+    rows = []
+    for path in sorted(Path("sci", LATER[:4], LATER[4:]).glob("*/*_diffqa.json")):
+        record = read_record(QaRecord, path)
+        stem = path.name.removesuffix("_diffqa.json")
+        if record.status != 1:
+            rows.append((stem, record.status, None, "", "", "", record.reason))
+            continue
+        candidates = pd.read_parquet(path.with_name(f"{stem}_candidates.parquet"))
+        limit = float(record.metrics["diffmaglim"])
+        named, ccdid, qid = stem.rsplit("_c", 1)[0], int(stem.split("_c")[-1][:2]), int(stem[-1])
+        counts = []
+        known = np.zeros(len(candidates), bool)
+        for expected in (
+            _moving(truth, f"{named}_c{ccdid:02d}_o", qid, limit),
+            _changed(truth, named, ccdid, qid, limit),
+        ):
+            near = _near(candidates, expected)
+            known |= near.any(axis=0)
+            counts.append(f"{near.any(axis=1).sum()} of {len(expected)}")
+        rows.append((stem, record.status, limit, *counts, int((~known).sum()), ""))
+    head = ("quadrant", "STATUS", "limit [mag]", "asteroids found", "transients found", "other candidates", "why not")
+    text = f"Differences of {LATER} beside the truth"
+    return text_tables(NightSummary(LATER, "", (Table(text, "", head, tuple(rows)),)))
+
+
+def _moving(truth: Path, stem: str, qid: int, limit: float) -> pd.DataFrame:
+    """Asteroids of a quadrant half a magnitude above the limit and within the image."""
+    table = pd.read_parquet(truth / LATER / f"{stem}_asteroids.parquet")
+    return table[(table.qid == qid) & (table.mag < limit - 0.5)]
+
+
+def _changed(truth: Path, named: str, ccdid: int, qid: int, limit: float) -> pd.DataFrame:
+    """Transients of a quadrant whose light has changed since the reference by half a magnitude more than the limit."""
+    now = pd.read_parquet(truth / LATER / f"{named}_c{ccdid:02d}_o_transients.parquet")
+    before = [pd.read_parquet(one) for one in (truth / NIGHT).glob(f"*_c{ccdid:02d}_o_transients.parquet")]
+    then = pd.concat(before).assign(flux=lambda one: 10 ** (-0.4 * one.mag)).groupby("identifier").flux.mean()
+    change = np.abs(10 ** (-0.4 * now.mag) - now.identifier.map(then).fillna(0.0))
+    return now[(now.qid == qid) & (change > 10 ** (-0.4 * (limit - 0.5)))]
+
+
+def _near(candidates: pd.DataFrame, expected: pd.DataFrame) -> np.ndarray:
+    """Whether each candidate lies within 2 arcsec of each thing expected: (expected, candidates)."""
+    north = candidates.dec.to_numpy()[None] - expected.dec_deg.to_numpy()[:, None]
+    east = candidates.ra.to_numpy()[None] - expected.ra_deg.to_numpy()[:, None]
+    return np.hypot(east * np.cos(np.radians(expected.dec_deg.to_numpy()[:, None])), north) < 2 / 3600
+
+
 def _simulate(config_path: Path, incoming: Path) -> None:
     write_catalogs(load_config(config_path))
     simulate_night(load_config(config_path), NIGHT, jobs=min(4, os.cpu_count() or 1))
+    short = yaml.safe_load(config_path.read_text())
+    # Asteroids are drawn for the night's date: those of the first night have left so small a field.
+    short["simulate"]["night"] |= {"date": LATER, "biases": 0, "flats": 0, "visits": 2}
+    short_path = config_path.with_name("second_night.yaml")
+    short_path.write_text(yaml.safe_dump(short))
+    simulate_night(load_config(short_path), LATER, jobs=min(4, os.cpu_count() or 1))
     flat = min(incoming.glob("*_zg_c10_f*"))
     content = bytearray(flat.read_bytes())
     # Four quadrants of about the same size, then their overscans: this is within the third.
@@ -103,8 +167,8 @@ def _simulate(config_path: Path, incoming: Path) -> None:
     bias.write_bytes(bias.read_bytes()[: bias.stat().st_size // 2])
 
 
-def _snakemake(config_path: Path, target: str) -> None:
-    targets = ["--configfile", str(config_path), "--config", f"night={NIGHT}", "--", target]
+def _snakemake(config_path: Path, target: str, night: str = NIGHT) -> None:
+    targets = ["--configfile", str(config_path), "--config", f"night={night}", "--", target]
     command = ["snakemake", "--profile", "profiles/local", "--quiet", "all", *targets]
     print(f"\n{' '.join(command)}", flush=True)
     subprocess.run([BIN / "ztfpipe", "worker", "--", BIN / command[0], *command[1:]], cwd=ROOT, check=True)
