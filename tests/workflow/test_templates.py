@@ -71,7 +71,7 @@ def test_templates_by_their_paths(two_nights):
     assert list((site.workspace / "logs" / "templates" / "2018" / "0325").glob("*fringe.fits.log"))
 
     # Made once: another run does nothing, not even with other settings.
-    others = {**sections, "templates": {**sections["templates"], "fringe_block_px": 16}}
+    others = {**sections, "templates": {**sections["templates"], "fringe_noise_factor": 4.0}}
     assert site.run(FRINGE, MAP, night=None, sections=others).nothing_done
 
     # Nights planned before it keep what they were made with, also when they are planned again.
