@@ -26,11 +26,7 @@ def pinned(product):
 def differenced(night):
     """The science quadrants of a night that have a pinned reference."""
     places = references_pinned(night)
-    return [
-        key
-        for key in plan_for(night).science
-        if ReferenceKey(key.exposure.field, key.exposure.filter, key.ccdid, key.qid) in places
-    ]
+    return [key for key in plan_for(night).science if key.reference in places]
 
 
 def difference_records(wildcards):

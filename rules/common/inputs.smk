@@ -101,8 +101,7 @@ def catalog_of(product):
     """Input function: a calibrator catalog of the field and quadrant."""
 
     def catalog(wildcards):
-        key = FieldQuadrantKey(int(wildcards.field), int(wildcards.ccd), int(wildcards.qid))
-        return path_of(product, key)
+        return path_of(product, names.key_from(FieldQuadrantKey, dict(wildcards.items())))
 
     return catalog
 
@@ -111,15 +110,7 @@ def if_there(product):
     """Input function: a file that is used when it is there, and not made for the sake of this."""
 
     def found(wildcards):
-        key = QuadrantKey(
-            ExposureKey(
-                night_of(wildcards) + wildcards.fracday, int(wildcards.field), wildcards.filter, wildcards.imgtype
-            ),
-            int(wildcards.ccd),
-            int(wildcards.qid),
-        )
-        is_of_field = PRODUCTS[product].key_type is FieldQuadrantKey
-        path = path_of(product, FieldQuadrantKey(key.exposure.field, key.ccdid, key.qid) if is_of_field else key)
+        path = path_of(product, names.key_from(PRODUCTS[product].key_type, dict(wildcards.items())))
         return given(path) if Path(ARCHIVE, path).exists() else []
 
     return found

@@ -4,7 +4,10 @@ HELD_LOCKS = []
 
 
 def lock_nights(workflow):
-    """Take the lock of every night, and field of references, this run works on; the system lets go of them when the run ends, however it ends."""
+    """Take the lock of every night, and field of references, this run works on.
+
+    The system lets go of them when the run ends, however it ends.
+    """
     if not workflow.is_main_process:
         return
     folder = WORKSPACE / "ledger" / "locks"

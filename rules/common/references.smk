@@ -2,11 +2,11 @@
 
 
 def reference_of(wildcards):
-    return ReferenceKey(int(wildcards.field), wildcards.filter, int(wildcards.ccd), int(wildcards.qid))
+    return names.key_from(ReferenceKey, dict(wildcards.items()))
 
 
 def versioned(wildcards):
-    return ReferenceVersionKey(reference_of(wildcards), int(wildcards.version))
+    return names.key_from(ReferenceVersionKey, dict(wildcards.items()))
 
 
 def frozen_inputs(wildcards):

@@ -16,11 +16,9 @@ from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,
     SKY_FILTERS,
     CalibrationKey,
-    ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
-    QuadrantKey,
     ReferenceKey,
     ReferenceVersionKey,
 )

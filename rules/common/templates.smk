@@ -27,7 +27,7 @@ def listed(kind, *products):
 
 def version_of(wildcards):
     """The key of a version of a template."""
-    return CalibrationKey(night_of(wildcards), wildcards.filter, int(wildcards.ccd), int(wildcards.qid))
+    return names.key_from(CalibrationKey, dict(wildcards.items()))
 
 
 @cache

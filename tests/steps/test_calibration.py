@@ -181,7 +181,7 @@ def test_split_of_blank_overscan_is_marked_bad(site):
 
 def test_wrong_calls_are_refused(site):
     _, settings = site
-    with pytest.raises(BadName, match="not the path of a bias"):
+    with pytest.raises(BadName, match="not the path of product bias"):
         calibration.bias(path_of("biasunc", BIAS), settings, [])
     with pytest.raises(BadFile):
         calibration.flat(path_of("hifreqflat", FLAT), settings, [], bias=Path(path_of("bias", BIAS)))

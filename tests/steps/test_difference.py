@@ -179,5 +179,5 @@ def test_a_file_cut_short_is_refused(archive, name):
 
 
 def test_calls_that_make_no_sense(archive):
-    with pytest.raises(BadName, match="not the path of a difference image"):
+    with pytest.raises(BadName, match="not the path of product scimrefdiffimg"):
         image(path_of("sciimg", NEW), difference_settings(), **inputs_of(NEW, VERSION))

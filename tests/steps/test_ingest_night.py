@@ -19,10 +19,12 @@ from tests.steps.ingest_calls import (
     verify,
 )
 from ztfpipe.errors import BadFile, BadName, BadSettings, TryAgain
-from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey
+from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.records import QaRecord
 from ztfpipe.products import names
 from ztfpipe.products.accounts.plan import read_plan
-from ztfpipe.products.accounts.records import read_manifest
+from ztfpipe.products.accounts.records import read_manifest, write_record
+from ztfpipe.products.accounts.references import put_in_force
 from ztfpipe.products.arrival.incoming import incoming_digest
 from ztfpipe.products.formats.fits import write_image
 from ztfpipe.steps import ingest
@@ -298,6 +300,25 @@ def test_night_without_biases_uses_the_most_recent_usable_master(workspace, send
     none = choices["bias", "00", 2]
     assert (none.key, none.note) == (None, "0 bias frames of 20; no earlier master within 14 nights")
     assert choices["hifreqflat", "zr", 2].note.startswith("no bias to subtract; ")
+
+
+def reference(key, *, status=1):
+    """Put a version of a reference into the accounts, in force."""
+    write_record(names.path_of("vrefqa", key), QaRecord("reference coadd", "x", status, "", {}))
+    put_in_force(Path(), key, "a test")
+
+
+def test_a_plan_made_again_keeps_its_references_and_takes_new_ones(workspace, send, raw_key):
+    places = [ReferenceKey(314, "zr", 10, qid) for qid in (1, 2, 3)]
+    reference(ReferenceVersionKey(places[0], 1))
+    reference(ReferenceVersionKey(places[2], 1), status=0)
+    send(raw_key(field=314))
+    verify_all(workspace)
+    accounts()
+    assert plan_of_the_night().references == (ReferenceVersionKey(places[0], 1),)
+    reference(ReferenceVersionKey(places[0], 2))
+    reference(ReferenceVersionKey(places[1], 1))
+    assert plan_of_the_night().references == tuple(ReferenceVersionKey(place, 1) for place in places[:2])
 
 
 def test_unreadable_earlier_master_is_passed_over(workspace, send, raw_key):

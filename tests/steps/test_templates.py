@@ -218,7 +218,7 @@ def test_a_plan_takes_the_newest_usable_version_of_earlier_nights(site):
     version(site, "fringe", "20180322", status=0)
     version(site, "fringe", NIGHT)
     flat = version(site, "lofreqflat", "20180201", qid=3)
-    assert ingest.templates_in_force("no plan", NIGHT, site) == (flat, newest)
+    assert ingest.templates_in_force(NIGHT, site) == (flat, newest)
     assert read_header(path_of("fringe", newest.key))["STATUS"][0] == 1
 
 
@@ -228,6 +228,4 @@ def test_a_plan_made_again_keeps_its_versions(site):
     plan_night(NIGHT, [], [kept])
     version(site, "fringe", EARLIER)
     assert read_plan(path).templates == (kept,)
-    assert ingest.templates_in_force(path, NIGHT, site) == (kept,)
-    plan_night(NIGHT, [])
-    assert ingest.templates_in_force(path, NIGHT, site) == ()
+    assert ingest.earlier_plan(path).templates == (kept,)

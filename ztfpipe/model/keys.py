@@ -41,6 +41,10 @@ def _check_quadrant(ccdid: int, qid: int) -> None:
     _check("quadrant", qid, 1 <= qid <= 4, "1 to 4")
 
 
+LAST_GRID_FIELD = 9999
+"""The archive's folders of light curves have four digits for a field of the grid."""
+
+
 @dataclass(frozen=True, order=True)
 class NightKey:
     """A UT date, YYYYMMDD."""
@@ -137,6 +141,17 @@ class QuadrantKey:
         """The raw file this quadrant comes in."""
         return RawKey(self.exposure, self.ccdid)
 
+    @property
+    def reference(self) -> ReferenceKey | None:
+        """The reference of this quadrant's field and filter; None for an exposure off the grid, which has none."""
+        on_grid = 1 <= self.exposure.field <= LAST_GRID_FIELD
+        return ReferenceKey(self.exposure.field, self.exposure.filter, self.ccdid, self.qid) if on_grid else None
+
+    @property
+    def place(self) -> FieldQuadrantKey:
+        """The field's quadrant, whatever the filter. BadKey for an exposure of field 0."""
+        return FieldQuadrantKey(self.exposure.field, self.ccdid, self.qid)
+
 
 @dataclass(frozen=True, order=True)
 class CalibrationKey:
@@ -169,8 +184,7 @@ class ReferenceKey:
     qid: int
 
     def __post_init__(self) -> None:
-        # The archive's folders of light curves have four digits for it.
-        _check("field", self.field, 1 <= self.field <= 9999, "1 to 9999")
+        _check("field", self.field, 1 <= self.field <= LAST_GRID_FIELD, f"1 to {LAST_GRID_FIELD}")
         _check("filter", self.filter, self.filter in SKY_FILTERS, f"one of {', '.join(SKY_FILTERS)}")
         _check_quadrant(self.ccdid, self.qid)
 
@@ -178,6 +192,11 @@ class ReferenceKey:
     def rcid(self) -> int:
         """Readout channel, 0 to 63."""
         return 4 * (self.ccdid - 1) + self.qid - 1
+
+    @property
+    def place(self) -> FieldQuadrantKey:
+        """The field's quadrant, whatever the filter."""
+        return FieldQuadrantKey(self.field, self.ccdid, self.qid)
 
 
 @dataclass(frozen=True, order=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
 
@@ -33,7 +33,11 @@ class Epoch:
     @property
     def reference(self) -> ReferenceKey:
         """The field, filter and quadrant it is an epoch of."""
-        return ReferenceKey(self.key.exposure.field, self.key.exposure.filter, self.key.ccdid, self.key.qid)
+        return self.key.reference
+
+
+EPOCH_NUMBERS = tuple(one.name for one in fields(Epoch) if one.name not in ("key", "status"))
+"""What is known of an epoch in numbers: the columns of its table."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.methods.detector.mosaic import Tile, assemble, block_mean, tile_corners
-from ztfpipe.model.keys import ExposureKey, QuadrantKey, ReferenceKey
+from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
@@ -203,8 +203,7 @@ def _differences(plan: NightPlan, records: Mapping[QuadrantKey, QaRecord]) -> Ta
         exposures.setdefault(key.exposure, []).append(key)
     rows = []
     for exposure, keys in sorted(exposures.items()):
-        places = {key: ReferenceKey(exposure.field, exposure.filter, key.ccdid, key.qid) for key in keys}
-        asked = [key for key in keys if places[key] in pinned]
+        asked = [key for key in keys if key.reference in pinned]
         made = [records[key] for key in asked if key in records]
         usable = [record for record in made if record.status]
         counts = (len(usable), len(made) - len(usable), len(asked) - len(made), len(keys) - len(asked))

@@ -7,10 +7,11 @@ The table is data: a pattern names the parts of its key, and the same pattern wr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ztfpipe.errors import BadKey, BadName
 from ztfpipe.model.keys import (
@@ -32,6 +33,7 @@ from ztfpipe.model.keys import (
 )
 
 Parts = dict[str, str]
+K = TypeVar("K", bound=Key)
 
 # What each part of a pattern may be, and nothing else: the same expressions constrain Snakemake's wildcards.
 PART_PATTERNS = {
@@ -374,6 +376,20 @@ def parse(path: str | Path) -> tuple[str, Key]:
         except BadKey as error:
             raise BadName(text, str(error)) from error
     raise BadName(text, "no product of the archive has this name")
+
+
+def key_of(path: str | Path, product: str) -> Any:
+    """Key of a path that must be one of `product`, of that product's key type. BadName otherwise."""
+    name, key = parse(path)
+    if name != product:
+        raise BadName(path, f"not the path of product {product}")
+    return key
+
+
+def key_from(key_type: type[K], parts: Mapping[str, str]) -> K:
+    """The key of a type from the parts of a path (a rule's wildcards). BadKey for values out of range."""
+    _, from_parts = _CODECS[key_type]
+    return from_parts(dict(parts))
 
 
 def parse_raw_name(name: str) -> RawKey:

@@ -9,11 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Calibration
-from ztfpipe.errors import BadFile, BadName, Unusable
+from ztfpipe.config import Calibration
+from ztfpipe.errors import BadFile, Unusable
 from ztfpipe.model.images import Cards, RawQuadrant
 from ztfpipe.model.keys import CalibrationKey, QuadrantKey
-from ztfpipe.model.records import QaRecord
 from ztfpipe.pipelines.calibration import (
     BiasForFlat,
     EarlierMaster,
@@ -36,8 +35,8 @@ from ztfpipe.products.images.calibration import (
     write_master,
     write_split,
 )
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.recording import Stopwatch, finite, pixel_checksum, qa_record, spelt
 
 K = TypeVar("K", CalibrationKey, QuadrantKey)
 
@@ -45,8 +44,8 @@ K = TypeVar("K", CalibrationKey, QuadrantKey)
 def split(output: str, settings: Path, raw: Path) -> None:
     """Write one overscan-corrected quadrant and its record; with STATUS 0 and NaN pixels when its overscan is bad."""
     watch = Stopwatch()
-    key = _key(output, "split", QuadrantKey)
-    section, camera = _settings(settings)
+    key = key_of(output, "split")
+    section, camera = read_settings(settings, Calibration)
     quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
     metrics: Metrics = {}
     reason = ""
@@ -63,7 +62,9 @@ def split(output: str, settings: Path, raw: Path) -> None:
     }
     write_split(output, image, quadrant.header, verdict)
     inputs = {str(raw): pixel_checksum(quadrant.image, quadrant.overscan)}
-    _record(path_of("splitqa", key), "calibration split", output, reason, metrics, inputs, section, watch)
+    status = 0 if reason else 1
+    record = qa_record("calibration split", output, status, reason, metrics, section, watch, inputs)
+    write_record(path_of("splitqa", key), record)
 
 
 def bias(
@@ -71,8 +72,8 @@ def bias(
 ) -> None:
     """Stack raw biases into a master: six images, a log and a record, also when the master cannot be used."""
     watch = Stopwatch()
-    key = _key(output, "bias", CalibrationKey)
-    section, camera = _settings(settings)
+    key = key_of(output, "bias")
+    section, camera = read_settings(settings, Calibration)
     inputs: dict[str, str] = {}
     earlier, note = _earlier(previous, inputs, note)
     master = make_bias_master(_read(frames, camera, key, inputs, watch), camera, key.ccdid, key.qid, section, earlier)
@@ -89,8 +90,8 @@ def flat(
 ) -> None:
     """Stack raw screen flats into a master, with the bias master `bias`; files as for a bias."""
     watch = Stopwatch()
-    key = _key(output, "hifreqflat", CalibrationKey)
-    section, camera = _settings(settings)
+    key = key_of(output, "hifreqflat")
+    section, camera = read_settings(settings, Calibration)
     inputs: dict[str, str] = {}
     stored = _stored(bias, inputs)
     reason = "" if stored.usable else f"the bias master {bias} is not usable"
@@ -108,20 +109,6 @@ def flat(
     keyword, identifier = master_id(stored.key, camera)
     extra: Cards = {keyword: (identifier, "identifier of the bias image subtracted")}
     _write(key, camera, section, master, inputs, note, watch, extra)
-
-
-def _key(output: str, product: str, kind: type[K]) -> K:
-    name, key = parse(output)
-    if name != product or not isinstance(key, kind):
-        raise BadName(output, f"not the path of a {product}")
-    return key
-
-
-def _settings(path: Path) -> tuple[Calibration, Camera]:
-    section, camera = read_settings(path)
-    if not isinstance(section, Calibration):
-        raise BadName(path, "not the settings of calibration")
-    return section, camera
 
 
 def _read(
@@ -185,7 +172,9 @@ def _write(
         metrics["note"] = note
     main = path_of(kind, key)
     action = "bias" if kind == "bias" else "flat"
-    _record(path_of(f"{kind}qa", key), f"calibration {action}", main, master.reason, metrics, inputs, section, watch)
+    step = f"calibration {action}"
+    record = qa_record(step, main, master.status, master.reason, metrics, section, watch, inputs)
+    write_record(path_of(f"{kind}qa", key), record)
 
 
 def _verdict(master: Master, section: Calibration) -> Cards:
@@ -226,31 +215,6 @@ def _log(key: CalibrationKey, kind: str, master: Master, note: str) -> str:
         f"{len(master.rejected)} frames left out:",
         *(f"  {one.name}: {one.reason}" for one in master.rejected),
         f"level = {master.level_adu:.4f} +- {master.level_uncertainty_adu:.4f} DN",
-        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-          for name, value in master.metrics.items()),
-    ]  # fmt: skip
+        *spelt(master.metrics),
+    ]
     return "\n".join(lines) + "\n"
-
-
-def _record(
-    path: str,
-    step: str,
-    product: str,
-    reason: str,
-    metrics: Metrics,
-    inputs: dict[str, str],
-    section: Calibration,
-    watch: Stopwatch,
-) -> None:
-    record = QaRecord(
-        step=step,
-        product=product,
-        status=0 if reason else 1,
-        reason=reason,
-        metrics=finite({**metrics, "peak_memory_mb": peak_memory_mb()}),
-        inputs=inputs,
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["calibration"])},
-        settings=section.model_dump(mode="json"),
-    )
-    write_record(path, record)

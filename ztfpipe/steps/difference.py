@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Difference
-from ztfpipe.errors import BadName
+from ztfpipe.config import Difference
 from ztfpipe.model.difference import DifferenceProducts
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
-from ztfpipe.model.records import QaRecord
 from ztfpipe.pipelines.difference.recipe import make_difference
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
@@ -25,8 +22,8 @@ from ztfpipe.products.images.difference import (
     write_difference_images,
 )
 from ztfpipe.products.images.previews import write_preview
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
 
 
 def image(
@@ -46,7 +43,8 @@ def image(
     BadFile, and writes nothing, when a file cannot be read or the reference is of another field, filter or quadrant.
     """
     watch = Stopwatch()
-    key, section, camera = _call(output, settings)
+    key: QuadrantKey = key_of(output, "scimrefdiffimg")
+    section, camera = read_settings(settings, Difference)
     with watch.part("read"):
         science, science_header = read_science_side(image, mask, psfcat, key, camera)
         reference, reference_header = read_reference_side(refimg, refmsk, refunc, refpsfcat, key, camera)
@@ -58,28 +56,10 @@ def image(
         made = make_difference(science, reference, camera, section)
     with watch.part("write"):
         _write(key, made, science.identifier, difference_header(made, science_header, reference_header))
-    record = QaRecord(
-        step="difference image",
-        product=output,
-        status=made.status,
-        reason="; ".join(made.notes),
-        metrics=finite({**made.metrics, "peak_memory_mb": peak_memory_mb()}),
-        inputs=inputs,
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["difference"])},
-        settings=section.model_dump(mode="json"),
+    record = qa_record(
+        "difference image", output, made.status, "; ".join(made.notes), made.metrics, section, watch, inputs
     )
     write_record(path_of("diffqa", key), record)
-
-
-def _call(output: str, settings: Path) -> tuple[QuadrantKey, Difference, Camera]:
-    name, key = parse(output)
-    if name != "scimrefdiffimg" or not isinstance(key, QuadrantKey):
-        raise BadName(output, "not the path of a difference image")
-    section, camera = read_settings(settings)
-    if not isinstance(section, Difference):
-        raise BadName(settings, "not the settings of difference")
-    return key, section, camera
 
 
 def _write(key: QuadrantKey, made: DifferenceProducts, pid: int, header: Cards) -> None:
@@ -100,7 +80,6 @@ def _log(key: QuadrantKey, made: DifferenceProducts) -> str:
         f" CCD {key.ccdid} quadrant {key.qid}",
         f"STATUS = {made.status}",
         *made.notes,
-        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-          for name, value in made.metrics.items()),
-    ]  # fmt: skip
+        *spelt(made.metrics),
+    ]
     return "\n".join(lines) + "\n"

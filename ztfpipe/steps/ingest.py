@@ -14,16 +14,16 @@ from pathlib import Path
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Calibration, Ingest
-from ztfpipe.errors import BadFile, BadName, BadSettings
-from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, RawKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.errors import BadFile, BadName
+from ztfpipe.model.keys import CalibrationKey, IncomingKey
 from ztfpipe.model.manifest import ACCEPTED, SET_ASIDE, Manifest
-from ztfpipe.model.plan import TemplateChoice
-from ztfpipe.model.records import IngestRecord, QaRecord
+from ztfpipe.model.plan import NightPlan, TemplateChoice
+from ztfpipe.model.records import IngestRecord
 from ztfpipe.model.templates import TEMPLATE_KINDS
 from ztfpipe.products import names
 from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.accounts.records import read_manifest, read_record, write_manifest, write_record
-from ztfpipe.products.accounts.references import version_in_force
+from ztfpipe.products.accounts.references import usable_in_force
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.incoming import (
     copy_verified,
@@ -47,10 +47,10 @@ def verify(output: str, settings: Path, incoming: Path) -> IngestRecord:
 
     Raises BadName when the record's path is not that of this file, TryAgain when the machine fails.
     """
-    key = _key(output, "ingestrecord", IncomingKey)
+    key = names.key_of(output, "ingestrecord")
     if incoming.name != key.name:
         raise BadName(output, f"not the record of {incoming}")
-    values, camera = _settings(settings, Ingest)
+    values, camera = read_settings(settings, Ingest)
     record = _verdict(incoming, key.night, camera, values)
     if record.status == ACCEPTED:
         record = _unless_duplicate(record, incoming, camera, values)
@@ -67,7 +67,7 @@ def archive(output: str, settings: Path, incoming: Path, record: Path) -> None:
 
     Raises BadFile when the record does not accept this file for this path, or the file has changed since.
     """
-    _key(output, "raw", RawKey)
+    names.key_of(output, "raw")
     read = read_record(IngestRecord, record)
     if read.name != incoming.name or read.status != ACCEPTED or read.archive_path != output:
         raise BadFile(incoming, f"its record does not accept it as {output}: {' '.join(read.reasons.values())}".strip())
@@ -78,8 +78,8 @@ def manifest(output: str, settings: Path) -> None:
     """Make the night's accounts from the list of files sent, the incoming folder and the verdicts."""
     from ztfpipe.pipelines.ingest import accounts
 
-    night = _key(output, "manifest", NightKey).night
-    _settings(settings, Ingest)
+    night = names.key_of(output, "manifest").night
+    read_settings(settings, Ingest)
     folder = INCOMING / night
     # First of all: what arrives from here on makes the digest of these accounts, and so any plan, out of date.
     digest = incoming_digest(folder)
@@ -93,36 +93,43 @@ def manifest(output: str, settings: Path) -> None:
 def plan(output: str, settings: Path, manifest: Path) -> None:
     """Freeze the night's plan from its accounts and the masters that the archive holds now.
 
-    The versions of templates are those of the plan that is already there, so that what comes later never re-makes the
-    night's images.
+    The versions of templates and references are those of the plan that is already there, so that what comes later never
+    re-makes the night's images; a reference that the field did not have then is added.
     """
     from ztfpipe.pipelines.ingest import plan_night
 
-    night = _key(output, "plan", NightKey).night
-    values, camera = _settings(settings, Calibration)
+    night = names.key_of(output, "plan").night
+    values, camera = read_settings(settings, Calibration)
     read = read_manifest(manifest)
     if read.night != night:
         raise BadFile(manifest, f"accounts of night {read.night}, not of {night}")
     accepted = [entry.record for entry in read.entries if entry.record.status == ACCEPTED]
     keys = {record.name: names.parse_raw_name(record.name) for record in accepted}
+    earlier = earlier_plan(output)
+    pinned = {one.reference: one for one in earlier.references} if earlier else {}
     choice = plan_night(
         read,
         keys,
         camera,
         lambda kind, tonight: previous_master(kind, tonight, values.previous_master_nights),
-        pinned_reference,
+        lambda reference: pinned.get(reference) or usable_in_force(ARCHIVE, reference),
         frames_min=values.frames_min,
         frames_max=values.frames_max,
         previous_master_nights=values.previous_master_nights,
-        templates=templates_in_force(output, night, camera),
+        templates=earlier.templates if earlier else templates_in_force(night, camera),
     )
     write_plan(output, choice)
 
 
-def templates_in_force(plan: str | Path, night: str, camera: Camera) -> tuple[TemplateChoice, ...]:
-    """The versions of templates of the `plan` there is; else the newest of nights before `night` with STATUS 1."""
+def earlier_plan(path: str | Path) -> NightPlan | None:
+    """The plan that is there, if it can be read."""
     with contextlib.suppress(BadFile):
-        return read_plan(plan).templates
+        return read_plan(path)
+    return None
+
+
+def templates_in_force(night: str, camera: Camera) -> tuple[TemplateChoice, ...]:
+    """The newest versions of templates of nights before `night` with STATUS 1."""
     found = []
     for kind in TEMPLATE_KINDS:
         for code in camera.filters:
@@ -153,16 +160,6 @@ def usable(kind: str, key: CalibrationKey) -> bool:
         with contextlib.suppress(BadFile):
             return read_header(path).get("STATUS", (0, ""))[0] == 1
     return False
-
-
-def pinned_reference(reference: ReferenceKey) -> ReferenceVersionKey | None:
-    """The version of a reference that is in force now, if it was made and its STATUS is 1."""
-    version = version_in_force(ARCHIVE, reference)
-    if version is None:
-        return None
-    key = ReferenceVersionKey(reference, version)
-    path = ARCHIVE / names.path_of("vrefqa", key)
-    return key if path.exists() and read_record(QaRecord, path).status == 1 else None
 
 
 def _verdict(incoming: Path, night: str, camera: Camera, values: Ingest) -> IngestRecord:
@@ -229,17 +226,3 @@ def _record_of(night: str, name: str, size: int) -> IngestRecord | None:
         return unnameable(night, name, size)
     path = ARCHIVE / names.path_of("ingestrecord", IncomingKey(night, name))
     return read_record(IngestRecord, path) if path.exists() else None
-
-
-def _settings(path: Path, kind: type) -> tuple:
-    values, camera = read_settings(path)
-    if not isinstance(values, kind):
-        raise BadSettings(path, f"not the settings of {kind.__name__.lower()}")
-    return values, camera
-
-
-def _key(output: str, product: str, kind: type):
-    found, key = names.parse(output)
-    if found != product or not isinstance(key, kind):
-        raise BadName(output, f"not a {product}")
-    return key

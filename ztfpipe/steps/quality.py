@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Quality
-from ztfpipe.errors import BadFile, BadName, BadSettings
+from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.detector.mosaic import Tile
-from ztfpipe.model.keys import CalibrationKey, NightKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import FocalPlane, NightSummary
@@ -25,7 +25,7 @@ from ztfpipe.products.accounts.report import write_report
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import read_raw_quadrant
 from ztfpipe.products.images.calibration import read_master
-from ztfpipe.products.names import parse, path_of
+from ztfpipe.products.names import key_of, parse, path_of
 
 
 def report(
@@ -42,12 +42,8 @@ def report(
     references: the night's list. The records of masters, images and differences are found by the plan; those not
     there yet are left out.
     """
-    product, key = parse(output)
-    if product != "nightreport" or not isinstance(key, NightKey):
-        raise BadName(output, "not the path of a night's report")
-    section, camera = read_settings(settings)
-    if not isinstance(section, Quality):
-        raise BadSettings(settings, "not the settings of quality")
+    key_of(output, "nightreport")
+    section, camera = read_settings(settings, Quality)
     summary = night_summary(manifest, plan, references)
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]

@@ -13,7 +13,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.config import RECIPE_VERSIONS, Section
+from ztfpipe.model.records import QaRecord
+
 Metrics = dict[str, float | int | str | None]
+Numbers = Mapping[str, float | int | str | None]
 
 
 class Stopwatch:
@@ -56,9 +60,44 @@ def pixel_checksum(*arrays: NDArray[np.generic]) -> str:
     return f"crc32:{value:08x}"
 
 
-def finite(metrics: Mapping[str, float | int | str | None]) -> Metrics:
+def finite(metrics: Numbers) -> Metrics:
     """Metrics as JSON and FITS can hold them: not-a-number and infinity become None."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in metrics.items()
     }
+
+
+def spelt(metrics: Numbers) -> list[str]:
+    """Lines of a log for people, one for each metric."""
+    return [
+        f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}" for name, value in metrics.items()
+    ]
+
+
+def qa_record(
+    step: str,
+    product: str,
+    status: int,
+    reason: str,
+    metrics: Numbers,
+    section: Section,
+    watch: Stopwatch,
+    inputs: Mapping[str, str] | None = None,
+) -> QaRecord:
+    """The record of what a step has made: with it go its memory, times, versions and settings.
+
+    step: "PIPELINE ACTION", whose pipeline names the recipe's version.
+    """
+    pipeline = step.partition(" ")[0]
+    return QaRecord(
+        step=step,
+        product=product,
+        status=status,
+        reason=reason,
+        metrics=finite({**metrics, "peak_memory_mb": peak_memory_mb()}),
+        inputs=dict(inputs or {}),
+        timings_s=watch.timings_s(),
+        versions={**versions(), "recipe": str(RECIPE_VERSIONS[pipeline])},
+        settings=section.model_dump(mode="json"),
+    )

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Templates
+from ztfpipe.config import Templates
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model.images import Cards
-from ztfpipe.model.keys import CalibrationKey, FieldQuadrantKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import CalibrationKey, NightKey, QuadrantKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.science import FringeTemplate
 from ztfpipe.model.templates import (
@@ -43,8 +43,8 @@ from ztfpipe.products.images.templates import (
     write_fringes,
     write_lofreqflat,
 )
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, pixel_checksum, versions
+from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
 
 
 def fringe_frames(output: str, settings: Path) -> None:
@@ -97,13 +97,7 @@ def lofreqflat(output: str, settings: Path, frames: Path) -> None:
 
 
 def _call(output: str, product: str, settings: Path) -> tuple[CalibrationKey, Templates, Camera]:
-    name, key = parse(output)
-    if name != product or not isinstance(key, CalibrationKey):
-        raise BadName(output, f"not the path of a {product}")
-    section, camera = read_settings(settings)
-    if not isinstance(section, Templates):
-        raise BadName(settings, "not the settings of templates")
-    return key, section, camera
+    return key_of(output, product), *read_settings(settings, Templates)
 
 
 def _listed(path: Path, kind: str, key: CalibrationKey) -> TemplateFrames:
@@ -170,12 +164,11 @@ def _star_frames(
         inputs[path] = _checksum(maps[earlier.night])
     for frame in listed.frames:
         path, key = path_of("psfcat", frame.science), frame.science
-        field = FieldQuadrantKey(key.exposure.field, key.ccdid, key.qid)
         with watch.part("read"):
             try:
                 stars, header = read_psfcat(path)
                 _check_unchanged(path, header, frame)
-                calibrators = read_photometric_calibrators(path_of("ps1calibrators", field))
+                calibrators = read_photometric_calibrators(path_of("ps1calibrators", key.place))
                 found: StarFrame | BadFile = StarFrame(Path(path).name, stars, calibrators, maps[frame.lofreqflat])
                 inputs[path] = _checksum(stars.x_px, stars.y_px, stars.flux_adu)
             except BadFile as error:
@@ -212,19 +205,10 @@ def _finish(
         *(f"  {name}" for name in made.used),
         f"{len(made.left_out)} left out:",
         *(f"  {name}: {reason}" for name, reason in made.left_out.items()),
-        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-          for name, value in made.metrics.items()),
-    ]  # fmt: skip
+        *spelt(made.metrics),
+    ]
     write_text(path_of(f"{kind}log", key), "\n".join(lines) + "\n")
-    record = QaRecord(
-        step=f"templates {kind}",
-        product=path_of(kind, key),
-        status=made.status,
-        reason=made.reason,
-        metrics=finite({**made.metrics, "peak_memory_mb": peak_memory_mb()}),
-        inputs=inputs,
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["templates"])},
-        settings=section.model_dump(mode="json"),
+    record = qa_record(
+        f"templates {kind}", path_of(kind, key), made.status, made.reason, made.metrics, section, watch, inputs
     )
     write_record(path_of(f"{kind}qa", key), record)

@@ -119,7 +119,7 @@ def test_plan_with_a_key_out_of_range(tmp_path):
 def test_settings_round_trip(tmp_path, tiny_config, tiny_camera):
     for section, kind in (("ingest", Ingest), ("calibration", Calibration)):
         path = write_settings(tmp_path, section, tiny_config, tiny_camera)
-        values, camera = read_settings(path)
+        values, camera = read_settings(path, kind)
         assert (type(values), camera.name) == (kind, "tiny")
 
 
@@ -135,7 +135,7 @@ def test_settings_are_rewritten_only_when_they_change(tmp_path, tiny_config):
         write_settings(tmp_path, section, changed)
     assert ingest.stat().st_mtime == 1
     assert calibration.stat().st_mtime > 1
-    assert read_settings(calibration)[0].frames_min == 30
+    assert read_settings(calibration, Calibration)[0].frames_min == 30
 
 
 def test_recipe_version_is_part_of_the_settings(tmp_path, tiny_config, monkeypatch):
@@ -148,7 +148,7 @@ def test_settings_of_a_camera_that_changed(tmp_path, tiny_config):
     path = write_settings(tmp_path, "ingest", tiny_config)
     path.write_text(path.read_text().replace('"camera_digest": "', '"camera_digest": "0'))
     with pytest.raises(BadSettings, match="camera tiny has changed"):
-        read_settings(path)
+        read_settings(path, Ingest)
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,20 @@ def test_what_is_no_settings_file(tmp_path, text):
     path = tmp_path / "ingest.json"
     path.write_text(text)
     with pytest.raises(BadSettings, match=r"ingest.json: not a settings file"):
-        read_settings(path)
+        read_settings(path, Ingest)
+
+
+def test_settings_of_another_section(tmp_path, tiny_config):
+    path = write_settings(tmp_path, "ingest", tiny_config)
+    with pytest.raises(BadSettings, match=r"ingest\.json: not the settings of calibration"):
+        read_settings(path, Calibration)
 
 
 def test_unknown_section_and_absent_file(tmp_path, tiny_config):
     with pytest.raises(BadSettings, match="no section"):
         write_settings(tmp_path, "camera", tiny_config)
     with pytest.raises(BadSettings, match="no such settings file"):
-        read_settings(tmp_path / "none.json")
+        read_settings(tmp_path / "none.json", Ingest)
 
 
 def test_settings_for_the_default_configuration(tmp_path):

@@ -174,7 +174,7 @@ def test_network_answers_are_kept_beside_the_archive(tables, archive, tmp_path, 
 
 def test_bad_calls_and_bad_copies(tables, archive, tmp_path):
     _, settings = archive
-    with pytest.raises(BadName, match="not the path of astrometric calibrators"):
+    with pytest.raises(BadName, match="not the path of product gaiacalibrators"):
         calibrators(path_of("ps1calibrators", KEY), settings())
     with pytest.raises(BadFile, match="no such catalog"):
         calibrators(OUTPUT, settings(gaia="../none.parquet"))

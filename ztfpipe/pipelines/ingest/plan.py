@@ -73,11 +73,7 @@ def plan_night(
         for code in camera.filters:
             frames = flats.get((code, ccdid, qid), [])
             masters.append(_choose(rules, "hifreqflat", code, ccdid, qid, frames, lacks=lacks))
-    places = {
-        ReferenceKey(key.exposure.field, key.exposure.filter, key.ccdid, key.qid)
-        for key in science
-        if key.exposure.field in camera.fields
-    }
+    places = {key.reference for key in science if key.exposure.field in camera.fields}
     references = tuple(pin for one in sorted(places) if (pin := pinned(one)) is not None)
     return NightPlan(
         manifest.night,

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ztfpipe.errors import BadFile, BadKey, BadName
-from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
-from ztfpipe.model.reference import Candidate, Epoch, FrozenInputs, Rejection, Selection
+from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.records import QaRecord
+from ztfpipe.model.reference import EPOCH_NUMBERS, Candidate, Epoch, FrozenInputs, Rejection, Selection
+from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.formats.atomic import write_once, write_text
-from ztfpipe.products.names import parse, path_of
+from ztfpipe.products.names import key_of, path_of
 
 LEDGER = Path("../ledger/references")
-_NUMBERS = tuple(field.name for field in fields(Epoch) if field.name not in ("key", "status"))
 
 
 def write_frozen_inputs(archive: Path, frozen: FrozenInputs) -> bool:
@@ -49,13 +50,11 @@ def read_frozen_inputs(path: str | Path) -> FrozenInputs:
     """Read a frozen list. BadFile when it is missing or holds something else."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        _, key = parse(content["product"])
+        key = key_of(content["product"], "vrefimg")
         rejected = tuple(
             Rejection(_epoch(one), tuple(one["criteria"]), tuple(one["reasons"])) for one in content["rejected"]
         )
         selection = Selection(tuple(map(_epoch, content["chosen"])), rejected, int(content["epochs_min"]))
-        if not isinstance(key, ReferenceVersionKey):
-            raise BadName(content["product"], "not a version of a reference")
         return FrozenInputs(key, content["night"], content["why"], selection, content["settings"])
     except FileNotFoundError as error:
         raise BadFile(path, "no such file") from error
@@ -87,6 +86,19 @@ def version_in_force(archive: Path, reference: ReferenceKey) -> int | None:
         return 1 if (archive / path_of("refinputs", first)).exists() else None
     except (ValueError, KeyError, TypeError) as error:
         raise BadFile(pin, f"not the version in force: {error}") from error
+
+
+def usable(archive: Path, key: ReferenceVersionKey) -> bool:
+    """Whether a version was made and has STATUS 1."""
+    path = archive / path_of("vrefqa", key)
+    return path.exists() and read_record(QaRecord, path).status == 1
+
+
+def usable_in_force(archive: Path, reference: ReferenceKey) -> ReferenceVersionKey | None:
+    """The version in force, if it is usable."""
+    version = version_in_force(archive, reference)
+    key = None if version is None else ReferenceVersionKey(reference, version)
+    return key if key is not None and usable(archive, key) else None
 
 
 def put_in_force(archive: Path, key: ReferenceVersionKey, why: str) -> None:
@@ -129,13 +141,10 @@ def read_candidates(path: str | Path) -> tuple[Candidate, ...]:
 
 
 def _epoch_json(epoch: Epoch) -> dict[str, Any]:
-    numbers = {name: value if math.isfinite(value := getattr(epoch, name)) else None for name in _NUMBERS}
+    numbers = {name: value if math.isfinite(value := getattr(epoch, name)) else None for name in EPOCH_NUMBERS}
     return {"image": path_of("sciimg", epoch.key), "status": epoch.status, **numbers}
 
 
 def _epoch(content: dict[str, Any]) -> Epoch:
-    _, key = parse(content["image"])
-    if not isinstance(key, QuadrantKey):
-        raise BadName(content["image"], "not a science image")
-    numbers = {name: math.nan if content[name] is None else float(content[name]) for name in _NUMBERS}
-    return Epoch(key, int(content["status"]), **numbers)
+    numbers = {name: math.nan if content[name] is None else float(content[name]) for name in EPOCH_NUMBERS}
+    return Epoch(key_of(content["image"], "sciimg"), int(content["status"]), **numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -11,6 +12,8 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, Config, Section
 from ztfpipe.errors import BadSettings
 from ztfpipe.products.formats.atomic import write_text
+
+S = TypeVar("S", bound=Section)
 
 
 def write_settings(folder: Path, section: str, config: Config, camera: Camera | None = None) -> Path:
@@ -41,8 +44,11 @@ def write_settings(folder: Path, section: str, config: Config, camera: Camera | 
     return path
 
 
-def read_settings(path: Path) -> tuple[Section, Camera]:
-    """The section's model and the camera. BadSettings when the file does not validate or the camera has changed."""
+def read_settings(path: Path, kind: type[S]) -> tuple[S, Camera]:
+    """The section's model, which must be a `kind`, and the camera.
+
+    BadSettings when the file does not validate, is of another section, or the camera has changed since.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         section, digest = content["section"], content["camera_digest"]
@@ -52,6 +58,8 @@ def read_settings(path: Path) -> tuple[Section, Camera]:
         raise BadSettings(path, "no such settings file") from error
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise BadSettings(path, f"not a settings file: {error}") from error
+    if not isinstance(values, kind):
+        raise BadSettings(path, f"not the settings of {kind.__name__.lower()}")
     if camera.digest != digest:
         raise BadSettings(path, f"camera {camera.name} has changed since the settings were written")
     return values, camera

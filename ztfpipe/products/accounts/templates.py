@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 from ztfpipe.errors import BadFile, BadKey, BadName
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey
+from ztfpipe.model.keys import CalibrationKey
 from ztfpipe.model.templates import TemplateFrame, TemplateFrames
 from ztfpipe.products.formats.atomic import write_text
-from ztfpipe.products.names import parse, path_of
+from ztfpipe.products.names import key_of, path_of
 
 
 def write_frames(path: str | Path, chosen: TemplateFrames) -> None:
@@ -28,16 +28,11 @@ def read_frames(path: str | Path) -> TemplateFrames:
     """Read a list. BadFile when it is missing or holds something else."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        frames = tuple(TemplateFrame(_key(one["image"]), one["lofreqflat"], one["fringe"]) for one in content["frames"])
+        frames = tuple(
+            TemplateFrame(key_of(one["image"], "sciimg"), one["lofreqflat"], one["fringe"]) for one in content["frames"]
+        )
         return TemplateFrames(content["kind"], CalibrationKey(**content["key"]), frames, content["candidates"])
     except FileNotFoundError as error:
         raise BadFile(path, "no such file") from error
     except (ValueError, KeyError, TypeError, BadKey, BadName) as error:
         raise BadFile(path, f"not a list of images: {error}") from error
-
-
-def _key(path: str) -> QuadrantKey:
-    product, key = parse(path)
-    if product != "sciimg" or not isinstance(key, QuadrantKey):
-        raise BadName(path, "not a science image")
-    return key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ztfpipe.model.keys import ExposureKey, QuadrantKey, ReferenceKey
-from ztfpipe.model.reference import Epoch, Selection
+from ztfpipe.model.reference import EPOCH_NUMBERS, Epoch, Selection
 from ztfpipe.products.formats.plain import read_table, write_table
 
-EPOCH_NUMBERS = tuple(field.name for field in fields(Epoch) if field.name not in ("key", "status"))
 _KEY_COLUMNS = ("filefracday", "field", "filter", "imgtype", "ccdid", "qid")
 
 

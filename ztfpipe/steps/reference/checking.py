@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Reference
-from ztfpipe.errors import BadName, BadSettings
 from ztfpipe.model.keys import NightKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
@@ -23,7 +22,7 @@ from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import epochs as tables
-from ztfpipe.products.names import parse, path_of
+from ztfpipe.products.names import key_of, path_of
 
 ARCHIVE = Path()
 
@@ -34,10 +33,8 @@ def check(output: str, settings: Path, plan: Path) -> None:
     The inputs of a field, quadrant and filter that has no reference yet and enough good epochs, those of earlier nights
     included, are frozen as its version 1. One that was frozen stays so, whatever comes later.
     """
-    product, key = parse(output)
-    if product != "references" or not isinstance(key, NightKey):
-        raise BadName(output, "not the path of a night's list of references")
-    values, camera = read_reference_settings(settings)
+    key: NightKey = key_of(output, "references")
+    values, camera = read_settings(settings, Reference)
     tonight = epochs_of(read_plan(plan), camera)
     tables.write_epochs(path_of("epochs", key), tonight)
     observed = {one.reference for one in tonight}
@@ -58,14 +55,6 @@ def check(output: str, settings: Path, plan: Path) -> None:
     accounts.write_candidates(output, key.night, lines)
 
 
-def read_reference_settings(path: Path) -> tuple[Reference, Camera]:
-    """The section of references and the camera; BadSettings when the file is of something else."""
-    section, camera = read_settings(path)
-    if not isinstance(section, Reference):
-        raise BadSettings(path, "not the settings of reference")
-    return section, camera
-
-
 def epochs_of(plan: NightPlan, camera: Camera) -> list[Epoch]:
     """A night's science images of survey fields, from their records; those not made are no epochs."""
     epochs = []
@@ -80,8 +69,7 @@ def earlier_epochs(archive: Path, night: str, wanted: set[ReferenceKey]) -> list
     """Epochs of `wanted` from the tables of nights before `night`."""
     epochs: list[Epoch] = []
     for path in sorted(archive.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_epochs.parquet")):
-        _, key = parse(path.relative_to(archive))
-        if wanted and isinstance(key, NightKey) and key.night < night:
+        if wanted and key_of(path.relative_to(archive), "epochs").night < night:
             epochs += tables.read_epochs(path, wanted)
     return epochs
 

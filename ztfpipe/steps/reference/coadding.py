@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
-from ztfpipe.config import RECIPE_VERSIONS, Reference
-from ztfpipe.errors import BadFile, BadName
+from ztfpipe.config import Reference
+from ztfpipe.errors import BadFile
 from ztfpipe.methods.stars import daophot
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
 from ztfpipe.model.images import Cards
-from ztfpipe.model.keys import FieldQuadrantKey, QuadrantKey, ReferenceVersionKey
-from ztfpipe.model.records import QaRecord
+from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
 from ztfpipe.model.reference import FrozenInputs
 from ztfpipe.model.science import Calibrators
 from ztfpipe.pipelines.reference.recipe import make_reference
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.references import read_frozen_inputs
+from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import calibrators as catalog_files
 from ztfpipe.products.catalogs.catalogs import write_psfcat, write_sexcat
 from ztfpipe.products.formats.atomic import write_text
 from ztfpipe.products.images.daophot import write_daophot_psf, write_psf_stamp
 from ztfpipe.products.images.reference import read_reference_input, reference_header, write_reference_images
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, versions
-from ztfpipe.steps.reference.checking import read_reference_settings
+from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.recording import Numbers, Stopwatch, qa_record, spelt
 
 
 def coadd(output: str, settings: Path, inputs: Path) -> None:
@@ -38,10 +36,8 @@ def coadd(output: str, settings: Path, inputs: Path) -> None:
     record. Every product is written, whatever the inputs allow: STATUS 0, no pixels and zero rows where they do not.
     """
     watch = Stopwatch()
-    product, key = parse(output)
-    if product != "vrefimg" or not isinstance(key, ReferenceVersionKey):
-        raise BadName(output, "not the path of a version of a reference")
-    _, camera = read_reference_settings(settings)
+    key: ReferenceVersionKey = key_of(output, "vrefimg")
+    _, camera = read_settings(settings, Reference)
     frozen = read_frozen_inputs(inputs)
     if frozen.key != key:
         raise BadFile(inputs, f"inputs of {path_of('vrefimg', frozen.key)}, not of {output}")
@@ -73,8 +69,7 @@ def _frozen_settings(path: Path, frozen: FrozenInputs) -> Reference:
 
 def _calibrators(key: ReferenceVersionKey) -> Calibrators:
     """Calibrators of the field's quadrant; None where there is no file."""
-    place = FieldQuadrantKey(key.reference.field, key.reference.ccdid, key.reference.qid)
-    gaia, ps1 = (Path(path_of(product, place)) for product in ("gaiacalibrators", "ps1calibrators"))
+    gaia, ps1 = (Path(path_of(product, key.reference.place)) for product in ("gaiacalibrators", "ps1calibrators"))
     return Calibrators(
         catalog_files.read_astrometric_calibrators(gaia) if gaia.exists() else None,
         catalog_files.read_photometric_calibrators(ps1) if ps1.exists() else None,
@@ -84,10 +79,7 @@ def _calibrators(key: ReferenceVersionKey) -> Calibrators:
 
 def _must_be_of(key: ReferenceVersionKey, epoch: QuadrantKey) -> None:
     """BadFile when an epoch is of another field, filter or quadrant than the reference."""
-    reference = key.reference
-    if (epoch.exposure.field, epoch.exposure.filter, epoch.ccdid, epoch.qid) != (
-        reference.field, reference.filter, reference.ccdid, reference.qid,
-    ):  # fmt: skip
+    if epoch.reference != key.reference:
         raise BadFile(path_of("sciimg", epoch), "it is of another field, filter or quadrant than the reference")
 
 
@@ -123,26 +115,18 @@ def _catalog_log(key: ReferenceVersionKey, made: ReferenceImage) -> str:
     return "\n".join([f"catalogs of {path_of('vrefimg', key)}", *_numbers(made.metrics, ("",))]) + "\n"
 
 
-def _numbers(metrics: Mapping[str, float | int | str | None], beginnings: tuple[str, ...]) -> list[str]:
-    return [
-        f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-        for name, value in metrics.items()
-        if name.startswith(beginnings)
-    ]
+def _numbers(metrics: Numbers, beginnings: tuple[str, ...]) -> list[str]:
+    return spelt({name: value for name, value in metrics.items() if name.startswith(beginnings)})
 
 
 def _record(key: ReferenceVersionKey, output: str, made: ReferenceImage, values: Reference, watch: Stopwatch) -> None:
-    seen = {"seeing_px": made.seeing_px, "peak_memory_mb": peak_memory_mb(), "version": key.version}
-    record = QaRecord(
-        step="reference coadd",
-        product=output,
-        status=made.status,
-        reason="; ".join(made.notes),
-        metrics=finite({**made.metrics, **seen, "covered_pixels": int(np.count_nonzero(made.coverage > 0))}),
-        inputs={path_of("sciimg", one): "used" for one in made.used}
-        | {path_of("sciimg", one): f"left out: {reason}" for one, reason in made.rejected.items()},
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["reference"])},
-        settings=values.model_dump(mode="json"),
-    )
+    metrics = {
+        **made.metrics,
+        "seeing_px": made.seeing_px,
+        "version": key.version,
+        "covered_pixels": int(np.count_nonzero(made.coverage > 0)),
+    }
+    inputs = {path_of("sciimg", one): "used" for one in made.used}
+    inputs |= {path_of("sciimg", one): f"left out: {reason}" for one, reason in made.rejected.items()}
+    record = qa_record("reference coadd", output, made.status, "; ".join(made.notes), metrics, values, watch, inputs)
     write_record(path_of("vrefqa", key), record)

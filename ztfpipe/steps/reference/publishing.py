@@ -8,7 +8,7 @@ from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.products.accounts.references import version_in_force
 from ztfpipe.products.formats.atomic import link_over
-from ztfpipe.products.names import PRODUCTS, parse, path_of
+from ztfpipe.products.names import PRODUCTS, key_of, path_of
 
 ARCHIVE = Path()
 
@@ -18,11 +18,9 @@ def publish(output: str, settings: Path, version: Path) -> None:
 
     Raises BadFile when `version`, the image of a version, is not the one in force. The settings are not used.
     """
-    product, key = parse(output)
-    _, versioned = parse(version)
-    if product != "refimg" or not isinstance(key, ReferenceKey):
-        raise BadName(output, "not the path of a reference")
-    if not isinstance(versioned, ReferenceVersionKey) or versioned.reference != key:
+    key: ReferenceKey = key_of(output, "refimg")
+    versioned: ReferenceVersionKey = key_of(version, "vrefimg")
+    if versioned.reference != key:
         raise BadName(version, f"not a version of {output}")
     in_force = version_in_force(ARCHIVE, key)
     if versioned.version != in_force:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.config import Config, Reference, load_config
-from ztfpipe.errors import BadFile, BadName
+from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
@@ -24,8 +24,7 @@ from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.catalogs.catalogs import read_psfcat
-from ztfpipe.products.names import parse, path_of
-from ztfpipe.steps.ingest import pinned_reference
+from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.checking import earlier_epochs, epochs_by_reference
 from ztfpipe.steps.reference.publishing import link_version
 
@@ -50,7 +49,7 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
     Raises BadFile when a reference asked for has too few good epochs, or has a newer version already.
     """
     with _archive(config_path, workspace) as config:
-        asked = [_reference(product) for product in products]
+        asked = [key_of(product, "refimg") for product in products]
         known = list(look(config.reference, asked or all_references()))
         if not asked:
             for one in known:
@@ -68,7 +67,7 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
 def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:
     """Print what would change between the version in force and the newest one made."""
     with _archive(config_path, workspace):
-        reference = _reference(product)
+        reference = key_of(product, "refimg")
         old, new = (_made(ReferenceVersionKey(reference, number)) for number in _in_force_and_newest(reference))
         print(text_tables(NightSummary("", path_of("refimg", reference), (changes(old, new),))), end="")
     return 0
@@ -80,10 +79,10 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
     It gets the archive's names, and plans made from now on use it; every version stays where it is.
     """
     with _archive(config_path, workspace):
-        reference = _reference(product)
+        reference = key_of(product, "refimg")
         old, newest = _in_force_and_newest(reference)
-        key = ReferenceVersionKey(reference, version or newest)
-        if not usable(key):
+        key = ReferenceVersionKey(reference, newest if version is None else version)
+        if not accounts.usable(ARCHIVE, key):
             raise BadFile(path_of("vrefimg", key), "it was not made, or its STATUS is 0")
         accounts.put_in_force(ARCHIVE, key, f"adopted in place of version {old}")
         link_version(key)
@@ -105,18 +104,11 @@ def late_references(nights: Iterable[str]) -> Iterator[QuadrantKey]:
         plan: NightPlan = read_plan(ARCHIVE / path_of("plan", NightKey(night)))
         pinned = {one.reference for one in plan.references}
         for key in plan.science:
-            exposure = key.exposure
-            if not exposure.field:
+            reference = key.reference
+            if reference is None or reference in pinned:
                 continue
-            reference = ReferenceKey(exposure.field, exposure.filter, key.ccdid, key.qid)
-            if reference not in pinned and pinned_reference(reference) is not None:
+            if accounts.usable_in_force(ARCHIVE, reference) is not None:
                 yield key
-
-
-def usable(key: ReferenceVersionKey) -> bool:
-    """Whether a version was made and has STATUS 1."""
-    path = ARCHIVE / path_of("vrefqa", key)
-    return path.exists() and read_record(QaRecord, path).status == 1
 
 
 def planned_nights() -> list[str]:
@@ -169,13 +161,6 @@ def _archive(config_path: Path, workspace: Path | None) -> Iterator[Config]:
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
     with contextlib.chdir(Path(config.workspace) / "archive"):
         yield config
-
-
-def _reference(product: str) -> ReferenceKey:
-    name, key = parse(product)
-    if name != "refimg" or not isinstance(key, ReferenceKey):
-        raise BadName(product, "not the path of a reference")
-    return key
 
 
 def _in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:

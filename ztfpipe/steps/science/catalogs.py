@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Calibrators
-from ztfpipe.errors import BadFile, BadName
+from ztfpipe.config import Calibrators, Science
+from ztfpipe.errors import BadFile
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import FieldQuadrantKey
-from ztfpipe.model.records import QaRecord
 from ztfpipe.model.skycatalogs import Cone, GaiaStars, Ps1Objects, bright_stars_of
 from ztfpipe.pipelines.science.calibrators import cones, quadrant_catalogs
 from ztfpipe.products.accounts.records import write_record
@@ -23,8 +22,8 @@ from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import calibrators as files
 from ztfpipe.products.catalogs.local_catalogs import BRIGHT_COLUMNS, GAIA_COLUMNS, PS1_COLUMNS, read_local
 from ztfpipe.products.catalogs.remote_catalogs import RemoteCatalogs
-from ztfpipe.products.names import inside, parse, path_of
-from ztfpipe.steps.recording import Metrics, Stopwatch, finite, peak_memory_mb, versions
+from ztfpipe.products.names import inside, key_of, path_of
+from ztfpipe.steps.recording import Metrics, Stopwatch, qa_record
 
 PRODUCTS = ("gaiacalibrators", "gaiacontext", "ps1calibrators", "ps1context", "brightstars", "calibratorsqa")
 """What the step writes for each field and quadrant; the first is its main product."""
@@ -54,13 +53,9 @@ def calibrators(output: str, settings: Path) -> None:
     Each catalog comes from the network or from a local copy, as the settings say. Raises TryAgain when a service cannot
     be reached, BadFile when a copy cannot be read; no file is written then.
     """
-    name, key = parse(output)
-    if name != PRODUCTS[0] or not isinstance(key, FieldQuadrantKey):
-        raise BadName(output, "not the path of astrometric calibrators")
-    section, camera = read_settings(settings)
-    values = getattr(section, "calibrators", None)
-    if not isinstance(values, Calibrators):
-        raise BadName(settings, "not the settings of science")
+    key: FieldQuadrantKey = key_of(output, PRODUCTS[0])
+    section, camera = read_settings(settings, Science)
+    values = section.calibrators
     watch = Stopwatch()
     with watch.part("catalogs"):
         tables = gather(key, values, camera)
@@ -120,7 +115,8 @@ def write_catalogs(
         "n_photometric": len(chosen.photometric),
         "origin": tables.origin,
     }
-    record = _record(path_of(PRODUCTS[0], key), chosen.lacking, metrics, values, watch)
+    main, status = path_of(PRODUCTS[0], key), 0 if chosen.lacking else 1
+    record = qa_record("science calibrators", main, status, chosen.lacking, metrics, values, watch)
     write_record(path["calibratorsqa"], record)
 
 
@@ -137,16 +133,3 @@ def _header(key: FieldQuadrantKey, values: Calibrators, origin: str) -> Cards:
         "BORDER": (values.border_arcmin, "[arcmin] border around the quadrant"),
         "CATORIG": (origin, ""),
     }
-
-
-def _record(product: str, reason: str, metrics: Metrics, values: Calibrators, watch: Stopwatch) -> QaRecord:
-    return QaRecord(
-        step="science calibrators",
-        product=product,
-        status=0 if reason else 1,
-        reason=reason,
-        metrics=finite({**metrics, "peak_memory_mb": peak_memory_mb()}),
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
-        settings=values.model_dump(mode="json"),
-    )

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ztfpipe.config import Science
-from ztfpipe.errors import BadName
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.pipelines.science.given import measure_given_image
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.images.given import read_given
 from ztfpipe.products.images.science import Origin, science_header
-from ztfpipe.products.names import parse
+from ztfpipe.products.names import key_of
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum
 from ztfpipe.steps.science.writing import read_calibrators, write_image_record, write_products
 
@@ -35,12 +34,8 @@ def measure(
     The image, its mask, catalogs, PSF, preview, log and record are written, whatever the data allow; the downloads
     are left alone. Raises BadFile when it is cut short, foreign, or not what its name says; no file is written then.
     """
-    name, key = parse(output)
-    if name != f"{FAMILY}sciimg" or not isinstance(key, QuadrantKey):
-        raise BadName(output, "not the path of a measured science image: measured/sci/...")
-    section, camera = read_settings(settings)
-    if not isinstance(section, Science):
-        raise BadName(settings, "not the settings of science")
+    key: QuadrantKey = key_of(output, f"{FAMILY}sciimg")
+    section, camera = read_settings(settings, Science)
     watch = Stopwatch()
     with watch.part("read"):
         image, pointing, header = read_given(sciimg, mskimg, key, camera)

@@ -9,23 +9,19 @@ from typing import TypeVar
 
 from numpy.typing import NDArray
 
-from ztfpipe.camera import Camera
 from ztfpipe.config import Science
-from ztfpipe.errors import BadFile, BadName
+from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards, RawQuadrant
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey
+from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import FringeTemplate, Masters, Pointing
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import header_value, read_raw_quadrant
 from ztfpipe.products.images.calibration import StoredMaster, master_id, master_kind, read_master
-from ztfpipe.products.images.science import (
-    Origin,
-    science_header,
-)
+from ztfpipe.products.images.science import Origin, science_header
 from ztfpipe.products.images.templates import lofreqflat_id, read_fringes, read_lofreqflat
-from ztfpipe.products.names import parse
+from ztfpipe.products.names import key_of
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum
 from ztfpipe.steps.science.writing import read_calibrators, write_account, write_image_record, write_products
 
@@ -49,7 +45,8 @@ def image(
     Every product is written, whatever the data allow: STATUS 0, zero rows and the reason where they do not.
     """
     watch = Stopwatch()
-    key, section, camera = _call(output, settings)
+    key: QuadrantKey = key_of(output, "sciimg")
+    section, camera = read_settings(settings, Science)
     inputs: dict[str, str] = {}
     with watch.part("read"):
         quadrant = read_raw_quadrant(raw, camera, key.ccdid, key.qid)
@@ -75,10 +72,11 @@ def image(
             _, origin.calibration_ids[kind] = master_id(one.key, camera)
             origin.master_nights[kind] = one.key.night
     if response is not None:
-        origin.master_nights["lofreqflat"] = _key_of(lofreqflat).night
-        origin.calibration_ids["lofreqflat"] = lofreqflat_id(_key_of(lofreqflat), camera)
+        lofreqflat_key = key_of(lofreqflat, "lofreqflat")
+        origin.master_nights["lofreqflat"] = lofreqflat_key.night
+        origin.calibration_ids["lofreqflat"] = lofreqflat_id(lofreqflat_key, camera)
     if made.fringes is not None:
-        origin.master_nights["fringe"] = _key_of(fringe).night
+        origin.master_nights["fringe"] = key_of(fringe, "fringe").night
     origin.calibration_ids["pmask"] = identifiers.calibration_id(
         "pmask", 0, key.rcid, camera.filter(key.exposure.filter).fid
     )
@@ -86,16 +84,6 @@ def image(
         write_products(key, made, science_header(quadrant.header, made, origin, camera))
     record = write_image_record("science image", key, output, made, inputs, section, watch)
     write_account(key, record, origin, made, camera)
-
-
-def _call(output: str, settings: Path) -> tuple[QuadrantKey, Science, Camera]:
-    name, key = parse(output)
-    if name != "sciimg" or not isinstance(key, QuadrantKey):
-        raise BadName(output, "not the path of a science image")
-    section, camera = read_settings(settings)
-    if not isinstance(section, Science):
-        raise BadName(settings, "not the settings of science")
-    return key, section, camera
 
 
 def _master(path: Path | None, inputs: dict[str, str]) -> StoredMaster | None:
@@ -115,11 +103,6 @@ def _template(path: Path | None, read: Callable[[Path], tuple[T | None, Cards]],
     if found is not None:
         inputs[str(path)] = pixel_checksum(found.components if isinstance(found, FringeTemplate) else found)
     return found
-
-
-def _key_of(path: Path) -> CalibrationKey:
-    _, key = parse(path)
-    return key
 
 
 def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import RECIPE_VERSIONS, Science
+from ztfpipe.config import Science
 from ztfpipe.errors import BadFile
 from ztfpipe.methods.stars import daophot
 from ztfpipe.model.images import Cards
@@ -24,7 +24,7 @@ from ztfpipe.products.images.daophot import write_daophot_psf, write_psf_stamp
 from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.images.science import Origin, write_mask_image, write_science_image
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.recording import Stopwatch, finite, peak_memory_mb, versions
+from ztfpipe.steps.recording import Stopwatch, qa_record, spelt
 
 Catalog = TypeVar("Catalog")
 
@@ -69,9 +69,8 @@ def _log(key: QuadrantKey, made: ScienceImage) -> str:
         f" CCD {key.ccdid} quadrant {key.qid}",
         f"STATUS = {made.status}, INFOBITS = {made.infobits}",
         *made.notes,
-        *(f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-          for name, value in made.metrics.items()),
-    ]  # fmt: skip
+        *spelt(made.metrics),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -80,17 +79,8 @@ def write_image_record(
     watch: Stopwatch, family: str = "",
 ) -> QaRecord:  # fmt: skip
     """Write the QA record of an image, and return it."""
-    record = QaRecord(
-        step=step,
-        product=output,
-        status=made.status,
-        reason="; ".join(made.notes),
-        metrics=finite({**made.metrics, "infobits": made.infobits, "peak_memory_mb": peak_memory_mb()}),
-        inputs=inputs,
-        timings_s=watch.timings_s(),
-        versions={**versions(), "recipe": str(RECIPE_VERSIONS["science"])},
-        settings=section.model_dump(mode="json"),
-    )
+    metrics = {**made.metrics, "infobits": made.infobits}
+    record = qa_record(step, output, made.status, "; ".join(made.notes), metrics, section, watch, inputs)
     write_record(path_of(f"{family}sciqa", key), record)
     return record
 
