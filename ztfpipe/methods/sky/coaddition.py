@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 HALO_ROWS = coaddition_nb.GROW_PX + 1
 """Rows on either side of a band in which outliers must be known: their wings reach in."""
 _LEAST_ROWS = 16
-_LEAST_FOR_SPREAD = 5
+_LEAST_FOR_SPREAD = 8
+"""Of fewer samples a single stranger is one of those that the percentiles are made from, and hides itself."""
 
 
 @dataclass(frozen=True)
