@@ -237,7 +237,7 @@ def test_strangers_are_found_among_few(n):
             image += 1e4 * moffat(x, y, *there(where, 75.2, 70.4), 2.2)
 
     with_it, without = (coadd(make_epochs(n, seed=3, extra=e), wcs(), SHAPE, **BITS) for e in (extra, None))
-    # A peak of 170 sigma. One epoch less in the average of some 150 pixels changes their sum by its noise, and the wings
+    # A peak of 170 sigma. One epoch less in the average of some 150 pixels changes their sum by its noise, and wings
     # that no limit tells from noise may keep 0.5 %; untouched, it would leave 1 / n.
     noise = 1.2 * NOISE * np.sqrt(150 / (n * (n - 1)))
     left = flux_at(with_it.image, 75.2, 70.4) - flux_at(without.image, 75.2, 70.4)

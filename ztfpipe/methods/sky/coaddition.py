@@ -104,8 +104,9 @@ def coadd(
 ) -> Coadd:
     """Average of at least one epoch on the grid of `wcs`, `shape` (rows, columns); ValueError as `epoch_weights` does.
 
-    defect_bits: mask bits of pixels not to be used; saturated_bits: those of them that mean saturation, whose pixels are
-    used and flagged: without them the stars' wings would step where some epochs drop out. A sample is an outlier when it differs from the median of its pixel by more than
+    defect_bits: mask bits of pixels not to be used; saturated_bits: those of them that mean saturation, whose pixels
+    are used and flagged: without them the stars' wings would step where some epochs drop out. A sample is an outlier
+    when it differs from the median of its pixel by more than
 
         clip_sigma * max(its noise, percentile sigma of the pixel's samples)
         + (gain_tolerance + seeing_tolerance |1 - (FWHM / median FWHM)^2|) (median + slope) + registration_px * slope,
