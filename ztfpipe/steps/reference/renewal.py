@@ -12,15 +12,13 @@ from pathlib import Path
 
 from ztfpipe.config import Config, Reference, load_config
 from ztfpipe.errors import BadFile
-from ztfpipe.model.keys import NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
-from ztfpipe.model.plan import NightPlan
+from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.reference import FrozenInputs, Selection
 from ztfpipe.model.summary import NightSummary
 from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, Standing, Version, changes, standing
 from ztfpipe.pipelines.reference.selection import select
 from ztfpipe.products.accounts import references as accounts
-from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.catalogs.catalogs import read_psfcat
@@ -48,7 +46,7 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
     Prints the path of each new version: it is made by asking Snakemake for it, and comes in force by `adopt` only.
     Raises BadFile when a reference asked for has too few good epochs, or has a newer version already.
     """
-    with _archive(config_path, workspace) as config:
+    with archive_of(config_path, workspace) as config:
         asked = [key_of(product, "refimg") for product in products]
         known = list(look(config.reference, asked or all_references()))
         if not asked:
@@ -66,7 +64,7 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
 
 def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:
     """Print what would change between the version in force and the newest one made."""
-    with _archive(config_path, workspace):
+    with archive_of(config_path, workspace):
         reference = key_of(product, "refimg")
         old, new = (_made(ReferenceVersionKey(reference, number)) for number in _in_force_and_newest(reference))
         print(text_tables(NightSummary("", path_of("refimg", reference), (changes(old, new),))), end="")
@@ -78,7 +76,7 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
 
     It gets the archive's names, and plans made from now on use it; every version stays where it is.
     """
-    with _archive(config_path, workspace):
+    with archive_of(config_path, workspace):
         reference = key_of(product, "refimg")
         old, newest = _in_force_and_newest(reference)
         key = ReferenceVersionKey(reference, newest if version is None else version)
@@ -88,33 +86,6 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
         link_version(key)
         print(f"{path_of('refimg', reference)}: version {key.version} is in force, version {old} was")
     return 0
-
-
-def run_backfill(config_path: Path, workspace: Path | None, night: str | None) -> int:
-    """Print the science images that had no reference when their night was planned, and have one now."""
-    with _archive(config_path, workspace):
-        for key in late_references([NightKey(night).night] if night else planned_nights()):
-            print(path_of("sciimg", key))
-    return 0
-
-
-def late_references(nights: Iterable[str]) -> Iterator[QuadrantKey]:
-    """Science quadrants to be back-filled: their plan pins no reference, and their field has a usable one now."""
-    for night in nights:
-        plan: NightPlan = read_plan(ARCHIVE / path_of("plan", NightKey(night)))
-        pinned = {one.reference for one in plan.references}
-        for key in plan.science:
-            reference = key.reference
-            if reference is None or reference in pinned:
-                continue
-            if accounts.usable_in_force(ARCHIVE, reference) is not None:
-                yield key
-
-
-def planned_nights() -> list[str]:
-    """Nights that have a plan, in order."""
-    paths = ARCHIVE.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_plan.json")
-    return sorted(path.parts[-3] + path.parts[-2] for path in paths)
 
 
 def all_references() -> list[ReferenceKey]:
@@ -156,7 +127,7 @@ def freeze_next(known: Known, settings: Reference) -> ReferenceVersionKey:
 
 
 @contextlib.contextmanager
-def _archive(config_path: Path, workspace: Path | None) -> Iterator[Config]:
+def archive_of(config_path: Path, workspace: Path | None) -> Iterator[Config]:
     """Work in the archive of a configuration."""
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
     with contextlib.chdir(Path(config.workspace) / "archive"):
