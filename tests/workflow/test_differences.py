@@ -89,7 +89,7 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
 def test_a_night_planned_before_its_references_is_back_filled_by_command(site):
     make_reference(site)
     command = [BIN / "ztfpipe", "reference", "backfill", "--config", site.workspace / "config.yaml"]
-    assert site.run("diffimgs").nothing_done  # as planned: without
+    assert not site.run("diffimgs").jobs  # as planned: without
     listed = subprocess.run([*command, "--from", NIGHT], capture_output=True, text=True, check=True).stdout.splitlines()
     images = [line for line in listed if line.endswith("_c10_o_q1_sciimg.fits")]
     assert listed == [*images, f"# {len(images)} science images of 1 nights"]
