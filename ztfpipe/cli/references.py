@@ -38,9 +38,9 @@ def _renew(call: argparse.Namespace) -> int:
 
 
 def _compare(call: argparse.Namespace) -> int:
-    from ztfpipe.steps.reference import renewal
+    from ztfpipe.steps.reference import comparing
 
-    return renewal.run_compare(call.config, call.workspace, call.product)
+    return comparing.run_compare(call.config, call.workspace, call.product)
 
 
 def _adopt(call: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What an operator does with references: look for those to be made again, freeze new inputs, compare, put in force.
+"""What an operator does with references: look for those to be made again, freeze new inputs, put in force.
 
 Nothing here runs by itself: each change of a reference is one of these commands.
 """
@@ -15,13 +15,10 @@ from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.reference import FrozenInputs, Selection
-from ztfpipe.model.summary import NightSummary
-from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, Standing, Version, changes, standing
+from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, Standing, standing
 from ztfpipe.pipelines.reference.selection import select
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.records import read_record
-from ztfpipe.products.accounts.report import text_tables
-from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.checking import earlier_epochs, epochs_by_reference
 from ztfpipe.steps.reference.publishing import link_version
@@ -62,15 +59,6 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
     return 0
 
 
-def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:
-    """Print what would change between the version in force and the newest one made."""
-    with archive_of(config_path, workspace):
-        reference = key_of(product, "refimg")
-        old, new = (_made(ReferenceVersionKey(reference, number)) for number in _in_force_and_newest(reference))
-        print(text_tables(NightSummary("", path_of("refimg", reference), (changes(old, new),))), end="")
-    return 0
-
-
 def run_adopt(config_path: Path, workspace: Path | None, product: str, version: int | None) -> int:
     """Put a version in force: the newest, or the one given. Raises BadFile when it was not made or has STATUS 0.
 
@@ -78,7 +66,7 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
     """
     with archive_of(config_path, workspace):
         reference = key_of(product, "refimg")
-        old, newest = _in_force_and_newest(reference)
+        old, newest = in_force_and_newest(reference)
         key = ReferenceVersionKey(reference, newest if version is None else version)
         if not accounts.usable(ARCHIVE, key):
             raise BadFile(path_of("vrefimg", key), "it was not made, or its STATUS is 0")
@@ -134,15 +122,10 @@ def archive_of(config_path: Path, workspace: Path | None) -> Iterator[Config]:
         yield config
 
 
-def _in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:
+def in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:
+    """Numbers of the version in force and of the newest. BadFile when there is none."""
     version = accounts.version_in_force(ARCHIVE, reference)
     newest = accounts.newest_version(ARCHIVE, reference)
     if version is None or newest is None:
         raise BadFile(path_of("refimg", reference), "there is no version of this reference")
     return version, newest
-
-
-def _made(key: ReferenceVersionKey) -> Version:
-    record = read_record(QaRecord, ARCHIVE / path_of("vrefqa", key))
-    catalog, _ = read_psfcat(ARCHIVE / path_of("vrefpsfcat", key))
-    return Version(key.version, record, catalog)
