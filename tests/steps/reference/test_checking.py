@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ztfpipe.config import Config, Reference
-from ztfpipe.errors import BadFile, BadName, BadSettings
+from ztfpipe.errors import BadFile, BadName, BadSettings, Busy
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
@@ -182,7 +182,7 @@ def test_plans_gain_the_references_that_have_come_and_nothing_else(archive):
     write_record(path_of("vrefqa", ReferenceVersionKey(PLACE, 2)), QaRecord("reference coadd", "x", 1, "", {}))
     assert add_references(planned_nights()) == {SECOND: 6}
     assert read_plan(path).references == (made,)
-    with take_lock(Path("../ledger/locks"), FIRST), pytest.raises(BadFile, match=r"night 20180401 is being worked on"):
+    with take_lock(Path("../ledger/locks"), FIRST), pytest.raises(Busy, match=r"night 20180401"):
         add_references([FIRST])
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from ztfpipe.errors import BadFile
+from ztfpipe.errors import Busy
 
 FOLDER = Path("../ledger/locks")
 """Where locks are, from the archive."""
@@ -16,7 +16,7 @@ FOLDER = Path("../ledger/locks")
 def take_lock(folder: Path, unit: str) -> TextIO:
     """Lock a night (`20180325`) or a field (`field000473`) until the file returned is closed, or the process ends.
 
-    Raises BadFile, which says who has it, when another run works on it.
+    Raises Busy, which says who has it, when another run works on it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = (folder / unit).open("a+")
@@ -26,8 +26,7 @@ def take_lock(folder: Path, unit: str) -> TextIO:
         held.seek(0)
         who = held.read().strip() or "another run"
         held.close()
-        what = f"field {unit[5:]}" if unit.startswith("field") else f"night {unit}"
-        raise BadFile(folder / unit, f"{what} is being worked on by {who}") from None
+        raise Busy(f"field {unit[5:]}" if unit.startswith("field") else f"night {unit}", who) from None
     held.truncate(0)
     held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
     held.flush()

@@ -56,7 +56,7 @@ def late_references(nights: Iterable[str]) -> Iterator[tuple[QuadrantKey, Refere
 def add_references(nights: Iterable[str]) -> Counter[str]:
     """Add the references that have come since to the plans of nights; how many images of each night gain one.
 
-    What a plan pins stays pinned. Raises BadFile while another run works on the night.
+    What a plan pins stays pinned. Raises Busy while another run works on the night.
     """
     gained: Counter[str] = Counter()
     for night in nights:
