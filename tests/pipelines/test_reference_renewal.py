@@ -9,18 +9,8 @@ from ztfpipe.config import Reference
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import Epoch, Selection
-from ztfpipe.pipelines.reference.renewal import (
-    DEEPER,
-    GOOD,
-    SUSPECT,
-    UPDATABLE,
-    Version,
-    changes,
-    standing,
-    suspicions,
-    touched,
-)
+from ztfpipe.model.reference import SUSPECT, UPDATABLE, Epoch, Selection
+from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, Version, changes, standing, suspicions, touched
 
 SETTINGS = Reference()
 SOUND = {"flatrms": 0.01, "flatrange": 0.02, "maglim_shortfall": 0.05}

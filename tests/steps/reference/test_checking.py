@@ -12,7 +12,7 @@ from ztfpipe.errors import BadFile, BadName, BadSettings, Busy
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import MADE, READY, WAITING
+from ztfpipe.model.reference import MADE, READY, SUSPECT, UPDATABLE, WAITING
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan, write_plan
@@ -108,6 +108,23 @@ def test_a_frozen_list_never_changes(archive):
     assert (line.state, line.version) == (MADE, 1)
     assert frozen().read_bytes() == content
     assert not frozen(2).exists()
+
+
+def test_suspect_references_are_looked_at_every_night(archive):
+    archive.night(FIRST, 15)
+    archive.check(FIRST)
+    made = ReferenceVersionKey(PLACE, 1)
+    record = QaRecord("reference coadd", "x", 1, "", {"flatrms": 0.01, "flatrange": 0.02, "maglim_shortfall": 0.0})
+    archive.night(SECOND, 1, fwhm_arcsec=3.0)
+    write_record(path_of("vrefqa", made), record)
+    assert archive.check(SECOND)[0].state == MADE
+    # Not flat, and the same inputs would be chosen but for one more: still those, for fewer than 15 there is none.
+    write_record(path_of("vrefqa", made), replace(record, metrics={**record.metrics, "flatrange": 0.1}))
+    assert archive.check(SECOND, first_night="20180402")[0].state == UPDATABLE
+    # A night later there are enough others.
+    archive.night(THIRD, 15, fwhm_arcsec=1.9)
+    assert archive.check(THIRD)[0].state == SUSPECT
+    assert not frozen(2).exists()  # told, and left to a person
 
 
 def test_a_damaged_list_is_an_error_and_not_a_new_list(archive):

@@ -17,12 +17,12 @@ from ztfpipe.methods.sky.matching import match_sky
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import Selection
+from ztfpipe.model.reference import SUSPECT, UPDATABLE, Selection
 from ztfpipe.model.summary import Cell, Table
 from ztfpipe.pipelines.reference.selection import promised_depth
 
-SUSPECT, UPDATABLE, DEEPER, GOOD = "suspect", "potentially updatable", "deeper", "good"
-"""Suspect with enough other epochs; suspect without; sound, but deeper inputs are at hand; nothing to do."""
+DEEPER, GOOD = "deeper", "good"
+"""Sound, but deeper inputs are at hand; nothing to do."""
 SEED_SNR = 10.0
 """Seeds above this S/N are expected in every version: fainter ones come and go with the noise."""
 SEED_RADIUS_ARCSEC = 1.5

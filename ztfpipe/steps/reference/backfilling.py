@@ -16,7 +16,8 @@ from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.locks import FOLDER, take_lock
 from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.reference.renewal import ARCHIVE, archive_of
+from ztfpipe.steps.reference.looking import ARCHIVE
+from ztfpipe.steps.reference.renewal import archive_of
 
 
 def run_backfill(config_path: Path, workspace: Path | None, first: str | None, last: str | None, plan: bool) -> int:

@@ -18,7 +18,8 @@ from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.catalogs.events import read_candidates
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.backfilling import planned_nights
-from ztfpipe.steps.reference.renewal import ARCHIVE, archive_of, in_force_and_newest
+from ztfpipe.steps.reference.looking import ARCHIVE
+from ztfpipe.steps.reference.renewal import archive_of, in_force_and_newest
 
 
 def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:

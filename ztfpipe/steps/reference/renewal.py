@@ -6,35 +6,18 @@ Nothing here runs by itself: each change of a reference is one of these commands
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ztfpipe.config import Config, Reference, load_config
 from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
-from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import FrozenInputs, Selection
-from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, Standing, standing
-from ztfpipe.pipelines.reference.selection import select
+from ztfpipe.model.reference import SUSPECT, FrozenInputs
+from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD
 from ztfpipe.products.accounts import references as accounts
-from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.names import key_of, path_of
-from ztfpipe.steps.reference.checking import earlier_epochs, epochs_by_reference
+from ztfpipe.steps.reference.looking import ARCHIVE, Known, look
 from ztfpipe.steps.reference.publishing import link_version
-
-ARCHIVE = Path()
-ALL_NIGHTS = "99999999"
-
-
-@dataclass(frozen=True)
-class Known:
-    """A reference that was made: the version in force, its record, what it was made of and what would be now."""
-
-    key: ReferenceVersionKey
-    standing: Standing
-    selection: Selection
-    newest: int
 
 
 def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]) -> int:
@@ -80,23 +63,6 @@ def all_references() -> list[ReferenceKey]:
     """References of which some version's inputs are frozen."""
     paths = ARCHIVE.glob("ref/*/field*/*/ccd*/q*/v001/*_refinputs.json")
     return sorted(accounts.read_frozen_inputs(path).key.reference for path in paths)
-
-
-def look(settings: Reference, references: Iterable[ReferenceKey]) -> Iterator[Known]:
-    """How each reference stands, by its record and all epochs known now; those not made yet are passed over."""
-    wanted = set(references)
-    history = epochs_by_reference(earlier_epochs(ARCHIVE, ALL_NIGHTS, wanted))
-    for reference in sorted(wanted):
-        version = accounts.version_in_force(ARCHIVE, reference)
-        newest = accounts.newest_version(ARCHIVE, reference)
-        if version is None or newest is None:
-            continue
-        key = ReferenceVersionKey(reference, version)
-        record = ARCHIVE / path_of("vrefqa", key)
-        if record.exists():
-            made_of = accounts.read_frozen_inputs(ARCHIVE / path_of("refinputs", key)).selection
-            selection = select(history[reference], settings)
-            yield Known(key, standing(read_record(QaRecord, record), made_of, selection, settings), selection, newest)
 
 
 def freeze_next(known: Known, settings: Reference) -> ReferenceVersionKey:
