@@ -148,11 +148,4 @@ def bodies_near(
         [np.cos(dec_seen) * np.cos(ra_seen), np.cos(dec_seen) * np.sin(ra_seen), np.sin(dec_seen)], axis=1
     )
     inside = _separation(direction, towards[None]) <= np.radians(radius_deg)
-    return possible.select(inside), Places(
-        seen.ra_deg[inside],
-        seen.dec_deg[inside],
-        seen.observer_au[inside],
-        seen.sun_au[inside],
-        seen.phase_deg[inside],
-        seen.v_mag[inside],
-    )
+    return possible.select(inside), seen.select(inside)
