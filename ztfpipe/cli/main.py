@@ -136,6 +136,7 @@ STEPS = (
             Input("refmsk", "its mask"),
             Input("refunc", "its uncertainty"),
             Input("refpsfcat", "its PSF catalog"),
+            Input("known", "the night's table of known solar-system bodies", optional=True),
         ),
     ),
     Step(
