@@ -236,9 +236,9 @@ class _Work:
         self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
 
     def name_known_bodies(self, known: KnownSky | None) -> None:
-        """The known body nearest to each candidate."""
+        """The known body nearest to each candidate; nsolarsystobj is None when the night has no table of them."""
+        self.so_far.metrics["nsolarsystobj"] = None
         if known is None:
-            self.so_far.notes.append("known solar-system bodies were not looked for: the night has no table of them")
             return
         science, found = self.science, self.so_far.candidates
         self.so_far.known, self.so_far.metrics["nsolarsystobj"] = known_near_candidates(
