@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.most import add_most
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
@@ -189,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     add_reference_commands(actions["reference"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
+    add_most(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)

@@ -72,6 +72,13 @@ def _equatorial(ecliptic: Floats) -> Floats:
     return np.ascontiguousarray(np.stack([x, cosine * y - sine * z, sine * y + cosine * z], axis=1))
 
 
+def to_ecliptic(positions: Floats) -> Floats:
+    """Positions (n, 3) on the axes of the ecliptic of J2000 from those on the axes of the ICRS."""
+    cosine, sine = np.cos(OBLIQUITY_RAD), np.sin(OBLIQUITY_RAD)
+    x, y, z = positions.T
+    return np.stack([x, cosine * y + sine * z, cosine * z - sine * y], axis=1)
+
+
 def places(orbits: Orbits, jd_tdb: float, observer_au: Floats) -> Places:
     """Where bodies are seen at `jd_tdb` from a heliocentric position (3,) [au], and how bright (n,)."""
     seen, sun_au = see(orbits.position_au, orbits.velocity_au_d, jd_tdb - orbits.epoch_jd, observer_au)
