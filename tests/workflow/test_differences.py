@@ -1,9 +1,11 @@
 """Differences through Snakemake: a night planned after a reference exists is differenced there, and only there."""
 
 import contextlib
+import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
 
@@ -14,6 +16,7 @@ from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs.events import read_candidates
+from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
 
@@ -59,6 +62,7 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert run.jobs["science_image"] == 2 * FRAMES
     assert run.jobs["difference_image"] == 1
     assert run.jobs["reference_coadd"] == run.jobs["reference_publish"] == 0
+    assert run.jobs["moving_known"] == 1
     plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
     assert plan.references == (VERSION,)
     made = sorted((site.archive / "sci/2018/0326").rglob("*_scimrefdiffimg.fits.fz"))
@@ -67,6 +71,13 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert (header["STATUS"], header["REFVERS"]) == (1, 1)
     _, key = parse(made[0].relative_to(site.archive))
     assert len(read_candidates(site.archive / path_of("candidates", key))) == header["NCANDPOS"] + header["NCANDNEG"]
+    record = json.loads((site.archive / path_of("diffqa", key)).read_text())
+    known = read_known(site.archive / path_of("known", NightKey(NEXT_NIGHT)))
+    assert len(known) > 0
+    # As many as the truth has known ones in the quadrant, but for near-Earth objects and others at the edge.
+    truth = pd.concat(map(pd.read_parquet, (tmp_path / "next/truth" / NEXT_NIGHT).glob("*_c10_o_asteroids.parquet")))
+    inside = truth[truth.known & (truth.qid == 1)]
+    assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()
     assert "without reference" in report
     # A second run does nothing, by any of its names, also when the files of the reference are newer than all else.
