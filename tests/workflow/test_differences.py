@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
 
-from .conftest import FRAMES, NEXT_NIGHT, simulated
+from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, simulated
 
 pytestmark = pytest.mark.workflow
 
@@ -94,6 +95,24 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     again = site.run("diffimgs", night=NEXT_NIGHT, sections={"difference": {"streaks": False}})
     assert again.jobs == {"difference_image": 1}, again.text
     assert site.archive.joinpath(path_of("vrefimg", VERSION)).exists()
+
+
+def test_a_night_planned_before_its_references_is_back_filled_by_command(site):
+    make_reference(site)
+    command = [BIN / "ztfpipe", "reference", "backfill", "--config", site.workspace / "config.yaml"]
+    assert not site.run("diffimgs").jobs  # as planned: without
+    listed = subprocess.run([*command, "--from", NIGHT], capture_output=True, text=True, check=True).stdout.splitlines()
+    images = [line for line in listed if line.endswith("_c10_o_q1_sciimg.fits")]
+    assert listed == [*images, f"# {len(images)} science images of 1 nights"]
+    planned = subprocess.run([*command, "--plan"], capture_output=True, text=True, check=True).stdout
+    assert planned.endswith(f"snakemake --profile profiles/local diffimgs --config night={NIGHT}\n")
+    run = site.run("diffimgs")
+    assert run.jobs == {"difference_image": len(images)}, run.text
+    for image in images:
+        assert site.archive.joinpath(image.replace("sciimg.fits", "scimrefdiffimg.fits.fz")).exists()
+    assert site.run("diffimgs").nothing_done
+    # The night as a whole then only tells of them.
+    assert site.run("night").jobs == {"quality_report": 1}
 
 
 def test_a_night_without_references_asks_for_none_and_the_report_counts_them(first_run):
