@@ -15,7 +15,16 @@ include: "common/locks.smk"
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration", "science", "templates", "reference", "difference", "quality"):
+        for section in (
+            "ingest",
+            "calibration",
+            "science",
+            "templates",
+            "reference",
+            "difference",
+            "planted",
+            "quality",
+        ):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

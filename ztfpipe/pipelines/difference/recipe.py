@@ -108,7 +108,7 @@ class _Work:
     def prepare(self) -> _Pair:
         """Match registration and throughput, resample the reference, mask, match backgrounds."""
         settings = self.settings
-        catalog = _stars(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
+        catalog = stars_of(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
         science, stars = self.science_exposed(catalog)
         reference, reference_stars = self.reference_resampled(catalog)
         found = self.register(stars, reference_stars)
@@ -155,7 +155,7 @@ class _Work:
         if top >= end or left >= right:
             raise Unusable("difference", "science image and reference do not overlap")
         x, y = sky_to_pixel(science.wcs, reference.catalog.ra_deg, reference.catalog.dec_deg)
-        first = self.register(catalog, _stars(reference, x, y))
+        first = self.register(catalog, stars_of(reference, x, y))
         signal, sky, bad = self.above_background(reference)
         self.so_far.metrics |= {"refbckgnd": sky.median, "refsigpix": sky.scatter}
         # The noise that a PSF sees: interpolation has moved some of it from single pixels to larger areas.
@@ -165,7 +165,7 @@ class _Work:
             np.where(np.isfinite(variance), variance, np.float32(0)),
             bad | ~np.isfinite(signal) | ~(variance > 0),
             refined_mapping(mapping, first),
-            _stars(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
+            stars_of(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
             gain_e_per_adu=reference.gain_e_per_adu,
             fwhm_px=reference.seeing_px,
             radius_px=self.settings.psf_radius_px,
@@ -256,7 +256,7 @@ class _Work:
         )
 
 
-def _stars(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
+def stars_of(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
     """The stars of a catalog at these places; the position error of a Gaussian core is its sigma over the S/N."""
     catalog = one.catalog
     sigma = one.seeing_px / _FWHM_PER_SIGMA * catalog.flux_error_adu / np.abs(catalog.flux_adu)

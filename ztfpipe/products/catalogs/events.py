@@ -11,6 +11,7 @@ from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS, DifferenceProducts, Streaks
+from ztfpipe.model.planted import PLANTED_COLUMNS, Recovered
 from ztfpipe.products.formats.plain import read_table, write_table
 
 
@@ -44,6 +45,16 @@ def write_streaks(path: str | Path, found: Streaks | None) -> None:
 def read_streaks(path: str | Path) -> pd.DataFrame:
     """The streaks of a quadrant, columns as in STREAK_COLUMNS. BadFile when one is missing."""
     return _read(path, STREAK_COLUMNS)
+
+
+def write_planted(path: str | Path, recovered: Recovered) -> None:
+    """Write what was planted into a quadrant and found; zero rows are a valid table."""
+    write_table(path, pd.DataFrame(dict(recovered.table)))
+
+
+def read_planted(path: str | Path) -> pd.DataFrame:
+    """What was planted into a quadrant, columns as in PLANTED_COLUMNS. BadFile when one is missing."""
+    return _read(path, PLANTED_COLUMNS)
 
 
 def _read(path: str | Path, contract: tuple[Column, ...]) -> pd.DataFrame:
