@@ -36,8 +36,6 @@ CONFIG = {
     "camera": "mini",
     "workspace": str(ROOT / "demo"),
     "reference": {"epochs_min": 4},
-    # The small camera's sky varies over a sixth of the pixels.
-    "difference": {"background_mesh_px": 64, "background_cell_px": 48, "background_scale_px": 100.0},
     "simulate": {
         # So many that a few fall on a tenth of a square degree.
         "moving": {"asteroids_per_square_degree": 1000.0},

@@ -112,7 +112,9 @@ def _choose(
 ) -> tuple[PsfModel, Points, Lines]:  # fmt: skip
     """The PSF of the science image, and what to plant."""
     unusable = ((science.mask & np.uint16(camera.defect_mask)) != 0) | ~np.isfinite(science.image_adu)
-    sky = estimate(science.image_adu, unusable, mesh_px=settings.background_mesh_px)
+    sky = estimate(
+        science.image_adu, unusable, mesh_px=min(settings.background_mesh_px, min(camera.quadrant_shape) // 8)
+    )
     catalog = stars_of(science, science.catalog.x_px, science.catalog.y_px)
     if not len(science.catalog):
         raise Unusable("planting", "the science image has no stars")

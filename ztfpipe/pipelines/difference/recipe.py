@@ -19,6 +19,7 @@ from ztfpipe.methods.difference.alignment import measure_anew, reference_on_scie
 from ztfpipe.methods.difference.candidates import find_candidates, limiting_magnitude
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
 from ztfpipe.methods.difference.streaks import find_streaks
 from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import Background, estimate
@@ -128,8 +129,9 @@ class _Work:
             raise Unusable("difference", "stars scatter too much about the registration", scatter_px=worst)
         reference = preparation.match_throughput(reference, found)
         background = preparation.differential_background(
-            science, reference, cell_px=settings.background_cell_px, scale_px=settings.background_scale_px
-        )
+            science, reference, cell_px=self.fitting(settings.background_cell_px, 10),
+            scale_px=self.fitting(settings.background_scale_px, 5),
+        )  # fmt: skip
         self.so_far.metrics["diffbckgnd_range"] = float(np.ptp(background))
         science = replace(science, image_adu=science.image_adu - background)
         return _Pair(*preparation.fill_masked(science, reference, catalog), found)
@@ -174,10 +176,14 @@ class _Work:
     def above_background(self, one: Stored) -> tuple[Image, Background, NDArray[np.bool_]]:
         """An image less its background, the background, and its defects."""
         bad = (one.mask & np.uint16(self.camera.defect_mask)) != 0
-        sky = estimate(one.image_adu, bad, mesh_px=self.settings.background_mesh_px)
+        sky = estimate(one.image_adu, bad, mesh_px=self.fitting(self.settings.background_mesh_px, 8))
         if not np.isfinite(sky.median):
             raise Unusable("difference", f"less than a hundredth of the pixels of {one.name} is usable")
         return one.image_adu - sky.level, sky, bad
+
+    def fitting(self, length_px: float, parts: int) -> int:
+        """A length of the settings, at most this part of the shorter side of the camera's quadrants."""
+        return int(min(length_px, min(self.camera.quadrant_shape) // parts))
 
     def register(self, stars: CatalogStars, reference: CatalogStars) -> Registration:
         settings = self.settings
@@ -194,10 +200,13 @@ class _Work:
 
     def subtract(self, pair: _Pair) -> None:
         found = pair.registration
-        self.so_far.difference = subtract(
+        difference = subtract(
             pair.science, pair.reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px,
             flux_error=found.flux_error, offset=(found.dx, found.dy), tile_px=self.settings.tile_px,
         )  # fmt: skip
+        stars = self.science.catalog
+        difference = discount_stars(difference, stars.x_px, stars.y_px, stars.flux_adu.astype(np.float64))
+        self.so_far.difference = discount_lost_cores(difference)
 
     def judge(self) -> None:
         """Measure the difference; Unusable when no events should be extracted from it."""
