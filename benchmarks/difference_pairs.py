@@ -20,7 +20,7 @@ from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import estimate
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
-from ztfpipe.model.difference import Candidates, Difference, Exposed, Registration
+from ztfpipe.model.difference import Candidates, Difference, Exposed, Registration, Stored
 from ztfpipe.model.science import ScienceImage
 
 
@@ -57,6 +57,17 @@ def subtract_products(science: ScienceImage, reference: ScienceImage, camera: Ca
     )  # fmt: skip
     clock.mark("reference on science pixels, its PSF")
     return _subtracted(exposed[0], moved, own, other, clock)
+
+
+def stored_of(image: ScienceImage, camera: Camera, gain: float, name: str = "image") -> Stored:
+    """A science image in memory as one side of the recipe; with the noise of its pixels it can play reference."""
+    bad = (image.mask & np.uint16(camera.defect_mask)) != 0
+    sky = estimate(image.image_adu, bad)
+    sigma = np.sqrt(np.square(sky.noise) + np.maximum(image.image_adu - sky.level, 0) / np.float32(gain))
+    return Stored(
+        name, 1, image.image_adu, image.mask, sigma, 1.0, image.wcs, image.psf_catalog, gain, image.saturation_adu,
+        image.seeing_px, image.photometry.zero_point, image.infobits, 1,
+    )  # fmt: skip
 
 
 class _Clock:

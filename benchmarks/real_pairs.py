@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from benchmarks.difference_pairs import stored_of
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference as Settings
 from ztfpipe.config import Planted, Science
@@ -86,13 +87,7 @@ def measured(stem: str) -> Stored:
     _, key = parse(f"sci/{day[:4]}/{day[4:8]}/{day[8:]}/{path.name}")
     given, pointing, _ = read_given(path, None, key, camera)
     made = measure_given_image(given, Calibrators(None, None, None), camera, key, pointing, settings)
-    unusable = (made.mask & np.uint16(camera.defect_mask)) != 0
-    sky = estimate(made.image_adu, unusable, mesh_px=settings.background_mesh_px)
-    sigma = np.sqrt(np.square(sky.noise) + np.maximum(made.image_adu - sky.level, 0) / given.gain_e_per_adu)
-    return Stored(
-        path.name, 0, made.image_adu, made.mask, sigma.astype(np.float32), 1.0, made.wcs, made.psf_catalog,
-        given.gain_e_per_adu, made.saturation_adu, made.seeing_px, made.photometry.zero_point, made.infobits, 1,
-    )  # fmt: skip
+    return stored_of(made, camera, given.gain_e_per_adu, path.name)
 
 
 @functools.cache
