@@ -1,5 +1,7 @@
 # What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
 import re
+import hashlib
+import math
 import os
 import sys
 from functools import cache

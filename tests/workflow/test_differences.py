@@ -14,9 +14,10 @@ from tests.reference_scene import frozen_inputs
 from ztfpipe.config import Config, Reference
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
-from ztfpipe.products.catalogs.events import read_candidates
+from ztfpipe.products.catalogs.events import read_candidates, read_planted
 from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
@@ -86,6 +87,16 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
         (site.archive / path_of(product, VERSION)).touch()
     assert site.run("night", night=NEXT_NIGHT).nothing_done
     assert site.run("diffimgs", night=NEXT_NIGHT).nothing_done
+    # Planted sources on request: one quadrant's table and the night's efficiency, and nothing else is touched.
+    before = (site.archive / path_of("candidates", key)).read_bytes()
+    planted = site.run("planted", night=NEXT_NIGHT)
+    assert planted.jobs == {"difference_planted": 1, "difference_efficiency": 1}, planted.text
+    assert (site.archive / path_of("candidates", key)).read_bytes() == before
+    assert len(read_planted(site.archive / path_of("planted", key))) > 10
+    curves = read_efficiencies(site.archive / path_of("efficiency", NightKey(NEXT_NIGHT)))
+    assert [(one.filter, one.quadrants) for one in curves if not one.hosted] == [("zg", 1)]
+    assert site.run("planted", night=NEXT_NIGHT).nothing_done
+    assert site.run("planted", night=NEXT_NIGHT, ccd=10, quadrant=1).nothing_done
     # One that is asked for without a reference is not made, and it is said why.
     other = str(made[0].relative_to(site.archive)).replace("_q1_", "_q2_")
     refused = site.run(other, night=None)
