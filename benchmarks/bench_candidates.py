@@ -86,7 +86,7 @@ def record_of(path: str, rows_of_context: str) -> Callable[[], object]:
         events.write_raw_detections(folder / "raw", made, 7, 26.0)
         mark("files")
         sizes = {f"{name} MB": (folder / name).stat().st_size / 1e6 for name in ("candidates", "raw")}
-        return {**seconds, **sizes, "candidates": len(found), "raw detections": len(raw)}
+        return {**seconds, **sizes, "candidates": len(found), "peaks": len(raw)}
 
     return work
 
