@@ -31,7 +31,7 @@ from ztfpipe.products.accounts.references import read_candidates, version_in_for
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
-NARROWING = ("night", "field", "filter", "ccd", "quadrant")
+NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant")
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -52,6 +52,10 @@ def narrowed():
     asked = {name: config[name] for name in NARROWING if name in config}
     if "night" in asked:
         asked["night"] = NightKey(str(asked["night"])).night
+    if "exposure" in asked:
+        asked["exposure"] = str(asked["exposure"]).split(",")
+        if strange := [one for one in asked["exposure"] if not re.fullmatch("[0-9]{14}", one)]:
+            raise WorkflowError(f"--config exposure={strange[0]}: not the 14 digits of an exposure")
     allowed = {
         "filter": SKY_FILTERS,
         "ccd": CAMERA.ccds,

@@ -17,6 +17,7 @@ from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
 from ztfpipe.model.reference import MADE, READY, WAITING, Candidate
 from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
+from ztfpipe.pipelines.quality.stages import headline, missing_table, record_name, stage_table, stages_of
 
 _NOUNS = {"bias": "bias", "hifreqflat": "flat"}
 _SCIENCE_COLUMNS = {
@@ -52,11 +53,16 @@ def summarise(
 ) -> NightSummary:
     """The night's tables: accounts, what was set aside, masters made or taken from earlier nights, images, differences.
 
-    records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks. science: of the science
+    The headline and the first tables say whether anything that was planned has no record.
+
+    records: of the masters made tonight, by `record_name`. science: of the science
     images made tonight. references: how the fields observed stand. differences: records of those made tonight.
     """
     made = [one for one in plan.masters if one.made_tonight]
+    stages = stages_of(manifest, plan, records, science, differences or {})
     tables = (
+        stage_table(stages),
+        missing_table(stages),
         _accounts(manifest),
         _set_aside(manifest),
         _masters("bias", made, records),
@@ -68,12 +74,9 @@ def summarise(
         _unusable("Differences", differences or {}),
         _references(references),
     )
-    return NightSummary(manifest.night, manifest.summary, tuple(table for table in tables if table.rows))
-
-
-def record_name(choice: MasterChoice) -> str:
-    """The name by which `summarise` looks for the record of a master."""
-    return f"{choice.kind} {choice.filter} {choice.ccdid} {choice.qid}"
+    filled = tuple(table for table in tables if table.rows)
+    complete = all(one.complete for one in stages)
+    return NightSummary(manifest.night, headline(manifest.summary, stages), filled, complete)
 
 
 def focal_plane(
