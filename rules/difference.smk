@@ -13,7 +13,7 @@ rule difference_image:
         refpsfcat=pinned("vrefpsfcat"),
         ps1=catalog_of("ps1context"),
         gaia=catalog_of("gaiacontext"),
-        known=ancient(target("known")),
+        bodies=ancient(target("known")),
         settings=settings("difference"),
     output:
         **targets(
@@ -35,7 +35,8 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q} --known {input.known:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q}"
+        " --bodies {input.bodies:q} 2> {log:q}"
 
 
 # Asked for by name, or by the target `planted` for a part of the night.

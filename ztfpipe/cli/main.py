@@ -140,7 +140,7 @@ STEPS = (
             Input("refpsfcat", "its PSF catalog"),
             Input("ps1", "all PS1 objects around", optional=True),
             Input("gaia", "all Gaia sources around", optional=True),
-            Input("known", "the night's table of known solar-system bodies", optional=True),
+            Input("bodies", "the night's table of known solar-system bodies", optional=True),
         ),
     ),
     Step(

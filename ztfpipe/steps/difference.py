@@ -49,12 +49,12 @@ def image(
     refpsfcat: Path,
     ps1: Path | None = None,
     gaia: Path | None = None,
-    known: Path | None = None,
+    bodies: Path | None = None,
 ) -> None:
     """Make the difference of a quadrant with its PSF, candidates, raw detections, streaks, preview, log and record.
 
-    ps1, gaia: context catalogs of the field's quadrant; without one candidates have no neighbours there. S_corr is
-    written as an image when the settings ask for it.
+    ps1, gaia: context catalogs of the field's quadrant; without one candidates have no neighbours there. bodies: the
+    night's table of known bodies, likewise. S_corr is written as an image when the settings ask for it.
 
     Every product is written, whatever the data allow: STATUS 0, zero rows and the reason where they do not. Raises
     BadFile, and writes nothing, when a file cannot be read or the reference is of another field, filter or quadrant.
@@ -65,7 +65,6 @@ def image(
     with watch.part("read"):
         science, science_header = read_science_side(image, mask, psfcat, key, camera)
         reference, reference_header = read_reference_side(refimg, refmsk, refunc, refpsfcat, key, camera)
-        bodies = _known_sky(known, image, science, science_header, section) if known else None
         inputs = {
             str(image): pixel_checksum(science.image_adu, science.mask),
             str(refimg): pixel_checksum(reference.image_adu, reference.mask),
@@ -74,9 +73,10 @@ def image(
             read_ps1_context(ps1) if ps1 else None,
             read_gaia_context(gaia) if gaia else None,
             julian_year(needed(image, science_header, "OBSJD")),
+            _known_sky(bodies, image, science, science_header, section) if bodies else None,
         )
     with watch.part("recipe"):
-        made = make_difference(science, reference, camera, section, around, bodies)
+        made = make_difference(science, reference, camera, section, around)
     with watch.part("write"):
         limit = float(made.metrics.get("diffmaglim") or np.nan)
         words = exposure_words(key, camera, science_header, reference_header, limiting_mag=limit)

@@ -38,7 +38,6 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
-from ztfpipe.model.orbits import KnownSky, NearestKnown
 from ztfpipe.pipelines.difference import description
 from ztfpipe.pipelines.difference.known import known_near_candidates
 
@@ -62,17 +61,11 @@ class _Progress:
 
 
 def make_difference(
-    science: Stored,
-    reference: Stored,
-    camera: Camera,
-    settings: Settings,
-    around: Surroundings | None = None,
-    known: KnownSky | None = None,
+    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None
 ) -> DifferenceProducts:
     """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
 
-    around: what other surveys know there; without it candidates have no neighbours of theirs. known: the solar-system
-    bodies near the image; None when the night has no table of them.
+    around: what other surveys and the catalog of orbits know there; without it candidates have no neighbours of theirs.
     """
     work = _Work(science, reference, camera, settings, around)
     try:
@@ -82,7 +75,7 @@ def make_difference(
         work.judge()
         work.extract_candidates()
         work.describe_candidates()
-        work.name_known_bodies(known)
+        work.name_known_bodies()
         work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
@@ -274,17 +267,15 @@ class _Work:
         so_far.cutouts = description.cut_out(found, self.science.image_adu, so_far.template_adu, so_far.difference)
         so_far.metrics |= description.filtered_counts(found, bits)
 
-    def name_known_bodies(self, known: KnownSky | None) -> None:
+    def name_known_bodies(self) -> None:
         """The known body nearest to each candidate; nsolarsystobj is None when the night has no table of them."""
-        so_far, found = self.so_far, self.so_far.candidates
-        nearest, count = NearestKnown.none(len(found)), None
-        if known is not None:
-            nearest, count = known_near_candidates(
-                known, self.science.wcs, self.science.image_adu.shape, self.camera.observatory, self.on_sky(found),
-                radius_arcsec=self.settings.known_radius_arcsec,
-            )  # fmt: skip
-        so_far.more |= nearest.columns()
-        so_far.metrics["nsolarsystobj"] = count
+        so_far, science = self.so_far, self.science
+        known = self.around.known if self.around else None
+        near, so_far.metrics["nsolarsystobj"] = known_near_candidates(
+            known, science.wcs, science.image_adu.shape, self.camera.observatory, self.on_sky(so_far.candidates),
+            radius_arcsec=self.settings.known_radius_arcsec,
+        )  # fmt: skip
+        so_far.more |= near.columns()
 
     def extract_raw_detections(self) -> None:
         settings = self.settings
