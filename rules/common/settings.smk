@@ -1,5 +1,7 @@
 # What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
 import re
+import hashlib
+import math
 import os
 import sys
 from functools import cache
@@ -9,7 +11,7 @@ from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import load_config
+from ztfpipe.config import RECIPE_VERSIONS, load_config
 from ztfpipe.errors import ZtfpipeError
 from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from tests.difference_scene import (
     NEW,
@@ -18,12 +19,17 @@ from tests.difference_scene import (
     write_epochs,
     write_reference,
 )
+from tests.methods.solar_system.test_ephemeris import here, orbits_at
 from ztfpipe.errors import BadFile, BadName
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import sky_to_pixel
+from ztfpipe.methods.solar_system.ephemeris import dynamical_time
+from ztfpipe.methods.solar_system.known import known_bodies
 from ztfpipe.model.candidates import RAW_TABLE
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.products.catalogs.events import read_candidates, read_cutouts, read_raw_detections, read_streaks
+from ztfpipe.products.catalogs.orbits import write_known
 from ztfpipe.products.formats.fits import read_image
 from ztfpipe.products.images.difference import read_difference_image
 from ztfpipe.products.images.wcs import wcs_of
@@ -114,6 +120,49 @@ def test_products_and_their_words(made, monkeypatch):
     assert metrics["fluxrat"] == pytest.approx(expected, rel=0.01)
     candid = read_candidates(path_of("candidates", NEW)).candid
     assert candid.is_unique
+
+
+def test_a_known_body_is_named(archive):
+    """One body where a transient was planted, one in an empty corner of the image, one a degree away."""
+    set_words(path_of("sciimg", NEW), EXPTIME=30.0)
+    header = fits.getheader(path_of("sciimg", NEW))
+    mid_jd = header["OBSJD"] + header["EXPTIME"] / 2 / 86400
+    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION))
+    row = read_candidates(path_of("candidates", NEW)).iloc[0]
+    assert (row.ssdistnr, row.ssmagnr, row.ssnamenr) == (-999, -999, "null")
+    assert record()["metrics"]["nsolarsystobj"] is None
+    corner = WCS(header).all_pix2world(header["NAXIS1"] - 5, 5, 1)
+    places = [(row.ra, row.dec + 2 / 3600), corner, (row.ra, row.dec + 1)]
+    write_known("known.parquet", bodies_at(places, mid_jd))
+    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), bodies=Path("known.parquet"))
+    table = read_candidates(path_of("candidates", NEW))
+    named = table[table.ssnamenr != "null"]
+    assert set(named.ssnamenr) == {"b0"}
+    assert named.candid.isin([row.candid]).any()
+    nearest_one = named[named.candid == row.candid].iloc[0]
+    # Aberration of light time over the day's motion is taken into account when the body is placed.
+    assert nearest_one.ssdistnr == pytest.approx(2.0, abs=0.05)
+    assert nearest_one.ssmagnr > 10
+    assert record()["metrics"]["nsolarsystobj"] == 2
+    # A night whose table is empty, for want of a catalog of orbits, says that nothing was looked for.
+    write_known("known.parquet", bodies_at(places, mid_jd).select(np.zeros(3, bool)))
+    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), bodies=Path("known.parquet"))
+    assert (read_candidates(path_of("candidates", NEW)).ssnamenr == "null").all()
+    assert record()["metrics"]["nsolarsystobj"] is None
+    Path("known.parquet").write_bytes(b"none")
+    with pytest.raises(BadFile, match="not readable as Parquet"):
+        image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), bodies=Path("known.parquet"))
+
+
+def bodies_at(places, mid_jd):
+    """Known bodies that are seen at places [deg] at a moment, two au away and at rest but for the Sun's pull."""
+    jd = dynamical_time(mid_jd)
+    toward = unit_vectors(*np.array(places).T)
+    positions = here(mid_jd) + 2.0 * toward
+    orbits = orbits_at(positions, np.zeros_like(positions) + 1e-9, jd)
+    times = mid_jd + np.array([-0.3, 0.0, 1 / 24, 0.3])
+    observers = np.array([here(one) for one in times])
+    return known_bodies(orbits, orbits.name, np.array([dynamical_time(one) for one in times]), observers)
 
 
 def test_the_packed_image_is_as_fpack_packs_it(made, monkeypatch):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.most import add_most
 from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
@@ -139,7 +140,40 @@ STEPS = (
             Input("refpsfcat", "its PSF catalog"),
             Input("ps1", "all PS1 objects around", optional=True),
             Input("gaia", "all Gaia sources around", optional=True),
+            Input("bodies", "the night's table of known solar-system bodies", optional=True),
         ),
+    ),
+    Step(
+        "difference",
+        "planted",
+        "plant sources of known flux into a quadrant and look for them in its difference",
+        "planted",
+        (
+            Input("planting", "settings of what to plant"),
+            Input("image", "the science image"),
+            Input("mask", "its mask"),
+            Input("psfcat", "its PSF catalog"),
+            Input("refimg", "the reference"),
+            Input("refmsk", "its mask"),
+            Input("refunc", "its uncertainty"),
+            Input("refpsfcat", "its PSF catalog"),
+            Input("candidates", "candidates of the difference as it is"),
+            Input("diffqa", "record of the difference as it is"),
+        ),
+    ),
+    Step(
+        "difference",
+        "efficiency",
+        "make a night's efficiency against magnitude",
+        "efficiency",
+        (Input("tables", "tables of planted sources", many=True),),
+    ),
+    Step(
+        "moving",
+        "known",
+        "make the night's table of known solar-system bodies",
+        "known",
+        (Input("orbits", "the site's catalog of orbits", optional=True),),
     ),
     Step(
         "quality",
@@ -184,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     add_reference_commands(actions["reference"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     add_operations_commands(pipelines)
+    add_most(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)

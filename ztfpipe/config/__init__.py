@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
+from ztfpipe.config.moving import Known, Moving
+from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -40,6 +42,9 @@ __all__ = [
     "Fraction",
     "Ingest",
     "InputLimits",
+    "Known",
+    "Moving",
+    "Planted",
     "Positive",
     "Quality",
     "Reference",
@@ -127,6 +132,8 @@ class Config(Section):
     templates: Templates = Templates()
     reference: Reference = Reference()
     difference: Difference = Difference()
+    moving: Moving = Moving()
+    planted: Planted = Planted()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -138,6 +145,8 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 1,
+    "moving": 1,
+    "planted": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ztfpipe.model.candidates import (
     EXPOSURE_COLUMNS,
     FILTER_COLUMNS,
+    KNOWN_COLUMNS,
     NEIGHBOUR_COLUMNS,
     Cutouts,
     RawDetections,
@@ -198,6 +199,7 @@ CANDIDATE_TABLE = (
     *NEIGHBOUR_COLUMNS,
     *FILTER_COLUMNS,
     *EXPOSURE_COLUMNS,
+    *KNOWN_COLUMNS,
 )
 
 _ENDS = ("x0", "y0", "x1", "y1")

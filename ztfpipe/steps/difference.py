@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,18 @@ import numpy as np
 from ztfpipe.config import Difference
 from ztfpipe.methods.sky.matching import julian_year
 from ztfpipe.model.candidates import Surroundings
-from ztfpipe.model.difference import DifferenceProducts
+from ztfpipe.model.difference import DifferenceProducts, Stored
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.orbits import KnownSky
+from ztfpipe.pipelines.difference.known import quadrant_cone
 from ztfpipe.pipelines.difference.recipe import make_difference
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs.calibrators import read_gaia_context, read_ps1_context
 from ztfpipe.products.catalogs.events import write_candidates, write_raw_detections, write_streaks
 from ztfpipe.products.catalogs.exposure_words import exposure_words
+from ztfpipe.products.catalogs.orbits import count_known, read_known
 from ztfpipe.products.formats.atomic import write_text
 from ztfpipe.products.images.difference import (
     difference_header,
@@ -28,7 +31,7 @@ from ztfpipe.products.images.difference import (
     write_difference_images,
     write_scorr_image,
 )
-from ztfpipe.products.images.headers import known
+from ztfpipe.products.images.headers import needed
 from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
@@ -46,11 +49,12 @@ def image(
     refpsfcat: Path,
     ps1: Path | None = None,
     gaia: Path | None = None,
+    bodies: Path | None = None,
 ) -> None:
     """Make the difference of a quadrant with its PSF, candidates, raw detections, streaks, preview, log and record.
 
-    ps1, gaia: context catalogs of the field's quadrant; without one candidates have no neighbours there. S_corr is
-    written as an image when the settings ask for it.
+    ps1, gaia: context catalogs of the field's quadrant; without one candidates have no neighbours there. bodies: the
+    night's table of known bodies, likewise. S_corr is written as an image when the settings ask for it.
 
     Every product is written, whatever the data allow: STATUS 0, zero rows and the reason where they do not. Raises
     BadFile, and writes nothing, when a file cannot be read or the reference is of another field, filter or quadrant.
@@ -68,7 +72,8 @@ def image(
         around = Surroundings(
             read_ps1_context(ps1) if ps1 else None,
             read_gaia_context(gaia) if gaia else None,
-            julian_year(known(science_header, "OBSJD")),
+            julian_year(needed(image, science_header, "OBSJD")),
+            _known_sky(bodies, image, science, science_header, section) if bodies else None,
         )
     with watch.part("recipe"):
         made = make_difference(science, reference, camera, section, around)
@@ -80,6 +85,15 @@ def image(
         "difference image", output, made.status, "; ".join(made.notes), made.metrics, section, watch, inputs
     )
     write_record(path_of("diffqa", key), record)
+
+
+def _known_sky(path: Path, image: Path, science: Stored, header: Cards, section: Difference) -> KnownSky | None:
+    """The night's known bodies near the image, and the middle of its exposure; None when the night's table is empty."""
+    if not count_known(path):
+        return None
+    mid_jd = needed(image, header, "OBSJD") + needed(image, header, "EXPTIME") / 2 / 86400
+    cone = quadrant_cone(science.wcs, science.image_adu.shape, section.known_radius_arcsec)
+    return KnownSky(read_known(path, cone).sky, mid_jd)
 
 
 def _write(
@@ -108,3 +122,31 @@ def _log(key: QuadrantKey, made: DifferenceProducts) -> str:
         *spelt(made.metrics),
     ]
     return "\n".join(lines) + "\n"
+
+
+def planted(
+    output: str,
+    settings: Path,
+    planting: Path,
+    image: Path,
+    mask: Path,
+    psfcat: Path,
+    refimg: Path,
+    refmsk: Path,
+    refunc: Path,
+    refpsfcat: Path,
+    candidates: Path,
+    diffqa: Path,
+) -> None:
+    """Plant sources of known flux into a quadrant and look for them; see `steps.planted`."""
+    from ztfpipe.steps.planted import plant
+
+    science, reference = (image, mask, psfcat), (refimg, refmsk, refunc, refpsfcat)
+    plant(output, settings, planting, science, reference, candidates, diffqa)
+
+
+def efficiency(output: str, settings: Path, tables: Sequence[Path]) -> None:
+    """Efficiency of a night against magnitude, from its tables of planted sources; see `steps.planted`."""
+    from ztfpipe.steps.planted import summarise
+
+    summarise(output, settings, tables)
