@@ -24,6 +24,7 @@ from ztfpipe.config import load_config
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import NightSummary, Table
+from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.formats.plain import write_table
@@ -39,8 +40,8 @@ CONFIG = {
     "camera": "mini",
     "workspace": str(ROOT / "demo"),
     "reference": {"epochs_min": 4},
-    # The small camera's sky varies over a sixth of the pixels.
-    "difference": {"background_mesh_px": 64, "background_cell_px": 48, "background_scale_px": 100.0},
+    # A quarter of the quadrants, each with as many sources as fit into so small an image.
+    "planted": {"fraction": 0.25, "points_per_megapixel": 300.0},
     "simulate": {
         # So many that a few fall on a tenth of a square degree.
         "moving": {"asteroids_per_square_degree": 1000.0},
@@ -70,6 +71,7 @@ def main() -> int:
     times["night"] = _timed(lambda: _snakemake(config_path, "night"))
     times["references"] = _timed(lambda: _snakemake(config_path, "references"))
     times["differences"] = _timed(lambda: _snakemake(config_path, "night", LATER))
+    times["planted sources"] = _timed(lambda: _snakemake(config_path, "planted", LATER))
     times["second run"] = _timed(lambda: _snakemake(config_path, "night"))
     os.chdir(workspace / "archive")
     night = NightKey(NIGHT)
@@ -81,6 +83,7 @@ def main() -> int:
     )
     print(references_table())
     print(found_table(workspace / "truth"))
+    print(efficiency_table())
     print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in times.items()))
     print(f"The night's report, with pictures: {Path(path_of('nightreport', night)).resolve()}")
     return 0
@@ -134,6 +137,25 @@ def found_table(truth: Path) -> str:
         "why not",
     )
     text = f"Differences of {LATER} beside the truth"
+    return text_tables(NightSummary(LATER, "", (Table(text, "", head, tuple(rows)),)))
+
+
+def efficiency_table() -> str:
+    """Sources planted into the second night's images, found and missed; called in the archive."""
+    rows = [
+        (
+            one.filter[1],
+            "on" if one.hosted else "off",
+            one.quadrants,
+            sum(one.planted),
+            sum(one.found),
+            round(sum(one.expected), 1),
+            f"{one.fit.half_mag:.2f} ± {one.fit.half_error_mag:.2f}" if one.fit.converged else "",
+        )
+        for one in read_efficiencies(path_of("efficiency", NightKey(LATER)))
+    ]
+    head = ("band", "hosts", "quadrants", "planted", "found", "expected by the noise", "half are found at [mag]")
+    text = f"Planted sources of {LATER}, within two magnitudes of the limit"
     return text_tables(NightSummary(LATER, "", (Table(text, "", head, tuple(rows)),)))
 
 

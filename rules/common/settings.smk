@@ -1,6 +1,7 @@
 # What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
 import re
-import fcntl
+import hashlib
+import math
 import os
 import sys
 from functools import cache
@@ -26,6 +27,7 @@ from ztfpipe.model.reference import READY
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
+from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.references import read_candidates, version_in_force
 from ztfpipe.products.accounts.settings import write_settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ztfpipe.products.images.difference import (
     write_difference_images,
     write_scorr_image,
 )
-from ztfpipe.products.images.headers import known, needed
+from ztfpipe.products.images.headers import needed
 from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
@@ -72,7 +72,7 @@ def image(
         around = Surroundings(
             read_ps1_context(ps1) if ps1 else None,
             read_gaia_context(gaia) if gaia else None,
-            julian_year(known(science_header, "OBSJD")),
+            julian_year(needed(image, science_header, "OBSJD")),
             _known_sky(bodies, image, science, science_header, section) if bodies else None,
         )
     with watch.part("recipe"):
@@ -122,3 +122,31 @@ def _log(key: QuadrantKey, made: DifferenceProducts) -> str:
         *spelt(made.metrics),
     ]
     return "\n".join(lines) + "\n"
+
+
+def planted(
+    output: str,
+    settings: Path,
+    planting: Path,
+    image: Path,
+    mask: Path,
+    psfcat: Path,
+    refimg: Path,
+    refmsk: Path,
+    refunc: Path,
+    refpsfcat: Path,
+    candidates: Path,
+    diffqa: Path,
+) -> None:
+    """Plant sources of known flux into a quadrant and look for them; see `steps.planted`."""
+    from ztfpipe.steps.planted import plant
+
+    science, reference = (image, mask, psfcat), (refimg, refmsk, refunc, refpsfcat)
+    plant(output, settings, planting, science, reference, candidates, diffqa)
+
+
+def efficiency(output: str, settings: Path, tables: Sequence[Path]) -> None:
+    """Efficiency of a night against magnitude, from its tables of planted sources; see `steps.planted`."""
+    from ztfpipe.steps.planted import summarise
+
+    summarise(output, settings, tables)

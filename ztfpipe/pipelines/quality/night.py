@@ -15,7 +15,7 @@ from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
-from ztfpipe.model.reference import MADE, READY, WAITING, Candidate
+from ztfpipe.model.reference import MADE, READY, SUSPECT, UPDATABLE, WAITING, Candidate
 from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
 from ztfpipe.pipelines.quality.stages import headline, missing_table, record_name, stage_table, stages_of
 
@@ -228,7 +228,8 @@ def _references(candidates: Sequence[Candidate]) -> Table:
         groups.setdefault((one.reference.field, one.reference.filter), []).append(one)
     rows = []
     for (field, code), group in sorted(groups.items()):
-        number = {state: sum(one.state == state for one in group) for state in (MADE, READY, WAITING)}
+        states = MADE, SUSPECT, UPDATABLE, READY, WAITING
+        number = {state: sum(one.state == state for one in group) for state in states}
         waiting = [one for one in group if one.state == WAITING]
         good = float(np.median([one.good for one in waiting])) if waiting else None
         seen = float(np.median([one.seen for one in waiting])) if waiting else None
@@ -239,8 +240,12 @@ def _references(candidates: Sequence[Candidate]) -> Table:
         rows.append((field, code, *number.values(), good, seen, why))
     text = (
         "Medians are over the waiting quadrants; counts are epochs that fail a criterion. `references` makes the ready."
+        " `ztfpipe reference renew` makes suspect ones again; those potentially updatable wait for other good epochs."
     )
-    head = ("field", "filter", "have one", "ready", "waiting", "good epochs", "epochs", "most frequent failures")
+    head = (
+        "field", "filter", "have a sound one", "suspect", "potentially updatable", "ready", "waiting", "good epochs",
+        "epochs", "most frequent failures",
+    )  # fmt: skip
     return Table("References", text, head, tuple(rows))
 
 
