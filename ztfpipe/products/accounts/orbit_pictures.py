@@ -16,6 +16,8 @@ _DPI = 110
 _BODY, _EARTH, _PLANET, _SUN = "#b2182b", "#2166ac", "#8a8f98", "#e0a000"
 _COLUMNS = 8
 _CUTOUTS_MAX = 80
+_SEASON_DEG = 20.0
+"""Places farther apart than this are not joined by a line: between seasons a body has turned back and forth."""
 
 
 def orbit_png(shown: OrbitDrawing) -> bytes:
@@ -60,7 +62,9 @@ def _draw_sky(axes, shown: OrbitDrawing) -> None:
         return
     # A track across 0 h is drawn without a jump.
     ra = np.degrees(np.unwrap(np.radians(shown.ra_deg)))
-    axes.plot(ra, shown.dec_deg, color=_PLANET, linewidth=0.6)
+    apart = np.hypot(np.diff(ra), np.diff(shown.dec_deg)) > _SEASON_DEG
+    cut = np.flatnonzero(apart) + 1
+    axes.plot(np.insert(ra, cut, np.nan), np.insert(shown.dec_deg, cut, np.nan), color=_PLANET, linewidth=0.6)
     on = {"color": _BODY, "markersize": 4, "label": "on an image"}
     off = {"color": _PLANET, "mfc": "none", "label": "beside an image"}
     for which, style in ((shown.inside, on), (~shown.inside, off)):
