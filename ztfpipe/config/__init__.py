@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
+from ztfpipe.config.moving import Known, Moving
 from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
@@ -41,6 +42,8 @@ __all__ = [
     "Fraction",
     "Ingest",
     "InputLimits",
+    "Known",
+    "Moving",
     "Planted",
     "Positive",
     "Quality",
@@ -129,6 +132,7 @@ class Config(Section):
     templates: Templates = Templates()
     reference: Reference = Reference()
     difference: Difference = Difference()
+    moving: Moving = Moving()
     planted: Planted = Planted()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
@@ -141,6 +145,7 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 1,
+    "moving": 1,
     "planted": 1,
     "quality": 1,
 }
