@@ -81,9 +81,7 @@ def _batches(samples: Samples, rng: np.random.Generator, epochs: int) -> Iterato
         for start in range(0, len(order) - BATCH + 1, BATCH):
             which = order[start : start + BATCH]
             turn, mirror = int(rng.integers(4)), bool(rng.integers(2))
-            views = [
-                np.rot90(one[which].astype(np.float32), turn, (1, 2)) for one in (samples.inner, samples.outer)
-            ]
+            views = [np.rot90(one[which].astype(np.float32), turn, (1, 2)) for one in (samples.inner, samples.outer)]
             views = [one[:, ::-1] if mirror else one for one in views]
             blank = np.flatnonzero(rng.uniform(size=BATCH) < _DROPPED)
             plane = rng.integers(0, 2, len(blank))

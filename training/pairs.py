@@ -208,7 +208,9 @@ def _catalog(
     j, i = (np.clip(np.rint(one).astype(int), 2, n - 3) for one, n in ((y, ny), (x, nx)))
     near = np.max([mask[j + v, i + u] for v in (-2, 0, 2) for u in (-2, 0, 2)], axis=0)
     ones, none = np.ones(len(flux)), np.zeros(len(flux))
-    alone, _ = cKDTree(amiss if len(amiss) else np.full((1, 2), 1e9)).query(np.stack([sources.x_px, sources.y_px], 1)[keep])
+    alone, _ = cKDTree(amiss if len(amiss) else np.full((1, 2), 1e9)).query(
+        np.stack([sources.x_px, sources.y_px], 1)[keep]
+    )
     flags = (near != 0) | (alone < _AMISS_PX)
     measured = flux + rng.standard_normal(len(flux)) * error
     return PsfCatalog(x, y, *pixel_to_sky(wcs, x, y), measured, error, ones, none, flags.astype(np.int16))

@@ -15,8 +15,7 @@ from training.pairs import FAMILIES, Family, Pair, draw_night, draw_pair
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference
 from ztfpipe.errors import Unusable
-from ztfpipe.methods.difference.cutouts import cutouts
-from ztfpipe.methods.difference.real_bogus import features, planes, views
+from ztfpipe.methods.difference.real_bogus import features, planes, stamps_of, views
 from ztfpipe.model.difference import Candidates
 from ztfpipe.model.difference import Difference as Subtracted
 from ztfpipe.pipelines.difference.recipe import _Work
@@ -92,10 +91,7 @@ def samples_of(pair: Pair, camera: Camera, number: int, transparency: float) -> 
     work.judge()
     work.extract_candidates()
     found, difference = work.so_far.candidates, work.so_far.difference
-    bad = difference.bad
-    blank = lambda im: np.where(bad, np.nan, im)
-    stamps = [cutouts(blank(im), found.x_px, found.y_px) for im in (images.science.image_adu, images.reference.image_adu, difference.image_adu)]
-    stamps[2] *= np.where(found.positive, np.float32(1), np.float32(-1))[:, None, None]
+    stamps = stamps_of(images.science.image_adu, images.reference.image_adu, difference, found)
     real, bogus, snr, kind = named(found, pair, difference, transparency)
     inner, outer = views(planes(*stamps, found.positive))
     all_ = Samples(
@@ -133,7 +129,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     asked = parser.parse_args()
     nights = range(asked.nights[0], asked.nights[1] + 1)
-    samples = draw_samples(FAMILIES[asked.family], nights, pairs=asked.pairs, planted=asked.planted, artefacts=asked.artefacts)
+    samples = draw_samples(
+        FAMILIES[asked.family], nights, pairs=asked.pairs, planted=asked.planted, artefacts=asked.artefacts
+    )
     write_arrays(asked.output, vars(samples))
 
 

@@ -54,9 +54,9 @@ class Scorers:
 
 SCORE_COLUMNS = (
     Column("rb", "f4", "", "Score of the trees on the features, 0 bogus to 1 real"),
-    Column("rbversion", "O", "", "Version of the trees"),
+    Column("rbversion", "str", "", "Version of the trees"),
     Column("drb", "f4", "", "Score of the network on the cutouts, 0 bogus to 1 real"),
-    Column("drbversion", "O", "", "Version of the network"),
+    Column("drbversion", "str", "", "Version of the network"),
 )
 
 

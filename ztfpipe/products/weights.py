@@ -40,7 +40,9 @@ def _read_forest(folder: Path, version: str) -> Forest:
 
 
 def _read_network(folder: Path, version: str) -> Network:
-    return Network(version, {name: array.astype(np.float32) for name, array in _read(folder / f"drb_{version}.npz").items()})
+    return Network(
+        version, {name: array.astype(np.float32) for name, array in _read(folder / f"drb_{version}.npz").items()}
+    )
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

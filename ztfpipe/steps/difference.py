@@ -23,6 +23,7 @@ from ztfpipe.products.images.difference import (
 )
 from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.names import key_of, path_of
+from ztfpipe.products.weights import read_scorers
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
 
 
@@ -53,7 +54,8 @@ def image(
             str(refimg): pixel_checksum(reference.image_adu, reference.mask),
         }
     with watch.part("recipe"):
-        made = make_difference(science, reference, camera, section)
+        scorers = read_scorers(section.rb_version, section.drb_version)
+        made = make_difference(science, reference, camera, section, scorers)
     with watch.part("write"):
         _write(key, made, science.identifier, difference_header(made, science_header, reference_header))
     record = qa_record(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.methods.difference.cutouts import SIZE_PX, cutouts
-from ztfpipe.model.difference import Candidates
+from ztfpipe.model.difference import Candidates, Difference
 from ztfpipe.model.real_bogus import Forest, Network
 
 Floats = NDArray[np.float32]
@@ -60,25 +60,28 @@ def forest_scores(forest: Forest, table: Floats) -> Floats:
 
 
 def network_scores(
-    network: Network,
-    science: NDArray,
-    reference: NDArray,
-    difference: NDArray,
-    x_px: NDArray,
-    y_px: NDArray,
-    positive: NDArray[np.bool_],
+    network: Network, science: NDArray, reference: NDArray, difference: Difference, found: Candidates
 ) -> Floats:
-    """Scores float32 (n,) of candidates at zero-based positions (n,) on three images of one shape, NaN where unknown.
-
-    difference: as it is, science minus reference; positive: the sign of each candidate.
-    """
-    out = np.empty(len(x_px), np.float32)
+    """Scores float32 (n,) of the candidates of a difference; science, reference: the images it was made of (ny, nx), on
+    its pixels."""
+    out = np.empty(len(found), np.float32)
     for start in range(0, len(out), _BATCH):
         part = slice(start, start + _BATCH)
-        stamps = [cutouts(image, x_px[part], y_px[part]) for image in (science, reference, difference)]
-        stamps[2] *= np.where(positive[part], np.float32(1), np.float32(-1))[:, None, None]
-        out[part] = cutout_scores(network, *stamps, positive[part])
+        stamps = stamps_of(science, reference, difference, found, part)
+        out[part] = cutout_scores(network, *stamps, found.positive[part])
     return out
+
+
+def stamps_of(
+    science: NDArray, reference: NDArray, difference: Difference, found: Candidates, part: slice = slice(None)
+) -> list[Floats]:
+    """Cutouts of science image, reference and difference, as packets hold them: NaN where masked, the difference in the
+    candidate's sign."""
+    x, y = found.x_px[part], found.y_px[part]
+    bad = cutouts(difference.bad, x, y) > 0
+    stamps = [np.where(bad, np.float32(np.nan), cutouts(one, x, y)) for one in (science, reference)]
+    sign = np.where(found.positive[part], np.float32(1), np.float32(-1))[:, None, None]
+    return [*stamps, np.where(bad, np.float32(np.nan), sign * cutouts(difference.image_adu, x, y))]
 
 
 def cutout_scores(

@@ -35,6 +35,8 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.model.real_bogus import Scorers, Scores
+from ztfpipe.pipelines.difference.scores import score
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -49,17 +51,24 @@ class _Progress:
     difference: Difference | None = None
     candidates: Candidates | None = None
     streaks: Streaks | None = None
+    scores: Scores | None = None
 
 
-def make_difference(science: Stored, reference: Stored, camera: Camera, settings: Settings) -> DifferenceProducts:
-    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it."""
-    work = _Work(science, reference, camera, settings)
+def make_difference(
+    science: Stored, reference: Stored, camera: Camera, settings: Settings, scorers: Scorers | None = None
+) -> DifferenceProducts:
+    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
+
+    scorers: the classifiers of candidates; without them scores are NaN.
+    """
+    work = _Work(science, reference, camera, settings, scorers)
     try:
         work.look_at_inputs()
         pair = work.prepare()
         work.subtract(pair)
         work.judge()
         work.extract_candidates()
+        work.score_candidates(pair)
         work.extract_streaks()
     except Unusable as reason:
         work.so_far.notes.append(str(reason))
@@ -84,6 +93,7 @@ class _Work:
     reference: Stored
     camera: Camera
     settings: Settings
+    scorers: Scorers | None = None
     so_far: _Progress = field(default_factory=_Progress)
 
     def look_at_inputs(self) -> None:
@@ -226,6 +236,12 @@ class _Work:
         self.so_far.candidates = found
         self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
 
+    def score_candidates(self, pair: _Pair) -> None:
+        self.so_far.scores = score(
+            self.so_far.candidates, pair.science.image_adu, pair.reference.image_adu, self.so_far.difference,
+            self.scorers,
+        )  # fmt: skip
+
     def extract_streaks(self) -> None:
         settings = self.settings
         if settings.streaks:
@@ -253,6 +269,7 @@ class _Work:
             metrics={**so_far.metrics, "statusdif": status},
             status=status,
             notes=tuple(so_far.notes),
+            scores=so_far.scores,
         )
 
 

@@ -25,6 +25,7 @@ def write_candidates(path: str | Path, made: DifferenceProducts, pid: int) -> No
             identifiers.candidate_id(pid, bool(sign), int(one)) for sign, one in zip(found.positive, tblid, strict=True)
         ]
         columns |= {"candid": np.array(candid, np.int64), "ra": made.ra_deg, "dec": made.dec_deg, **found.columns()}
+        columns |= made.scores.columns()
     write_table(path, pd.DataFrame(columns))
 
 
