@@ -161,7 +161,7 @@ def _light(rng, sources: Sources, family: Family, fwhms_px, night: Night, place:
 
 
 def _exposed(rng, light: NDArray, night: Night, camera: Camera, exposures: int) -> tuple[NDArray, NDArray[np.uint16]]:
-    """The mean of exposures [DN], sky included and sloping, and its mask: saturated stars, single bad pixels, a strip."""
+    """The mean of exposures [DN], sky included and sloping, and its mask: saturated stars, bad pixels, a strip."""
     ny, nx = light.shape
     slope = 1 + 0.05 * (np.linspace(-1, 1, nx) * rng.uniform(-1, 1) + np.linspace(-1, 1, ny)[:, None] * rng.uniform())
     gain = GAIN_E_PER_ADU * exposures
@@ -192,8 +192,8 @@ def _catalog(
 ) -> PsfCatalog:
     """Sources of S/N 5 and more as an image's PSF catalog has them.
 
-    amiss: places (n, 2) of what was planted. Stars there are flagged: of the few stars of a patch they are far more than
-    of a quadrant's, and would register the pair and shape its PSF.
+    amiss: places (n, 2) of what was planted. Stars there are flagged: of the few stars of a patch they are far more
+    than of a quadrant's, and would register the pair and shape its PSF.
     """
     single = exposures == 1
     flux = sources.flux_adu * (night.transparency if single else 1.0)

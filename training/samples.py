@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,11 +13,10 @@ from scipy.spatial import cKDTree
 from training.pairs import FAMILIES, Family, Pair, draw_night, draw_pair
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference
-from ztfpipe.errors import Unusable
-from ztfpipe.methods.difference.real_bogus import features, planes, stamps_of, views
+from ztfpipe.methods.difference.real_bogus import features, planes, views
 from ztfpipe.model.difference import Candidates
 from ztfpipe.model.difference import Difference as Subtracted
-from ztfpipe.pipelines.difference.recipe import _Work
+from ztfpipe.pipelines.difference.recipe import make_difference
 from ztfpipe.products.formats.plain import read_arrays, write_arrays
 
 FOUND_PX, AWAY_PX, NEAR_ARTEFACT_PX = 2.5, 8.0, 40.0
@@ -77,23 +75,18 @@ def draw_samples(
         night = draw_night(rng)
         for _ in range(pairs):
             pair = draw_pair(rng, night, family, camera, planted=planted, artefacts=artefacts, **options)
-            with contextlib.suppress(Unusable):
-                parts.append(samples_of(pair, camera, number, night.transparency))
-    return joined(parts)
+            parts.append(samples_of(pair, camera, number, night.transparency))
+    return joined([part for part in parts if part is not None])
 
 
-def samples_of(pair: Pair, camera: Camera, number: int, transparency: float) -> Samples:
-    """The candidates of a pair with their labels."""
-    work = _Work(pair.science, pair.reference, camera, Difference(streaks=False))
-    work.look_at_inputs()
-    images = work.prepare()
-    work.subtract(images)
-    work.judge()
-    work.extract_candidates()
-    found, difference = work.so_far.candidates, work.so_far.difference
-    stamps = stamps_of(images.science.image_adu, images.reference.image_adu, difference, found)
-    real, bogus, snr, kind = named(found, pair, difference, transparency)
-    inner, outer = views(planes(*stamps, found.positive))
+def samples_of(pair: Pair, camera: Camera, number: int, transparency: float) -> Samples | None:
+    """The candidates of a pair with their labels; None of one that cannot be subtracted."""
+    made = make_difference(pair.science, pair.reference, camera, Difference(streaks=False))
+    if made.candidates is None:
+        return None
+    found = made.candidates
+    real, bogus, snr, kind = named(found, pair, made.difference, transparency)
+    inner, outer = views(planes(made.cutouts, found.positive))
     all_ = Samples(
         inner.astype(np.float16), outer.astype(np.float16), features(found), real, snr, kind,
         np.full(len(real), number, np.int32), found.scorr.astype(np.float32),

@@ -136,6 +136,8 @@ STEPS = (
             Input("refmsk", "its mask"),
             Input("refunc", "its uncertainty"),
             Input("refpsfcat", "its PSF catalog"),
+            Input("ps1", "all PS1 objects around", optional=True),
+            Input("gaia", "all Gaia sources around", optional=True),
         ),
     ),
     Step(

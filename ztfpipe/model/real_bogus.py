@@ -58,23 +58,3 @@ SCORE_COLUMNS = (
     Column("drb", "f4", "", "Score of the network on the cutouts, 0 bogus to 1 real"),
     Column("drbversion", "str", "", "Version of the network"),
 )
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of candidates (n,), from 0, bogus, to 1, real; and who gave them."""
-
-    rb: NDArray[np.float32]
-    rb_version: str
-    drb: NDArray[np.float32]
-    drb_version: str
-
-    def columns(self) -> dict[str, NDArray]:
-        """The table of SCORE_COLUMNS, by name."""
-        count = len(self.rb)
-        return {
-            "rb": self.rb,
-            "rbversion": np.full(count, self.rb_version, object),
-            "drb": self.drb,
-            "drbversion": np.full(count, self.drb_version, object),
-        }

@@ -1,8 +1,9 @@
 """Scores of candidates: boosted trees on their features (rb), a convolutional network on their three cutouts (drb).
 
-The network sees a candidate twice: the middle of the cutouts pixel by pixel, where a PSF, a dipole or a hit is told, and
-the whole of them in blocks of 3 x 3 pixels, where streaks, ghosts and halos are. For a candidate of negative sign
-science and reference change places and the difference its sign: the first cutout is always the one with more light.
+The network sees a candidate twice: the middle of the cutouts pixel by pixel, where a PSF, a dipole or a hit is told,
+and the whole of them in blocks of 3 x 3 pixels, where streaks, ghosts and halos are. For a candidate of negative sign
+science and reference change places, and packets hold the difference with its sign turned: the first cutout is always
+the one with more light.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.methods.difference.cutouts import SIZE_PX, cutouts
-from ztfpipe.model.difference import Candidates, Difference
+from ztfpipe.methods.difference.cutouts import SIZE_PX
+from ztfpipe.model.candidates import Cutouts
+from ztfpipe.model.difference import Candidates
 from ztfpipe.model.real_bogus import Forest, Network
 
 Floats = NDArray[np.float32]
@@ -59,48 +61,27 @@ def forest_scores(forest: Forest, table: Floats) -> Floats:
     return _probability(forest.base + forest.value[node].sum(axis=1, dtype=np.float64))
 
 
-def network_scores(
-    network: Network, science: NDArray, reference: NDArray, difference: Difference, found: Candidates
-) -> Floats:
-    """Scores float32 (n,) of the candidates of a difference; science, reference: the images it was made of (ny, nx), on
-    its pixels."""
-    out = np.empty(len(found), np.float32)
+def network_scores(network: Network, cutouts: Cutouts, positive: NDArray[np.bool_]) -> Floats:
+    """Scores float32 (n,) of the cutouts of candidates, as packets hold them: the difference of a candidate of negative
+    sign has its sign turned, so that the candidate is bright; NaN and fillers beyond 1e30 are unknown pixels."""
+    out = np.empty(len(cutouts), np.float32)
     for start in range(0, len(out), _BATCH):
         part = slice(start, start + _BATCH)
-        stamps = stamps_of(science, reference, difference, found, part)
-        out[part] = cutout_scores(network, *stamps, found.positive[part])
+        some = Cutouts(cutouts.science[part], cutouts.template[part], cutouts.difference[part])
+        inner, outer = views(planes(some, positive[part]))
+        out[part] = _probability(forward(np, network.weights, inner, outer).astype(np.float64))
     return out
 
 
-def stamps_of(
-    science: NDArray, reference: NDArray, difference: Difference, found: Candidates, part: slice = slice(None)
-) -> list[Floats]:
-    """Cutouts of science image, reference and difference, as packets hold them: NaN where masked, the difference in the
-    candidate's sign."""
-    x, y = found.x_px[part], found.y_px[part]
-    bad = cutouts(difference.bad, x, y) > 0
-    stamps = [np.where(bad, np.float32(np.nan), cutouts(one, x, y)) for one in (science, reference)]
-    sign = np.where(found.positive[part], np.float32(1), np.float32(-1))[:, None, None]
-    return [*stamps, np.where(bad, np.float32(np.nan), sign * cutouts(difference.image_adu, x, y))]
-
-
-def cutout_scores(
-    network: Network, science: Floats, reference: Floats, difference: Floats, positive: NDArray[np.bool_]
-) -> Floats:
-    """Scores float32 (n,) of three cutouts (n, 63, 63) each, as packets hold them: the difference of a candidate of
-    negative sign has its sign turned, so that the candidate is bright."""
-    inner, outer = views(planes(science, reference, difference, positive))
-    return _probability(forward(np, network.weights, inner, outer).astype(np.float64))
-
-
-def planes(science: Floats, reference: Floats, difference: Floats, positive: NDArray[np.bool_]) -> Floats:
+def planes(cutouts: Cutouts, positive: NDArray[np.bool_]) -> Floats:
     """What the network is shown, float32 (n, 63, 63, 3): the image with more light, the other, the difference.
 
     Each is asinh of its pixels above their median in units of their robust scatter; unknown pixels are nought.
     """
     turned = ~np.asarray(positive, bool)[:, None, None]
-    more, less = np.where(turned, reference, science), np.where(turned, science, reference)
-    return np.stack([_levelled(one) for one in (more, less, difference)], axis=-1)
+    more = np.where(turned, cutouts.template, cutouts.science)
+    less = np.where(turned, cutouts.science, cutouts.template)
+    return np.stack([_levelled(one) for one in (more, less, cutouts.difference)], axis=-1)
 
 
 def views(shown: Floats) -> tuple[Floats, Floats]:

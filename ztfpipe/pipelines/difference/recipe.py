@@ -16,8 +16,9 @@ from ztfpipe.config import Difference as Settings
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.difference import preparation
 from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
-from ztfpipe.methods.difference.candidates import find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.candidates import difference_psf, find_candidates, limiting_magnitude
 from ztfpipe.methods.difference.preparation import CatalogStars
+from ztfpipe.methods.difference.raw_detections import find_raw
 from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.difference.streaks import find_streaks
 from ztfpipe.methods.difference.zogy import subtract
@@ -25,6 +26,7 @@ from ztfpipe.methods.sky.background import Background, estimate
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
 from ztfpipe.methods.statistics import robust_image
+from ztfpipe.model.candidates import Cutouts, RawDetections, Surroundings
 from ztfpipe.model.difference import (
     Candidates,
     Difference,
@@ -35,8 +37,9 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
-from ztfpipe.model.real_bogus import Scorers, Scores
-from ztfpipe.pipelines.difference.scores import score
+from ztfpipe.model.real_bogus import Scorers
+from ztfpipe.pipelines.difference import description
+from ztfpipe.pipelines.difference.scores import scores
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -51,24 +54,31 @@ class _Progress:
     difference: Difference | None = None
     candidates: Candidates | None = None
     streaks: Streaks | None = None
-    scores: Scores | None = None
+    template_adu: Image | None = None
+    more: dict[str, NDArray] = field(default_factory=dict)
+    cutouts: Cutouts | None = None
+    raw: RawDetections | None = None
 
 
 def make_difference(
-    science: Stored, reference: Stored, camera: Camera, settings: Settings, scorers: Scorers | None = None
-) -> DifferenceProducts:
+    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None,
+    scorers: Scorers | None = None,
+) -> DifferenceProducts:  # fmt: skip
     """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
 
-    scorers: the classifiers of candidates; without them scores are NaN.
+    around: what other surveys know there; without it candidates have no neighbours of theirs. scorers: classifiers of
+    candidates; without them scores are NaN.
     """
-    work = _Work(science, reference, camera, settings, scorers)
+    work = _Work(science, reference, camera, settings, around, scorers)
     try:
         work.look_at_inputs()
         pair = work.prepare()
         work.subtract(pair)
         work.judge()
         work.extract_candidates()
-        work.score_candidates(pair)
+        work.describe_candidates()
+        work.score_candidates()
+        work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
         work.so_far.notes.append(str(reason))
@@ -93,6 +103,7 @@ class _Work:
     reference: Stored
     camera: Camera
     settings: Settings
+    around: Surroundings | None = None
     scorers: Scorers | None = None
     so_far: _Progress = field(default_factory=_Progress)
 
@@ -108,6 +119,7 @@ class _Work:
             "refsat": reference.saturation_adu,
             "refinpseeing": reference.seeing_px,
             "infobitsref": reference.infobits,
+            "bitsinfobitsref": description.bits_in_words(reference.infobits),
         }
         for noun, one in (("science image", science), ("reference", reference)):
             if one.status != 1:
@@ -142,6 +154,9 @@ class _Work:
         )
         self.so_far.metrics["diffbckgnd_range"] = float(np.ptp(background))
         science = replace(science, image_adu=science.image_adu - background)
+        self.so_far.metrics["diffavgsqbef"] = description.squares_before(science, reference)
+        # The reference on the science image's own sky: what cutouts show.
+        self.so_far.template_adu = self.science.image_adu - science.image_adu + reference.image_adu
         return _Pair(*preparation.fill_masked(science, reference, catalog), found)
 
     def science_exposed(self, catalog: CatalogStars) -> tuple[Exposed, CatalogStars]:
@@ -216,9 +231,10 @@ class _Work:
         self.so_far.metrics |= {
             "pdiffbckgnd": pixels.median,
             "diffsigpix": pixels.sigma,
-            "difffwhm": difference.fwhm_px,
+            "difffwhm": difference_psf(difference).fwhm_px,
             "diffmaglim": limiting_magnitude(difference, self.science.zero_point_mag),
             "scorr_width": difference.scale,
+            **description.squares_after(self.so_far.metrics["diffavgsqbef"], difference),
         }
         low, high = settings.noise_scale
         if not low <= difference.scale <= high:
@@ -236,11 +252,38 @@ class _Work:
         self.so_far.candidates = found
         self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
 
-    def score_candidates(self, pair: _Pair) -> None:
-        self.so_far.scores = score(
-            self.so_far.candidates, pair.science.image_adu, pair.reference.image_adu, self.so_far.difference,
-            self.scorers,
+    def describe_candidates(self) -> None:
+        """Neighbours, light filters and cutouts of the candidates."""
+        so_far = self.so_far
+        found = so_far.candidates
+        bits = description.light_filters(found, self.settings.light_filters)
+        around = description.neighbours(*self.on_sky(found), self.reference, self.around, self.camera)
+        so_far.more |= {**around, "filterbits": bits}
+        so_far.cutouts = description.cut_out(found, self.science.image_adu, so_far.template_adu, so_far.difference)
+        so_far.metrics |= description.filtered_counts(found, bits)
+
+    def score_candidates(self) -> None:
+        so_far = self.so_far
+        so_far.more |= scores(so_far.candidates, so_far.cutouts, self.scorers)
+
+    def extract_raw_detections(self) -> None:
+        settings = self.settings
+        found = find_raw(
+            self.so_far.difference, threshold=settings.raw_scorr_min, below=settings.candidate_scorr_min,
+            edge_px=settings.edge_px, max_count=settings.raw_detections_max,
         )  # fmt: skip
+        self.so_far.raw = found
+        self.so_far.metrics["nraw"] = len(found)
+        if found.capped:
+            self.so_far.notes.append(
+                f"more than {settings.raw_detections_max} raw detections: the most significant are kept"
+            )
+
+    def on_sky(self, found: Candidates | RawDetections | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Right ascensions and declinations [deg]."""
+        if found is None:
+            return np.zeros(0), np.zeros(0)
+        return pixel_to_sky(self.science.wcs, found.x_px, found.y_px)
 
     def extract_streaks(self) -> None:
         settings = self.settings
@@ -256,9 +299,8 @@ class _Work:
 
     def finished(self, status: int) -> DifferenceProducts:
         so_far = self.so_far
-        ra, dec = np.zeros(0), np.zeros(0)
-        if so_far.candidates is not None:
-            ra, dec = pixel_to_sky(self.science.wcs, so_far.candidates.x_px, so_far.candidates.y_px)
+        ra, dec = self.on_sky(so_far.candidates)
+        raw_ra, raw_dec = self.on_sky(so_far.raw)
         return DifferenceProducts(
             shape=self.science.image_adu.shape,
             difference=so_far.difference,
@@ -269,7 +311,11 @@ class _Work:
             metrics={**so_far.metrics, "statusdif": status},
             status=status,
             notes=tuple(so_far.notes),
-            scores=so_far.scores,
+            more=so_far.more,
+            raw=so_far.raw,
+            raw_ra_deg=raw_ra,
+            raw_dec_deg=raw_dec,
+            cutouts=so_far.cutouts,
         )
 
 
