@@ -125,8 +125,9 @@ def _add(image: Image, j: int, i: int, value: float) -> None:
 def _around(image: Image, x: float, y: float, reach: float) -> tuple[slice, slice, NDArray]:
     """Rows, columns and distances of the square about a place."""
     j, i, half = round(y), round(x), int(np.ceil(reach))
-    rows = slice(max(j - half, 0), min(j + half + 1, image.shape[0]))
-    columns = slice(max(i - half, 0), min(i + half + 1, image.shape[1]))
+    rows, columns = (
+        slice(*np.clip((at - half, at + half + 1), 0, n)) for at, n in zip((j, i), image.shape, strict=True)
+    )
     distance = np.hypot(np.arange(rows.start, rows.stop)[:, None] - y, np.arange(columns.start, columns.stop) - x)
     return rows, columns, distance
 

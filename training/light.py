@@ -1,8 +1,8 @@
 """Light of point sources through two families of PSFs: one to train on, another to be judged by.
 
 `moffat`: the synthetic camera's skewed elliptical Moffat functions that vary over the image. `kolmogorov`: turbulence
-by its transfer function exp(-3.44 (lambda f / r0)^(5/3)) (Fried 1966), with an ellipse, coma and trefoil as a phase, and
-the pixel's square; the same everywhere. They share no code.
+by its transfer function exp(-3.44 (lambda f / r0)^(5/3)) (Fried 1966), with an ellipse, coma and trefoil as a phase,
+and the pixel's square; the same everywhere. They share no code.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def draw_night(rng: np.random.Generator) -> Night:
 
 
 def draw_pair(
-    rng: np.random.Generator, night: Night, family: Family, camera: Camera, *, planted: int = 50, artefacts: int = 50,
+    rng: np.random.Generator, night: Night, family: Family, camera: Camera, *, planted: int = 80, artefacts: int = 40,
     shape: tuple[int, int] = SHAPE,
 ) -> Pair:  # fmt: skip
     """Draw a patch of sky twice. planted: sources; artefacts: how many, of which a quarter are stars amiss."""

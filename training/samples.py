@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from training.pairs import FAMILIES, Family, Pair, draw_night, draw_pair
+from training.pairs import FAMILIES, SHAPE, Family, Pair, draw_night, draw_pair
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference
 from ztfpipe.methods.difference.real_bogus import features, planes, views
@@ -21,6 +21,7 @@ from ztfpipe.products.formats.plain import read_arrays, write_arrays
 
 FOUND_PX, AWAY_PX, NEAR_ARTEFACT_PX = 2.5, 8.0, 40.0
 """Nearer than the first to a planted source: real; farther than the second from all: bogus; between: left out."""
+_SNR_MIN, _SPOILT = 3.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,32 @@ def balanced(samples: Samples) -> NDArray[np.float32]:
 
 
 def draw_samples(
-    family: Family, nights: range, *, pairs: int = 1, planted: int = 50, artefacts: int = 50, **options
-) -> Samples:
-    """Samples of some nights of a family, so many pairs each. A pair that cannot be subtracted gives none."""
+    family: Family, nights: range, *, pairs: int = 1, planted: int = 80, artefacts: int = 40, most: int = 10**6,
+    shape: tuple[int, int] = SHAPE,
+) -> Samples:  # fmt: skip
+    """Samples of some nights of a family, so many pairs each. A pair that cannot be subtracted gives none.
+
+    planted, artefacts: in each pair; most: bogus candidates of a kind kept of each pair, drawn at random.
+    """
     camera = Camera.load("quadrant")
     parts = []
     for number in nights:
         rng = np.random.default_rng([family.seed, number])
         night = draw_night(rng)
         for _ in range(pairs):
-            pair = draw_pair(rng, night, family, camera, planted=planted, artefacts=artefacts, **options)
-            parts.append(samples_of(pair, camera, number, night.transparency))
+            pair = draw_pair(rng, night, family, camera, planted=planted, artefacts=artefacts, shape=shape)
+            some = samples_of(pair, camera, number, night.transparency)
+            parts.append(some and some.of(_not_too_many(rng, some, most)))
     return joined([part for part in parts if part is not None])
+
+
+def _not_too_many(rng: np.random.Generator, samples: Samples, most: int) -> NDArray[np.int64]:
+    """All real ones, and at most so many bogus ones of each kind."""
+    kept = [np.flatnonzero(samples.real)]
+    for kind in np.unique(samples.kind[~samples.real]):
+        those = np.flatnonzero(~samples.real & (samples.kind == kind))
+        kept.append(rng.permutation(those)[:most])
+    return np.concatenate(kept)
 
 
 def samples_of(pair: Pair, camera: Camera, number: int, transparency: float) -> Samples | None:
@@ -107,6 +122,8 @@ def named(found: Candidates, pair: Pair, difference: Subtracted, transparency: f
     close = near < NEAR_ARTEFACT_PX
     if close.any():
         kind[close] = pair.artefact_kind[artefact[close]]
+    # A source that an artefact lies upon is neither.
+    real &= (snr > _SNR_MIN) & (found.scorr < _SPOILT * snr)
     kind[real] = "real"
     return real, distance > AWAY_PX, snr.astype(np.float32), kind
 
@@ -117,14 +134,15 @@ def main() -> None:
     parser.add_argument("--family", choices=sorted(FAMILIES), required=True)
     parser.add_argument("--nights", type=int, nargs=2, required=True, metavar=("FIRST", "LAST"))
     parser.add_argument("--pairs", type=int, default=1, help="of each night")
-    parser.add_argument("--planted", type=int, default=50, help="sources in each pair")
-    parser.add_argument("--artefacts", type=int, default=50, help="in each pair")
+    parser.add_argument("--planted", type=int, default=80, help="sources in each pair")
+    parser.add_argument("--artefacts", type=int, default=40, help="in each pair")
+    parser.add_argument("--most", type=int, default=15, help="bogus candidates of a kind kept of each pair")
     parser.add_argument("--output", type=Path, required=True)
     asked = parser.parse_args()
-    nights = range(asked.nights[0], asked.nights[1] + 1)
     samples = draw_samples(
-        FAMILIES[asked.family], nights, pairs=asked.pairs, planted=asked.planted, artefacts=asked.artefacts
-    )
+        FAMILIES[asked.family], range(asked.nights[0], asked.nights[1] + 1), pairs=asked.pairs, planted=asked.planted,
+        artefacts=asked.artefacts, most=asked.most,
+    )  # fmt: skip
     write_arrays(asked.output, vars(samples))
 
 
