@@ -58,7 +58,7 @@ def forest_scores(forest: Forest, table: Floats) -> Floats:
     for _ in range(forest.depth):
         low = table[row, forest.feature[node]] <= forest.threshold[node]
         node = np.where(low, forest.left[node], forest.right[node])
-    return _probability(forest.base + forest.value[node].sum(axis=1, dtype=np.float64))
+    return probability(forest.base + forest.value[node].sum(axis=1, dtype=np.float64))
 
 
 def network_scores(network: Network, cutouts: Cutouts, positive: NDArray[np.bool_]) -> Floats:
@@ -69,8 +69,13 @@ def network_scores(network: Network, cutouts: Cutouts, positive: NDArray[np.bool
         part = slice(start, start + _BATCH)
         some = Cutouts(cutouts.science[part], cutouts.template[part], cutouts.difference[part])
         inner, outer = views(planes(some, positive[part]))
-        out[part] = _probability(forward(np, network.weights, inner, outer).astype(np.float64))
+        out[part] = probability(network_log_odds(network, inner, outer))
     return out
+
+
+def network_log_odds(network: Network, inner: NDArray, outer: NDArray) -> NDArray[np.float64]:
+    """Log of the odds (n,) of both views of candidates, (n, 29, 29, 3) and (n, 21, 21, 3)."""
+    return forward(np, network.weights, inner.astype(np.float32), outer.astype(np.float32)).astype(np.float64)
 
 
 def planes(cutouts: Cutouts, positive: NDArray[np.bool_]) -> Floats:
@@ -146,5 +151,6 @@ def _middle(values: Floats) -> Floats:
     return np.where(count > 0, middle, np.float32(0))
 
 
-def _probability(log_odds: NDArray) -> Floats:
+def probability(log_odds: NDArray) -> Floats:
+    """1 / (1 + exp(-log_odds)), which overflows nowhere."""
     return (0.5 * (1 + np.tanh(0.5 * log_odds))).astype(np.float32)
