@@ -1,4 +1,5 @@
-# The difference of a quadrant and the reference that the night's plan pins for it.
+# The difference of a quadrant and the reference that the night's plan pins for it. The night's table of known bodies is
+# `ancient`: what a candidate may have been is said once, by the orbits of its night.
 
 
 rule difference_image:
@@ -12,6 +13,7 @@ rule difference_image:
         refpsfcat=pinned("vrefpsfcat"),
         ps1=catalog_of("ps1context"),
         gaia=catalog_of("gaiacontext"),
+        known=ancient(target("known")),
         settings=settings("difference"),
     output:
         **targets(
@@ -33,4 +35,4 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q} --known {input.known:q} 2> {log:q}"

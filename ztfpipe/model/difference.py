@@ -20,6 +20,7 @@ from ztfpipe.model.candidates import (
 )
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.columns import Column
+from ztfpipe.model.orbits import KNOWN_COLUMNS
 from ztfpipe.model.real_bogus import SCORE_COLUMNS
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
@@ -199,6 +200,7 @@ CANDIDATE_TABLE = (
     *NEIGHBOUR_COLUMNS,
     *FILTER_COLUMNS,
     *EXPOSURE_COLUMNS,
+    *KNOWN_COLUMNS,
     *SCORE_COLUMNS,
 )
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
-from pathlib import Path
 
+import fastavro
 import numpy as np
 import pytest
+from astropy.io import fits
 
+from tests.real_data import REAL_DATA
 from ztfpipe.methods.difference.cutouts import cutouts, truncated
-
-PACKETS = Path(__file__).resolve().parents[4] / "shared/data/alerts"
 
 
 @pytest.fixture
@@ -58,43 +57,36 @@ def test_none_and_even_sizes():
         cutouts(image, 5.0, 5.0, size=6)
 
 
-def test_real_packets_have_their_candidate_where_ours_have(fits_of_packet):
+@pytest.mark.shared_data
+def test_real_packets_have_their_candidate_where_ours_have():
     """The centroid of a real stamp, measured from [31, 31], is xpos less the nearest whole number, so for y.
 
     Bright ones only (scorr > 20): centroids of a Gaussian window are then good to 0.05 px; five times that is allowed
     for blends with residuals of a host.
     """
     seen = 0
-    for candidate, stamp in fits_of_packet:
+    for candidate, stamp in real_packets():
         if candidate["scorr"] < 20:
             continue
         seen += 1
         # Real packets number the first pixel 1; a whole number does not matter to where the middle pixel lies.
         expected = [candidate[name] - np.floor(candidate[name] + 0.5) for name in ("xpos", "ypos")]
         assert stamp.shape == (63, 63)
-        assert np.abs(np.array(_centroid(stamp)) - expected).max() < 0.25, candidate["candid"]
+        assert np.abs(np.array(centroid(stamp)) - expected).max() < 0.25, candidate["candid"]
     assert seen >= 5
 
 
-@pytest.fixture
-def fits_of_packet():
+def real_packets():
     """(candidate, difference cutout) of the public packets."""
-    if not PACKETS.is_dir():
-        assert not os.environ.get("CI"), f"{PACKETS} is missing"
-        pytest.skip("no real packets here")
-    fastavro = pytest.importorskip("fastavro")
-    fits = pytest.importorskip("astropy.io.fits")
-    out = []
-    for path in sorted(PACKETS.glob("*.avro")):
+    for path in sorted((REAL_DATA / "alerts").glob("*.avro")):
         with path.open("rb") as file:
             for packet in fastavro.reader(file):
                 raw = io.BytesIO(gzip.decompress(packet["cutoutDifference"]["stampData"]))
                 with fits.open(raw, ignore_missing_simple=True) as stored:
-                    out.append((packet["candidate"], stored[0].data.astype(float)))
-    return out
+                    yield packet["candidate"], stored[0].data.astype(float)
 
 
-def _centroid(stamp):
+def centroid(stamp):
     """Centroid (x, y) from the middle pixel in a Gaussian window that follows it."""
     y, x = np.mgrid[:63, :63] - 31.0
     cx = cy = 0.0

@@ -37,8 +37,10 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.model.orbits import KnownSky, NearestKnown
 from ztfpipe.model.real_bogus import Scorers
 from ztfpipe.pipelines.difference import description
+from ztfpipe.pipelines.difference.known import known_near_candidates
 from ztfpipe.pipelines.difference.scores import scores
 
 _FWHM_PER_SIGMA = 2.3548
@@ -61,15 +63,21 @@ class _Progress:
 
 
 def make_difference(
-    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None,
+    science: Stored,
+    reference: Stored,
+    camera: Camera,
+    settings: Settings,
+    around: Surroundings | None = None,
+    known: KnownSky | None = None,
     scorers: Scorers | None = None,
-) -> DifferenceProducts:  # fmt: skip
+) -> DifferenceProducts:
     """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
 
-    around: what other surveys know there; without it candidates have no neighbours of theirs. scorers: classifiers of
+    around: what other surveys know there; without it candidates have no neighbours of theirs. known: the solar-system
+    bodies near the image; None when the night has no table of them. scorers: classifiers of
     candidates; without them scores are NaN.
     """
-    work = _Work(science, reference, camera, settings, around, scorers)
+    work = _Work(science, reference, camera, settings, around)
     try:
         work.look_at_inputs()
         pair = work.prepare()
@@ -77,7 +85,8 @@ def make_difference(
         work.judge()
         work.extract_candidates()
         work.describe_candidates()
-        work.score_candidates()
+        work.name_known_bodies(known)
+        work.score_candidates(scorers)
         work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
@@ -104,7 +113,6 @@ class _Work:
     camera: Camera
     settings: Settings
     around: Surroundings | None = None
-    scorers: Scorers | None = None
     so_far: _Progress = field(default_factory=_Progress)
 
     def look_at_inputs(self) -> None:
@@ -262,9 +270,21 @@ class _Work:
         so_far.cutouts = description.cut_out(found, self.science.image_adu, so_far.template_adu, so_far.difference)
         so_far.metrics |= description.filtered_counts(found, bits)
 
-    def score_candidates(self) -> None:
+    def name_known_bodies(self, known: KnownSky | None) -> None:
+        """The known body nearest to each candidate; nsolarsystobj is None when the night has no table of them."""
+        so_far, found = self.so_far, self.so_far.candidates
+        nearest, count = NearestKnown.none(len(found)), None
+        if known is not None:
+            nearest, count = known_near_candidates(
+                known, self.science.wcs, self.science.image_adu.shape, self.camera.observatory, self.on_sky(found),
+                radius_arcsec=self.settings.known_radius_arcsec,
+            )  # fmt: skip
+        so_far.more |= nearest.columns()
+        so_far.metrics["nsolarsystobj"] = count
+
+    def score_candidates(self, scorers: Scorers | None) -> None:
         so_far = self.so_far
-        so_far.more |= scores(so_far.candidates, so_far.cutouts, self.scorers)
+        so_far.more |= scores(so_far.candidates, so_far.cutouts, scorers)
 
     def extract_raw_detections(self) -> None:
         settings = self.settings

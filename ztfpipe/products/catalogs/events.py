@@ -17,7 +17,7 @@ from ztfpipe.model.candidates import CUTOUT_COLUMNS, RAW_TABLE, Cutouts
 from ztfpipe.model.catalogs import POGSON
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS, DifferenceProducts, Streaks
-from ztfpipe.products.formats.plain import column_names, read_table, write_table
+from ztfpipe.products.formats.plain import column_names, read_table, write_measurements, write_table
 
 _SKY_DIGITS = 7
 """Decimals of degrees in packets."""
@@ -76,7 +76,7 @@ def write_raw_detections(path: str | Path, made: DifferenceProducts, pid: int, z
             "magpsf": zero_point_mag - 2.5 * np.log10(found.flux_adu),
             "sigmapsf": POGSON * found.sigma_flux_adu / found.flux_adu, "scorr": found.scorr,
         }  # fmt: skip
-    write_table(path, pd.DataFrame(_typed(columns, RAW_TABLE)))
+    write_measurements(path, pd.DataFrame(_typed(columns, RAW_TABLE)))
 
 
 def read_raw_detections(path: str | Path) -> pd.DataFrame:
