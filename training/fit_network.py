@@ -24,6 +24,8 @@ from ztfpipe.products.weights import write_network
 
 EPOCHS, BATCH, RATE, DECAY = 16, 64, 2e-3, 1e-2
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+_WARM_STEPS = 100
+"""Over which the rate rises, or a tenth of all."""
 _NOISE = 0.05
 """Added to what the network is shown, so that it leans on no single pixel."""
 _DROPPED = 0.05
@@ -37,8 +39,9 @@ def fit_network(samples: Samples, version: str, *, epochs: int = EPOCHS, seed: i
     moments = (jax.tree.map(jnp.zeros_like, state), jax.tree.map(jnp.zeros_like, state))
     weight = balanced(samples)
     count = epochs * (len(samples) // BATCH)
+    warm = max(1, min(_WARM_STEPS, count // 10))
     for step, (inner, outer, which) in enumerate(_batches(samples, rng, epochs), start=1):
-        rate = RATE * 0.5 * (1 + np.cos(np.pi * step / count)) * min(1.0, step / 100)
+        rate = RATE * 0.5 * (1 + np.cos(np.pi * step / count)) * min(1.0, step / warm)
         real = samples.real[which].astype(np.float32)
         state, moments, loss = _step(state, moments, inner, outer, real, weight[which], rate, step)
         if step % (len(samples) // BATCH) == 0:

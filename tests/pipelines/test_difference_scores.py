@@ -58,7 +58,7 @@ def test_sources_are_told_from_hits(scored, name):
     good, bad = scores_at(made, name, *real), scores_at(made, name, *hits)
     assert len(good) == 9
     assert len(bad) >= HITS - 2
-    # 98 % and 2 % are what is asked for on average: one in nine and two in sixteen amiss happen to one pair in a hundred.
+    # 98 % and 2 % are asked for on average: one in nine and two in sixteen amiss happen to one pair in a hundred.
     assert np.count_nonzero(good > 0.5) >= 8
     assert np.count_nonzero(bad > 0.5) <= 2
 

@@ -43,7 +43,7 @@ def test_trees_as_plain_arrays_score_as_the_model_that_was_fitted(samples):
 
 
 def test_the_network_learns(samples):
-    network = fit_network(samples, "test", epochs=6)
+    network = fit_network(samples, "test", epochs=20)
     inner, outer = (one.astype(np.float32) for one in (samples.inner, samples.outer))
     log_odds = forward(np, network.weights, inner, outer)
     assert np.mean((log_odds > 0) == samples.real) > 0.95
