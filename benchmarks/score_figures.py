@@ -53,13 +53,13 @@ class Scored:
         those = self.bogus if kind is None else self.bogus & (self.samples.kind == kind)
         return _share(self.score[those] >= self.threshold)
 
-    def reliability(self, bins: int = 10) -> tuple[Floats, Floats, Floats]:
+    def reliability(self, bins: int = 5) -> tuple[Floats, Floats, Floats]:
         """Mean score, share of real ones and its error in bins of score, real and bogus of equal weight."""
         real = self.samples.real
         weight = np.where(real, 0.5 / real.sum(), 0.5 / (~real).sum())
         which = np.minimum((self.score * bins).astype(int), bins - 1)
         total = np.bincount(which, weight, bins)
-        some = np.bincount(which, minlength=bins) >= 20
+        some = np.bincount(which, minlength=bins) >= 5
         mean = np.bincount(which, weight * self.score, bins)[some] / total[some]
         share = np.bincount(which, weight * real, bins)[some] / total[some]
         count = total[some] ** 2 / np.bincount(which, weight**2, bins)[some]
@@ -133,5 +133,5 @@ def _drift(axis, both: list[Scored]) -> None:
         axis.plot(numbers, real, color=colour, marker=marker, markersize=4, linewidth=1, label=f"{one.name}, real")
         axis.plot(numbers, false, color=colour, marker=marker, markersize=4, linewidth=1, linestyle=":",
                   markerfacecolor="none", label=f"{one.name}, bogus")  # fmt: skip
-    axis.set(xlabel="night", ylabel="share that passes", ylim=(-0.03, 1.03), title="one threshold, many nights")
+    axis.set(xlabel="night", xticks=numbers, ylabel="share that passes", ylim=(-0.03, 1.03), title="one threshold, many nights")
     axis.legend(frameon=False, fontsize=8)
