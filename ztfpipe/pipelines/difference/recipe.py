@@ -38,8 +38,10 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.model.real_bogus import Scorers
 from ztfpipe.pipelines.difference import description
 from ztfpipe.pipelines.difference.known import known_near_candidates
+from ztfpipe.pipelines.difference.scores import scores
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -61,11 +63,17 @@ class _Progress:
 
 
 def make_difference(
-    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None
+    science: Stored,
+    reference: Stored,
+    camera: Camera,
+    settings: Settings,
+    around: Surroundings | None = None,
+    scorers: Scorers | None = None,
 ) -> DifferenceProducts:
     """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
 
     around: what other surveys and the catalog of orbits know there; without it candidates have no neighbours of theirs.
+    scorers: classifiers of candidates; without them scores are NaN.
     """
     work = _Work(science, reference, camera, settings, around)
     try:
@@ -76,6 +84,7 @@ def make_difference(
         work.extract_candidates()
         work.describe_candidates()
         work.name_known_bodies()
+        work.score_candidates(scorers)
         work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
@@ -276,6 +285,10 @@ class _Work:
             radius_arcsec=self.settings.known_radius_arcsec,
         )  # fmt: skip
         so_far.more |= near.columns()
+
+    def score_candidates(self, scorers: Scorers | None) -> None:
+        so_far = self.so_far
+        so_far.more |= scores(so_far.candidates, so_far.cutouts, scorers)
 
     def extract_raw_detections(self) -> None:
         settings = self.settings
