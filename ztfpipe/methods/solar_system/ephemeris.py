@@ -11,6 +11,7 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN, near, propagate, see
 from ztfpipe.model.orbits import NightSky, Orbits, Places
 
@@ -70,6 +71,13 @@ def _equatorial(ecliptic: Floats) -> Floats:
     cosine, sine = np.cos(OBLIQUITY_RAD), np.sin(OBLIQUITY_RAD)
     x, y, z = ecliptic.T
     return np.ascontiguousarray(np.stack([x, cosine * y - sine * z, sine * y + cosine * z], axis=1))
+
+
+def ecliptic(equatorial: Floats) -> Floats:
+    """Vectors (n, 3) on the axes of the ICRS, on those of the ecliptic and equinox of J2000."""
+    cosine, sine = np.cos(OBLIQUITY_RAD), np.sin(OBLIQUITY_RAD)
+    x, y, z = np.asarray(equatorial).T
+    return np.stack([x, cosine * y + sine * z, cosine * z - sine * y], axis=1)
 
 
 def brought_to(orbits: Orbits, jd_tdb: float) -> Orbits:
@@ -137,17 +145,12 @@ def bodies_near(
     night: NightSky, jd_tdb: float, observer_au: Floats, ra_deg: float, dec_deg: float, radius_deg: float
 ) -> tuple[Orbits, Places]:
     """The bodies within `radius_deg` of a direction at a time of the night, and where they are seen."""
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    towards = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    towards = unit_vectors([ra_deg], [dec_deg])
     possible = night.orbits.select(
-        np.flatnonzero(near(night.direction, night.reach_rad, towards, np.radians(radius_deg)))
+        np.flatnonzero(near(night.direction, night.reach_rad, towards[0], np.radians(radius_deg)))
     )
     seen = places(possible, jd_tdb, observer_au)
-    ra_seen, dec_seen = np.radians(seen.ra_deg), np.radians(seen.dec_deg)
-    direction = np.stack(
-        [np.cos(dec_seen) * np.cos(ra_seen), np.cos(dec_seen) * np.sin(ra_seen), np.sin(dec_seen)], axis=1
-    )
-    inside = _separation(direction, towards[None]) <= np.radians(radius_deg)
+    inside = _separation(unit_vectors(seen.ra_deg, seen.dec_deg), towards) <= np.radians(radius_deg)
     return possible.select(inside), Places(
         seen.ra_deg[inside],
         seen.dec_deg[inside],

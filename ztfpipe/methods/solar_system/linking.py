@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.linking_nb import cell_numbers, cells_in, crowded, find_pairs, grow
 from ztfpipe.model.moving import Detections, Tracks
 
@@ -59,12 +60,6 @@ def link(
     freedom = 2 * lengths - 4
     good = value <= chi2_distribution.isf(gate_probability, freedom)
     return _without_subsets(kept, one.jd_mid, members[good], lengths[good], value[good])
-
-
-def unit_vectors(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors (n, 3) of directions (n,)."""
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
 def _finite(detections: Detections) -> NDArray[np.intp]:
