@@ -22,6 +22,7 @@ from ztfpipe.model.moving import Detections, Tracks
 Floats = NDArray[np.float64]
 STARTING_DISTANCES_AU = (0.1, 0.4, 0.9, 1.6, 2.5, 5.0, 15.0, 40.0)
 MOST_STEPS = 25
+WORST_CONDITION = 1e14
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,15 @@ def _fitted(detections, tracks, priors, begun, sky: Perturbers, steps_max: int) 
 
 
 def _covariance(information: Floats, slopes: Floats) -> Floats:
-    """Covariances of the states (n, 6, 6); NaN where the information is not positive definite."""
+    """Covariances of the states (n, 6, 6); NaN where the information is singular."""
     result = np.full(information.shape, np.nan)
     for one, inverse, slope in zip(result, information, slopes, strict=True):
-        if np.isfinite(inverse).all() and np.linalg.matrix_rank(inverse) == len(inverse):
-            one[:] = slope @ np.linalg.inv(inverse) @ slope.T
+        # Parameters known to 0.1 arcsec beside one known to 30 per cent: each is brought to its own scale first.
+        scale = np.sqrt(np.diagonal(inverse))
+        if np.isfinite(inverse).all() and scale.min() > 0.0:
+            scaled = inverse / np.outer(scale, scale)
+            if np.linalg.cond(scaled) < WORST_CONDITION:
+                one[:] = slope @ (np.linalg.inv(scaled) / np.outer(scale, scale)) @ slope.T
     return result
 
 

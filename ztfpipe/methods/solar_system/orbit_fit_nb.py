@@ -225,8 +225,10 @@ def start(distance, t, vectors, observer, sigma, frame, origin, parameters):
 
 
 @njit(cache=True)
-def fit_tracks(members, offsets, jd, vectors, observer, sigma, distances, begun, priors, sky, most, states, epochs, chi2,
-               prior, steps, residuals, information, state_slopes):  # fmt: skip
+def fit_tracks(
+    members, offsets, jd, vectors, observer, sigma, distances, begun, priors, sky, most, states, epochs, chi2,
+    prior, steps, residuals, information, state_slopes,
+):  # fmt: skip
     """Best orbit of each track, over all starting distances; where `begun` (n, 6) has states, from those alone.
 
     members, offsets: detections of track i, in order of time, are members[offsets[i]:offsets[i + 1]]. Receives: states
