@@ -99,6 +99,7 @@ include: "rules/science.smk"
 include: "rules/templates.smk"
 include: "rules/reference.smk"
 include: "rules/difference.smk"
+include: "rules/moving.smk"
 include: "rules/quality.smk"
 
 

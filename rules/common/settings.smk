@@ -10,7 +10,7 @@ from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import load_config
+from ztfpipe.config import RECIPE_VERSIONS, load_config
 from ztfpipe.errors import ZtfpipeError
 from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,

@@ -139,6 +139,13 @@ STEPS = (
         ),
     ),
     Step(
+        "moving",
+        "known",
+        "make the night's table of known solar-system bodies",
+        "known",
+        (Input("orbits", "the site's catalog of orbits", optional=True),),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",

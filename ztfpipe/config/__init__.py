@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
+from ztfpipe.config.moving import Known, Moving
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -40,6 +41,8 @@ __all__ = [
     "Fraction",
     "Ingest",
     "InputLimits",
+    "Known",
+    "Moving",
     "Positive",
     "Quality",
     "Reference",
@@ -127,6 +130,7 @@ class Config(Section):
     templates: Templates = Templates()
     reference: Reference = Reference()
     difference: Difference = Difference()
+    moving: Moving = Moving()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -138,6 +142,7 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 1,
+    "moving": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

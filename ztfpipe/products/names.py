@@ -222,6 +222,8 @@ PRODUCTS: dict[str, Product] = {
             "references": "references.json",
             "refverdicts": "refverdicts.parquet",
             "nightreport": "report.html",
+            "known": "known.parquet",
+            "knownqa": "knownqa.json",
         },
     ),
     **_family(QuadrantKey, _SPLIT, {"split": "split.fits", "splitqa": "splitqa.json"}),

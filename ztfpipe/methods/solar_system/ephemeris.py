@@ -151,11 +151,4 @@ def bodies_near(
     )
     seen = places(possible, jd_tdb, observer_au)
     inside = _separation(unit_vectors(seen.ra_deg, seen.dec_deg), towards) <= np.radians(radius_deg)
-    return possible.select(inside), Places(
-        seen.ra_deg[inside],
-        seen.dec_deg[inside],
-        seen.observer_au[inside],
-        seen.sun_au[inside],
-        seen.phase_deg[inside],
-        seen.v_mag[inside],
-    )
+    return possible.select(inside), seen.select(inside)

@@ -25,10 +25,14 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         return {name: stored[name] for name in stored.files}
 
 
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, without its index. TryAgain when the machine fails."""
+def write_table(path: str | Path, table: pd.DataFrame, row_group_size: int | None = None) -> None:
+    """Write a table as Parquet, without its index. TryAgain when the machine fails.
+
+    row_group_size: rows that are read together, for a sorted table of which readers need small parts.
+    """
+    size = {} if row_group_size is None else {"row_group_size": row_group_size}
     with atomic_write(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
+        table.to_parquet(temporary, index=False, compression="zstd", **size)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
