@@ -123,7 +123,7 @@ def night_sky(orbits: Orbits, jd_tdb: Floats, observers_au: Floats) -> NightSky:
     start, middle, end = (
         _directions(orbits, jd, observer_au) for jd, observer_au in zip(jd_tdb, observers_au, strict=True)
     )
-    farthest = np.maximum(_separation(start, middle), _separation(end, middle))
+    farthest = np.maximum(separation(start, middle), separation(end, middle))
     reach = REACH_MARGIN * farthest + REACH_MARGIN_RAD
     known = np.isfinite(reach)
     return NightSky(
@@ -136,7 +136,8 @@ def _directions(orbits: Orbits, jd_tdb: float, observer_au: Floats) -> Floats:
     return seen / np.sqrt((seen**2).sum(axis=1))[:, None]
 
 
-def _separation(first: Floats, second: Floats) -> Floats:
+def separation(first: Floats, second: Floats) -> Floats:
+    """Angle [rad] between unit vectors, each (n, 3)."""
     chord2 = ((first - second) ** 2).sum(axis=1)
     return 2.0 * np.arcsin(np.minimum(0.5 * np.sqrt(chord2), 1.0))
 
@@ -150,5 +151,5 @@ def bodies_near(
         np.flatnonzero(near(night.direction, night.reach_rad, towards[0], np.radians(radius_deg)))
     )
     seen = places(possible, jd_tdb, observer_au)
-    inside = _separation(unit_vectors(seen.ra_deg, seen.dec_deg), towards) <= np.radians(radius_deg)
+    inside = separation(unit_vectors(seen.ra_deg, seen.dec_deg), towards) <= np.radians(radius_deg)
     return possible.select(inside), seen.select(inside)
