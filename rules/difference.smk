@@ -1,4 +1,5 @@
-# The difference of a quadrant and the reference that the night's plan pins for it.
+# The difference of a quadrant and the reference that the night's plan pins for it. The night's table of known bodies is
+# `ancient`: what a candidate may have been is said once, by the orbits of its night.
 
 
 rule difference_image:
@@ -10,6 +11,7 @@ rule difference_image:
         refmsk=pinned("vrefmsk"),
         refunc=pinned("vrefunc"),
         refpsfcat=pinned("vrefpsfcat"),
+        known=ancient(target("known")),
         settings=settings("difference"),
     output:
         **targets(
@@ -29,4 +31,4 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --known {input.known:q} 2> {log:q}"

@@ -3,6 +3,7 @@ import re
 import fcntl
 import os
 import sys
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.moving import add_moving_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
@@ -136,6 +137,7 @@ STEPS = (
             Input("refmsk", "its mask"),
             Input("refunc", "its uncertainty"),
             Input("refpsfcat", "its PSF catalog"),
+            Input("known", "the night's table of known solar-system bodies", optional=True),
         ),
     ),
     Step(
@@ -144,6 +146,30 @@ STEPS = (
         "make the night's table of known solar-system bodies",
         "known",
         (Input("orbits", "the site's catalog of orbits", optional=True),),
+    ),
+    Step("moving", "detections", "gather a night's candidates that may be moving objects", "detections", (_PLAN,)),
+    Step(
+        "moving",
+        "tracks",
+        "link the detections of up to four nights and fit orbits",
+        "tracks",
+        (
+            Input("detections", "detections of this night and of nights before", many=True),
+            Input("streaks", "the night's streaks to be vetted"),
+            Input("known", "the night's table of known solar-system bodies"),
+        ),
+    ),
+    Step(
+        "moving",
+        "report",
+        "write what goes to the Minor Planet Center",
+        "adespsv",
+        (
+            Input("tracks", "the night's tracks"),
+            Input("members", "their detections"),
+            Input("streaks", "the night's streaks to be vetted"),
+            Input("decisions", "what a person decided on the page", optional=True),
+        ),
     ),
     Step(
         "quality",
@@ -186,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
     add_reference_commands(actions["reference"])
+    add_moving_commands(actions["moving"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")

@@ -38,6 +38,8 @@ class Difference(Section):
     """Pixels at the edges without candidates; the lower limit of mindtoedge in ZTF's alerts."""
     candidates_max: Annotated[int, Field(ge=10, le=5000)] = 5000
     """With more, the subtraction failed: STATUS 0. An image's candid has room for 5000 of each sign."""
+    known_radius_arcsec: Annotated[float, Field(gt=0, le=300)] = 30.0
+    """A known solar-system body is a candidate's neighbour within this distance; the alerts' definition of ssdistnr."""
     streaks: bool = True
     """Whether streaks are looked for."""
     streak_snr_min: Positive = 6.8

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.columns import Column
+from ztfpipe.model.orbits import KNOWN_COLUMNS, NearestKnown
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
 
@@ -188,6 +189,7 @@ CANDIDATE_TABLE = (
     Column("ra", "f8", "deg", "Right ascension, ICRS"),
     Column("dec", "f8", "deg", "Declination, ICRS"),
     *CANDIDATE_COLUMNS,
+    *KNOWN_COLUMNS,
 )
 
 _ENDS = ("x0", "y0", "x1", "y1")
@@ -318,7 +320,7 @@ class Streaks:
 class DifferenceProducts:
     """All products of a difference in memory; None what could not be made, or was not looked for, and `notes` say why.
 
-    ra_deg, dec_deg: of the candidates, (n,).
+    ra_deg, dec_deg: of the candidates, (n,). known: the known solar-system body nearest to each.
     """
 
     shape: tuple[int, int]
@@ -330,3 +332,4 @@ class DifferenceProducts:
     metrics: Mapping[str, float | int | str | None]
     status: int
     notes: tuple[str, ...]
+    known: NearestKnown | None = None

@@ -138,6 +138,18 @@ class KnownBodies:
 
 
 @dataclass(frozen=True)
+class KnownSky:
+    """The known bodies near an image, and the middle of its exposure, Julian date UTC."""
+
+    sky: NightSky
+    mid_jd: float
+
+
+NONE_NEAR, NO_NAME = -999.0, "null"
+"""What the archive's alerts have where there is no neighbour."""
+
+
+@dataclass(frozen=True)
 class NearestKnown:
     """The nearest known body of each of n candidates: distance [arcsec] and V magnitude, -999 where there is none
     within reach, and its name, "null" there."""
@@ -145,6 +157,16 @@ class NearestKnown:
     distance_arcsec: NDArray[np.float32]
     v_mag: NDArray[np.float32]
     name: NDArray[np.str_]
+
+    @classmethod
+    def none(cls, n: int) -> NearestKnown:
+        """No body near any of n candidates."""
+        missing = np.full(n, NONE_NEAR, np.float32)
+        return cls(missing, missing, np.full(n, NO_NAME))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The table of KNOWN_COLUMNS, by name."""
+        return {"ssdistnr": self.distance_arcsec, "ssmagnr": self.v_mag, "ssnamenr": self.name}
 
 
 ORBIT_TABLE = (

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from ztfpipe.config import Difference
-from ztfpipe.model.difference import DifferenceProducts
+from ztfpipe.model.difference import DifferenceProducts, Stored
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.orbits import KnownSky
+from ztfpipe.pipelines.difference.known import quadrant_cone
 from ztfpipe.pipelines.difference.recipe import make_difference
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs.events import write_candidates, write_streaks
+from ztfpipe.products.catalogs.orbits import count_known, read_known
 from ztfpipe.products.formats.atomic import write_text
 from ztfpipe.products.images.difference import (
     difference_header,
@@ -21,6 +24,7 @@ from ztfpipe.products.images.difference import (
     read_science_side,
     write_difference_images,
 )
+from ztfpipe.products.images.headers import needed
 from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
@@ -36,6 +40,7 @@ def image(
     refmsk: Path,
     refunc: Path,
     refpsfcat: Path,
+    known: Path | None = None,
 ) -> None:
     """Make the difference of a quadrant with its PSF, candidates, streaks, preview, log and record.
 
@@ -48,18 +53,28 @@ def image(
     with watch.part("read"):
         science, science_header = read_science_side(image, mask, psfcat, key, camera)
         reference, reference_header = read_reference_side(refimg, refmsk, refunc, refpsfcat, key, camera)
+        bodies = _known_sky(known, image, science, science_header, section) if known else None
         inputs = {
             str(image): pixel_checksum(science.image_adu, science.mask),
             str(refimg): pixel_checksum(reference.image_adu, reference.mask),
         }
     with watch.part("recipe"):
-        made = make_difference(science, reference, camera, section)
+        made = make_difference(science, reference, camera, section, bodies)
     with watch.part("write"):
         _write(key, made, science.identifier, difference_header(made, science_header, reference_header))
     record = qa_record(
         "difference image", output, made.status, "; ".join(made.notes), made.metrics, section, watch, inputs
     )
     write_record(path_of("diffqa", key), record)
+
+
+def _known_sky(path: Path, image: Path, science: Stored, header: Cards, section: Difference) -> KnownSky | None:
+    """The night's known bodies near the image, and the middle of its exposure; None when the night's table is empty."""
+    if not count_known(path):
+        return None
+    mid_jd = needed(image, header, "OBSJD") + needed(image, header, "EXPTIME") / 2 / 86400
+    cone = quadrant_cone(science.wcs, science.image_adu.shape, section.known_radius_arcsec)
+    return KnownSky(read_known(path, cone).sky, mid_jd)
 
 
 def _write(key: QuadrantKey, made: DifferenceProducts, pid: int, header: Cards) -> None:

@@ -12,7 +12,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Quality
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.detector.mosaic import Tile
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, NightKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import FocalPlane, NightSummary
@@ -61,7 +61,9 @@ def night_summary(manifest: Path, plan: Path, references: Path) -> NightSummary:
             if path.exists():
                 records[record_name(one)] = read_record(QaRecord, path)
     images, differences = _records("sciqa", chosen), _records("diffqa", chosen)
-    return summarise(read_manifest(manifest), chosen, records, images, read_candidates(references), differences)
+    paths = {name: Path(path_of(name, NightKey(chosen.night))) for name in ("tracksqa", "reportqa")}
+    moving = {name: read_record(QaRecord, path) for name, path in paths.items() if path.exists()}
+    return summarise(read_manifest(manifest), chosen, records, images, read_candidates(references), differences, moving)
 
 
 def _records(product: str, plan: NightPlan) -> dict[QuadrantKey, QaRecord]:

@@ -2,7 +2,7 @@
 
 Two-body motion is enough between an epoch and a night a few days away: against an integration with all planets it is
 off by 0.001 arcsec after a day and 0.1 after ten (90th percentile, main belt). An orbit table older than that is
-brought forward by an n-body integrator first. Bodies in a close approach to the Earth need it every night.
+brought there under the pull of the planets first (`perturbed`). Bodies in a close approach to the Earth move by more.
 """
 
 from __future__ import annotations
@@ -78,13 +78,6 @@ def ecliptic(equatorial: Floats) -> Floats:
     cosine, sine = np.cos(OBLIQUITY_RAD), np.sin(OBLIQUITY_RAD)
     x, y, z = np.asarray(equatorial).T
     return np.stack([x, cosine * y + sine * z, cosine * z - sine * y], axis=1)
-
-
-def brought_to(orbits: Orbits, jd_tdb: float) -> Orbits:
-    """The same orbits at another epoch, by two-body motion."""
-    days = np.full(len(orbits), jd_tdb - orbits.epoch_jd)
-    positions, velocities = propagate(orbits.position_au, orbits.velocity_au_d, days)
-    return Orbits(orbits.name, jd_tdb, positions, velocities, orbits.h_mag, orbits.slope_g)
 
 
 def places(orbits: Orbits, jd_tdb: float, observer_au: Floats) -> Places:

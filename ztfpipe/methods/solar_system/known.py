@@ -9,13 +9,10 @@ from scipy.spatial import cKDTree
 from ztfpipe.methods.sky.healpix import pixel_centres, pixels_near
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.ephemeris import night_sky, places
-from ztfpipe.model.orbits import KnownBodies, NearestKnown, Orbits, Places
+from ztfpipe.model.orbits import NONE_NEAR, KnownBodies, NearestKnown, Orbits, Places
 from ztfpipe.model.skycatalogs import Cone
 
 Floats = NDArray[np.float64]
-NONE_NEAR = -999.0
-"""What the archive's alerts have where there is no neighbour."""
-NO_NAME = "null"
 CELL_ORDER = 4
 """3072 parts of the sky of 3.7 degrees: a quadrant of 0.87 degrees with the bodies that may enter it touches a few."""
 STRAY_CELL = -1
@@ -70,15 +67,18 @@ def nearest_known(
     ra_deg: Floats, dec_deg: Floats, names: NDArray[np.str_], seen: Places, *, radius_arcsec: float
 ) -> NearestKnown:
     """The nearest of the bodies `names` (k,), seen at `seen`, to each place (n,), no farther than the radius."""
-    n = len(ra_deg)
-    distance, v_mag = np.full(n, NONE_NEAR, np.float32), np.full(n, NONE_NEAR, np.float32)
-    name = np.full(n, NO_NAME, dtype=object)
-    if n and len(names):
-        tree = cKDTree(unit_vectors(seen.ra_deg, seen.dec_deg))
-        most = 2.0 * np.sin(0.5 * np.radians(radius_arcsec / 3600.0))
-        chord, which = tree.query(unit_vectors(ra_deg, dec_deg), distance_upper_bound=most)
-        near = np.isfinite(chord)
-        distance[near] = 3600.0 * np.degrees(2.0 * np.arcsin(0.5 * chord[near]))
-        v_mag[near] = np.nan_to_num(seen.v_mag[which[near]], nan=NONE_NEAR)
-        name[near] = names[which[near]]
-    return NearestKnown(distance, v_mag, name.astype(np.str_))
+    found = NearestKnown.none(len(ra_deg))
+    if not len(ra_deg) or not len(names):
+        return found
+    tree = cKDTree(unit_vectors(seen.ra_deg, seen.dec_deg))
+    most = 2.0 * np.sin(0.5 * np.radians(radius_arcsec / 3600.0))
+    chord, which = tree.query(unit_vectors(ra_deg, dec_deg), distance_upper_bound=most)
+    near = np.isfinite(chord)
+    body = np.where(near, which, 0)
+    angle = 3600.0 * np.degrees(2.0 * np.arcsin(0.5 * np.where(near, chord, 0.0)))
+    v_mag = np.nan_to_num(seen.v_mag[body], nan=NONE_NEAR)
+    return NearestKnown(
+        np.where(near, angle, NONE_NEAR).astype(np.float32),
+        np.where(near, v_mag, NONE_NEAR).astype(np.float32),
+        np.where(near, names[body], found.name),
+    )

@@ -88,8 +88,11 @@ def full_orbits(
     """
     priors = np.array([*inverse_axis_per_au, eccentricity_width])
     begun = np.concatenate([screened.position_au, screened.velocity_au_d], axis=1)
+    if not len(tracks):
+        return _fitted(detections, tracks, priors, begun, NONE, steps_max)
+    times = detections.jd_mid[np.concatenate(tracks)]
     # Light from 100 au is half a day on its way.
-    sky = perturbers(detections.jd_mid.min() - 1.0, detections.jd_mid.max() + 1.0) if len(tracks) else NONE
+    sky = perturbers(times.min() - 1.0, times.max() + 1.0)
     return _fitted(detections, tracks, priors, begun, sky, steps_max)
 
 

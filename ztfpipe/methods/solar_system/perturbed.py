@@ -17,11 +17,11 @@ STEP_SHARE = 0.05
 
 
 def carried(positions_au: Floats, velocities_au_d: Floats, epoch_jd: Floats, jd_tdb: float) -> tuple[Floats, Floats]:
-    """Heliocentric states (n, 3) [au, au / d] of massless bodies at `jd_tdb`, from states at `epoch_jd` (n,), all finite.
+    """Heliocentric states (n, 3) [au, au / d] of massless bodies at `jd_tdb`, from states at `epoch_jd` (n,).
 
     Sun, planets and Moon act, relativity and the large asteroids do not. Against an integration by another hand the
     main belt is within 0.01 arcsec after a hundred days (make validate); bodies within a few thousandths of an au of a
-    planet less well. NaN where a body cannot be followed.
+    planet less well. All numbers must be finite; the result is NaN where a body cannot be followed.
     """
     start_d = np.asarray(epoch_jd, np.float64) - jd_tdb
     if not len(start_d):

@@ -35,6 +35,8 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.model.orbits import KnownSky, NearestKnown
+from ztfpipe.pipelines.difference.known import known_near_candidates
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -49,10 +51,16 @@ class _Progress:
     difference: Difference | None = None
     candidates: Candidates | None = None
     streaks: Streaks | None = None
+    known: NearestKnown | None = None
 
 
-def make_difference(science: Stored, reference: Stored, camera: Camera, settings: Settings) -> DifferenceProducts:
-    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it."""
+def make_difference(
+    science: Stored, reference: Stored, camera: Camera, settings: Settings, known: KnownSky | None = None
+) -> DifferenceProducts:
+    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
+
+    known: the solar-system bodies near the image; None when the night has no table of them.
+    """
     work = _Work(science, reference, camera, settings)
     try:
         work.look_at_inputs()
@@ -60,6 +68,7 @@ def make_difference(science: Stored, reference: Stored, camera: Camera, settings
         work.subtract(pair)
         work.judge()
         work.extract_candidates()
+        work.name_known_bodies(known)
         work.extract_streaks()
     except Unusable as reason:
         work.so_far.notes.append(str(reason))
@@ -226,6 +235,17 @@ class _Work:
         self.so_far.candidates = found
         self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
 
+    def name_known_bodies(self, known: KnownSky | None) -> None:
+        """The known body nearest to each candidate."""
+        if known is None:
+            self.so_far.notes.append("known solar-system bodies were not looked for: the night has no table of them")
+            return
+        science, found = self.science, self.so_far.candidates
+        self.so_far.known, self.so_far.metrics["nsolarsystobj"] = known_near_candidates(
+            known, science.wcs, science.image_adu.shape, self.camera.observatory,
+            pixel_to_sky(science.wcs, found.x_px, found.y_px), radius_arcsec=self.settings.known_radius_arcsec,
+        )  # fmt: skip
+
     def extract_streaks(self) -> None:
         settings = self.settings
         if settings.streaks:
@@ -253,6 +273,7 @@ class _Work:
             metrics={**so_far.metrics, "statusdif": status},
             status=status,
             notes=tuple(so_far.notes),
+            known=so_far.known,
         )
 
 

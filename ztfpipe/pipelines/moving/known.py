@@ -24,7 +24,7 @@ HOUR_D = 1 / 24
 def known_of_night(
     catalog: OrbitCatalog, night: str, site: Observatory, settings: Known
 ) -> tuple[KnownBodies, Mapping[str, int]]:
-    """The known bodies of a night (UT date, YYYYMMDD), sorted by part of the sky, and how many were left out and why."""
+    """The known bodies of a night (UT date, YYYYMMDD), by part of the sky, and how many were left out and why."""
     jd_utc = night_times(night, site)
     jd_tdb = np.array([dynamical_time(jd) for jd in jd_utc])
     observers = np.array([observer(jd, site.longitude_deg, site.latitude_deg, site.height_m) for jd in jd_utc])
@@ -46,7 +46,7 @@ def known_of_night(
 
 
 def night_times(night: str, site: Observatory) -> Floats:
-    """Julian dates UTC of the beginning of the UT date, mean midnight at the site, an hour later, and the date's end."""
+    """Julian dates UTC: the beginning of the UT date, mean midnight at the site, an hour later, the date's end."""
     begin = night_jd(night)
     middle = begin + (-site.longitude_deg / 360.0) % 1.0
     return np.array([begin, middle, middle + HOUR_D, begin + 1.0])

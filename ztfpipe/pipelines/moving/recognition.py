@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.ephemeris import bodies_near, places, separation
-from ztfpipe.methods.solar_system.known import NO_NAME, nearest_known
+from ztfpipe.methods.solar_system.known import nearest_known
 from ztfpipe.model.moving import Detections
-from ztfpipe.model.orbits import KnownBodies
+from ztfpipe.model.orbits import NO_NAME, KnownBodies
 from ztfpipe.model.tracks import Sightings
 
 Floats = NDArray[np.float64]
@@ -70,5 +70,3 @@ def _apart(detections: Detections, i: np.int64, known: KnownBodies, row: NDArray
     where = places(known.sky.orbits.select(row), float(detections.jd_mid[i]), detections.observer_au[i])
     here = unit_vectors(detections.ra_deg[i], detections.dec_deg[i])
     return 3600.0 * float(np.degrees(separation(here, unit_vectors(where.ra_deg, where.dec_deg)))[0])
-
-

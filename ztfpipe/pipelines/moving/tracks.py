@@ -7,8 +7,6 @@ against it; known bodies are recognised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,9 +29,7 @@ V_MINUS_BAND_MAG = {"zg": -0.35, "zr": 0.14, "zi": 0.32}
 SLOPE_G = 0.15
 
 
-def find_tracks(
-    seen: Sightings, night: str, known: KnownBodies, site: Observatory, settings: Settings
-) -> FoundTracks:
+def find_tracks(seen: Sightings, night: str, known: KnownBodies, site: Observatory, settings: Settings) -> FoundTracks:
     """The tracks of four or more detections, one of them at least of `night`, YYYYMMDD.
 
     seen: of that night and of those before it that are linked with it. known: bodies of that night.
@@ -162,5 +158,3 @@ def _counts(
         "n_known": len(unknown) - sum(unknown),
         "n_new": sum(a and b for a, b in zip(plausible, unknown, strict=True)),
     }
-
-

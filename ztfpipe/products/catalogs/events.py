@@ -11,6 +11,7 @@ from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS, DifferenceProducts, Streaks
+from ztfpipe.model.orbits import NearestKnown
 from ztfpipe.products.formats.plain import read_table, write_table
 
 
@@ -25,6 +26,7 @@ def write_candidates(path: str | Path, made: DifferenceProducts, pid: int) -> No
             identifiers.candidate_id(pid, bool(sign), int(one)) for sign, one in zip(found.positive, tblid, strict=True)
         ]
         columns |= {"candid": np.array(candid, np.int64), "ra": made.ra_deg, "dec": made.dec_deg, **found.columns()}
+        columns |= (made.known or NearestKnown.none(len(found))).columns()
     write_table(path, pd.DataFrame(columns))
 
 

@@ -145,6 +145,14 @@ def write_known(path: str | Path, bodies: KnownBodies) -> None:
     write_table(path, table, row_group_size=_ROW_GROUP)
 
 
+def count_known(path: str | Path) -> int:
+    """How many bodies a night's table has. BadFile when it cannot be read."""
+    try:
+        return pq.read_metadata(path).num_rows
+    except (FileNotFoundError, pyarrow.ArrowInvalid) as error:
+        raise BadFile(path, f"not readable as Parquet: {' '.join(str(error).split())}") from error
+
+
 def read_known(path: str | Path, near: Cone | None = None) -> KnownBodies:
     """The known bodies of a night, all or those that may come into a cone. BadFile when the table cannot be read."""
     cells = None if near is None else [("cell", "in", cells_near(near).tolist())]

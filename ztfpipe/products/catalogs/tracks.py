@@ -31,10 +31,7 @@ def read_sightings(paths: Sequence[str | Path]) -> Sightings:
     types = {one.name: one.dtype for one in DETECTION_TABLE}
     wide = {"f4": np.float64, "f8": np.float64, "str": object}
     return Sightings(
-        *(
-            together[one.name].to_numpy().astype(wide.get(types[one.name], types[one.name]))
-            for one in fields(Sightings)
-        )
+        *(together[one.name].to_numpy().astype(wide.get(types[one.name], types[one.name])) for one in fields(Sightings))
     )
 
 

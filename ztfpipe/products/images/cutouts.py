@@ -31,5 +31,7 @@ class ImageCutouts:
         left, right = max(x - half_px, 0), min(x + half_px + 1, nx)
         if top < end and left < right:
             rows = self._rows.read(top, end) if self._rows else self._pixels[top:end]
-            result[top - y + half_px : end - y + half_px, left - x + half_px : right - x + half_px] = rows[:, left:right]
+            result[top - y + half_px : end - y + half_px, left - x + half_px : right - x + half_px] = rows[
+                :, left:right
+            ]
         return result

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import string
 from collections.abc import Iterable
 from datetime import date, timedelta
 
@@ -11,6 +13,9 @@ from ztfpipe.model.tracks import Observation
 
 _ORDINAL_JD = 1721424.5
 """Julian date of 0 h UT of the day before 0001-01-01, from which Python counts days."""
+_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_SECOND = "ABCDEFGHJKLMNOPQRSTUVWXYZ"
+_PROVISIONAL = re.compile(r"([12][0-9]{3}) ([A-HJ-Y])([A-HJ-Z])([0-9]*)")
 NOTE_CCD = "C"
 _CATALOG_CODES = {"Gaia1": "U", "Gaia2": "V", "Gaia3": "W"}
 """Of the astrometric catalogs, column 72."""
@@ -27,16 +32,61 @@ def mpc80_lines(observations: Iterable[Observation], station: str, catalog: str)
 
 
 def _line(one: Observation, station: str, catalog_code: str) -> str:
-    if not 1 <= len(one.name) <= 7:
-        raise ValueError(f"{one.name!r}: the name of an object has one to seven characters in 80-column records")
     mag = f"{one.mag:5.2f}" if math.isfinite(one.mag) else " " * 5
     band = one.band if math.isfinite(one.mag) else " "
     text = (
-        f"{'':5}{one.name:<7}{'*' if one.discovery else ' '} {NOTE_CCD}{_date(one.jd_mid)}{_ra(one.ra_deg)}"
+        f"{_object(one)}{'*' if one.discovery else ' '} {NOTE_CCD}{_date(one.jd_mid)}{_ra(one.ra_deg)}"
         f"{_dec(one.dec_deg)}{'':9}{mag:>5}{band:1}{catalog_code}{'':5}{station}"
     )
     assert len(text) == 80, text
     return text
+
+
+def _object(one: Observation) -> str:
+    """Columns 1 to 12."""
+    if one.designation:
+        return packed(one.designation)
+    if not 1 <= len(one.name) <= 7:
+        raise ValueError(f"{one.name!r}: the name of an object has one to seven characters in 80-column records")
+    return f"{'':5}{one.name:<7}"
+
+
+def spaced_designation(name: str) -> str:
+    """A known body's name as ADES spells it: a number as it is, `2018FA29` as `2018 FA29`."""
+    return name if name.isdigit() or " " in name or len(name) < 5 else f"{name[:4]} {name[4:]}"
+
+
+def packed(designation: str) -> str:
+    """Columns 1 to 12 for a number or a provisional designation (`2018 FA29`), by the Minor Planet Center's rules.
+
+    ValueError for what is neither. Surveys' designations of the last century (`2040 P-L`) are not among them.
+    """
+    if designation.isdigit():
+        return f"{_packed_number(int(designation)):<12}"
+    match = _PROVISIONAL.fullmatch(designation)
+    if match is None:
+        raise ValueError(f"{designation!r} is neither a number nor a provisional designation")
+    year, half, second, cycle = int(match[1]), match[2], match[3], int(match[4] or 0)
+    if cycle < 620:
+        century = _DIGITS[year // 100]
+        return f"{'':5}{century}{year % 100:02d}{half}{_DIGITS[cycle // 10]}{cycle % 10}{second}"
+    # Half-months with more than 15,500 objects: an underscore, the year's letter, and a number in base 62.
+    number = (cycle - 620) * 25 + _SECOND.index(second)
+    return f"{'':5}_{_DIGITS[year - 2000]}{half}{_base62(number, 4)}"
+
+
+def _packed_number(number: int) -> str:
+    if number < 620_000:
+        return f"{_DIGITS[number // 10_000]}{number % 10_000:04d}"
+    return "~" + _base62(number - 620_000, 4)
+
+
+def _base62(number: int, length: int) -> str:
+    digits = ""
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        digits = _DIGITS[digit] + digits
+    return digits
 
 
 def _date(jd: float) -> str:

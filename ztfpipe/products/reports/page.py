@@ -57,8 +57,8 @@ def write_page(
     script = f"const NIGHT = {json.dumps(night)}, NAME = {json.dumps(decisions_name)};{_SCRIPT}"
     body = (
         f"<h1>{title}</h1>\n<p>{html.escape(notes)}</p>\n"
-        f"<p class='note'>Decide, save, and put {html.escape(decisions_name)} beside this page; the next run of the night"
-        " reports what was accepted. What is not decided waits. Above: science image; below: difference.</p>\n"
+        f"<p class='note'>Decide, save, and put {html.escape(decisions_name)} beside this page; the next run of the"
+        " night reports what was accepted. What is not decided waits. Above: science image; below: difference.</p>\n"
         '<p><button onclick="save()">Save decisions</button></p>\n'
         f"<h2>New tracks</h2>\n{''.join(map(_article, tracks))}<h2>Streaks</h2>\n{''.join(map(_article, streaks))}"
     )

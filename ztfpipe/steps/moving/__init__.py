@@ -1,12 +1,7 @@
-"""Steps of the moving pipeline, each imported when it is called."""
+"""Steps of the moving pipeline, each module imported when its step is asked for."""
 
-from __future__ import annotations
+from ztfpipe.steps import found_in
 
-from pathlib import Path
-
-
-def known(output: str, settings: Path, orbits: Path | None = None) -> None:
-    """Make the night's table of known bodies; see `steps.moving.known`."""
-    from ztfpipe.steps.moving.known import make_known
-
-    make_known(output, settings, orbits)
+__getattr__ = found_in(
+    __name__, {"known": "knowing", "detections": "gathering", "tracks": "tracking", "report": "reporting"}
+)

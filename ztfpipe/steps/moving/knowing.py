@@ -16,7 +16,7 @@ from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.recording import Stopwatch, qa_record
 
 
-def make_known(output: str, settings: Path, orbits: Path | None = None) -> None:
+def known(output: str, settings: Path, orbits: Path | None = None) -> None:
     """Make the table of a night's known bodies, wherever in the sky, and its record.
 
     Without a catalog of orbits, or with one that cannot be read, the table has no rows and the record says why with
