@@ -11,6 +11,8 @@ rule difference_image:
         refmsk=pinned("vrefmsk"),
         refunc=pinned("vrefunc"),
         refpsfcat=pinned("vrefpsfcat"),
+        ps1=catalog_of("ps1context"),
+        gaia=catalog_of("gaiacontext"),
         known=ancient(target("known")),
         settings=settings("difference"),
     output:
@@ -18,10 +20,12 @@ rule difference_image:
             "scimrefdiffimg",
             "diffimgpsf",
             "candidates",
+            "rawdetections",
             "streaks",
             "diffpreview",
             "diffimlog",
             "diffqa",
+            *on_request("scorrimg", CONFIG.difference.scorr_image),
         ),
     log:
         log_of("difference", "scimrefdiffimg"),
@@ -31,4 +35,4 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} --known {input.known:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q} --known {input.known:q} 2> {log:q}"

@@ -1,9 +1,12 @@
 """Differences through Snakemake: a night planned after a reference exists is differenced there, and only there."""
 
 import contextlib
+import json
 import shutil
+import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
 
@@ -14,10 +17,11 @@ from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs.events import read_candidates
+from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
 
-from .conftest import FRAMES, NEXT_NIGHT, simulated
+from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, simulated
 
 pytestmark = pytest.mark.workflow
 
@@ -59,6 +63,7 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert run.jobs["science_image"] == 2 * FRAMES
     assert run.jobs["difference_image"] == 1
     assert run.jobs["reference_coadd"] == run.jobs["reference_publish"] == 0
+    assert run.jobs["moving_known"] == 1
     plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
     assert plan.references == (VERSION,)
     made = sorted((site.archive / "sci/2018/0326").rglob("*_scimrefdiffimg.fits.fz"))
@@ -67,6 +72,13 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert (header["STATUS"], header["REFVERS"]) == (1, 1)
     _, key = parse(made[0].relative_to(site.archive))
     assert len(read_candidates(site.archive / path_of("candidates", key))) == header["NCANDPOS"] + header["NCANDNEG"]
+    record = json.loads((site.archive / path_of("diffqa", key)).read_text())
+    known = read_known(site.archive / path_of("known", NightKey(NEXT_NIGHT)))
+    assert len(known) > 0
+    # As many as the truth has known ones in the quadrant, but for near-Earth objects and others at the edge.
+    truth = pd.concat(map(pd.read_parquet, (tmp_path / "next/truth" / NEXT_NIGHT).glob("*_c10_o_asteroids.parquet")))
+    inside = truth[truth.known & (truth.qid == 1)]
+    assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()
     assert "without reference" in report
     # The night's candidates are linked, whatever comes of it, and reports are written.
@@ -89,6 +101,24 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     again = site.run("diffimgs", night=NEXT_NIGHT, sections={"difference": {"streaks": False}})
     assert again.jobs == {"difference_image": 1}, again.text
     assert site.archive.joinpath(path_of("vrefimg", VERSION)).exists()
+
+
+def test_a_night_planned_before_its_references_is_back_filled_by_command(site):
+    make_reference(site)
+    command = [BIN / "ztfpipe", "reference", "backfill", "--config", site.workspace / "config.yaml"]
+    assert not site.run("diffimgs").jobs  # as planned: without
+    listed = subprocess.run([*command, "--from", NIGHT], capture_output=True, text=True, check=True).stdout.splitlines()
+    images = [line for line in listed if line.endswith("_c10_o_q1_sciimg.fits")]
+    assert listed == [*images, f"# {len(images)} science images of 1 nights"]
+    planned = subprocess.run([*command, "--plan"], capture_output=True, text=True, check=True).stdout
+    assert planned.endswith(f"snakemake --profile profiles/local diffimgs --config night={NIGHT}\n")
+    run = site.run("diffimgs")
+    assert run.jobs == {"difference_image": len(images)}, run.text
+    for image in images:
+        assert site.archive.joinpath(image.replace("sciimg.fits", "scimrefdiffimg.fits.fz")).exists()
+    assert site.run("diffimgs").nothing_done
+    # The night as a whole then only tells of them.
+    assert site.run("night").jobs == {"quality_report": 1}
 
 
 def test_a_night_without_references_asks_for_none_and_the_report_counts_them(first_run):

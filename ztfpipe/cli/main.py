@@ -17,7 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.most import add_most
 from ztfpipe.cli.moving import add_moving_commands
+from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
@@ -137,6 +139,8 @@ STEPS = (
             Input("refmsk", "its mask"),
             Input("refunc", "its uncertainty"),
             Input("refpsfcat", "its PSF catalog"),
+            Input("ps1", "all PS1 objects around", optional=True),
+            Input("gaia", "all Gaia sources around", optional=True),
             Input("known", "the night's table of known solar-system bodies", optional=True),
         ),
     ),
@@ -179,7 +183,7 @@ STEPS = (
         (
             Input("manifest", "the night's accounts"),
             _PLAN,
-            Input("references", "the night's list of references"),
+            Input("references", "the night's list of references", optional=True),
             Input("masters", "masters made tonight", many=True, optional=True),
             Input("raw", "raw files of one exposure to show", many=True, optional=True),
         ),
@@ -214,7 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     add_reference_commands(actions["reference"])
     add_moving_commands(actions["moving"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
-    _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
+    add_operations_commands(pipelines)
+    add_most(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
@@ -245,18 +250,6 @@ def _simulate(call: argparse.Namespace) -> int:
     from ztfpipe.steps.simulate import run_simulate
 
     return run_simulate(call.config, call.night, call.jobs, call.workspace)
-
-
-def _add_stale(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_stale)
-
-
-def _stale(call: argparse.Namespace) -> int:
-    from ztfpipe.steps.operations import run_stale
-
-    return run_stale(call.config, call.workspace)
 
 
 def _archive_path(text: str) -> Path:

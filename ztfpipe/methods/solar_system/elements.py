@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.methods.solar_system.ephemeris import ecliptic
+from ztfpipe.methods.solar_system.ephemeris import to_ecliptic
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Elements:
 
 def elements_of(position_au: Floats, velocity_au_d: Floats) -> Elements:
     """Elements of states (n, 3) [au], [au/d] on the axes of the ICRS; NaN for states that are not finite."""
-    r, v = ecliptic(position_au), ecliptic(velocity_au_d)
+    r, v = to_ecliptic(position_au), to_ecliptic(velocity_au_d)
     distance = np.sqrt((r**2).sum(axis=1))
     momentum = np.cross(r, v)
     h = np.sqrt((momentum**2).sum(axis=1))

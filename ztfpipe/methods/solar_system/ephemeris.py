@@ -73,10 +73,10 @@ def _equatorial(ecliptic: Floats) -> Floats:
     return np.ascontiguousarray(np.stack([x, cosine * y - sine * z, sine * y + cosine * z], axis=1))
 
 
-def ecliptic(equatorial: Floats) -> Floats:
-    """Vectors (n, 3) on the axes of the ICRS, on those of the ecliptic and equinox of J2000."""
+def to_ecliptic(positions: Floats) -> Floats:
+    """Positions (n, 3) on the axes of the ecliptic of J2000 from those on the axes of the ICRS."""
     cosine, sine = np.cos(OBLIQUITY_RAD), np.sin(OBLIQUITY_RAD)
-    x, y, z = np.asarray(equatorial).T
+    x, y, z = positions.T
     return np.stack([x, cosine * y + sine * z, cosine * z - sine * y], axis=1)
 
 

@@ -14,7 +14,7 @@ from ztfpipe.model.skycatalogs import Cone
 
 Floats = NDArray[np.float64]
 CELL_ORDER = 4
-"""3072 parts of the sky of 3.7 degrees: a quadrant of 0.87 degrees with the bodies that may enter it touches a few."""
+"""Parts of the sky of 3.7 degrees: a quadrant of 0.87 degrees with the bodies that may enter it touches a few."""
 STRAY_CELL = -1
 STRAY_DEG = 1.0
 """A body that may be farther than this from its place in the middle of the night belongs to no part of the sky."""

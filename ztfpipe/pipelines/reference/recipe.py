@@ -21,6 +21,7 @@ from ztfpipe.methods.sky.projection import tangent_wcs
 from ztfpipe.methods.sky.sky_mesh import measure_sky
 from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
+from ztfpipe.methods.stars.psf import core_fwhm
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
@@ -232,7 +233,7 @@ class _Work:
             wcs,
             defects=self.camera.defect_mask,
             gain_e_per_adu=self.gain,
-            fwhm_px=self.so_far.psf.fwhm_px if self.so_far.psf is not None else sources.GUESSED_FWHM_PX,
+            fwhm_px=core_fwhm(self.so_far.psf) if self.so_far.psf is not None else sources.GUESSED_FWHM_PX,
             aperture_diameters_px=self.settings.aperture_diameters_px,
             threshold_sigma=self.settings.aperture_threshold_sigma,
             pixels_min=self.settings.aperture_pixels_min,
@@ -301,7 +302,7 @@ class _Work:
             "psf_catalog": so_far.catalog,
             "aperture_catalog": so_far.apertures,
             "apertures": so_far.corrections,
-            "seeing_px": so_far.psf.fwhm_px if so_far.psf is not None else np.nan,
+            "seeing_px": core_fwhm(so_far.psf) if so_far.psf is not None else np.nan,
             "metrics": {
                 **so_far.metrics, **counts, "npsfcat": len(so_far.catalog), "nsexcat": len(so_far.apertures),
                 "maglimcat": so_far.limiting_mag,

@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ztfpipe.errors import BadFile
+from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
 from ztfpipe.methods.solar_system.known import cells_near
 from ztfpipe.model.columns import Column
@@ -112,6 +112,50 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[NDArray, ...]:
         axis * (1 - e), e, numbers["inclination_deg"], numbers["node_deg"], numbers["argument_deg"], since,
         numbers["h_mag"], slope,
     )  # fmt: skip
+
+
+def orbit_of_text(text: str) -> OrbitCatalog:
+    """One orbit: a line in the MPC's format, the path of a catalog with one orbit, or `name=value` pairs.
+
+    Pairs: epoch_mjd, e, i_deg, node_deg, peri_deg, and either a_au with mean_anomaly_deg, or q_au with perihelion_mjd
+    (of comets too); h_mag, g and name when known. Raises BadKey for what is none of these, BadFile for a bad catalog.
+    """
+    if "=" in text:
+        return _orbit_of_pairs(text)
+    if len(text) < _LEAST_LINE and Path(text).is_file():
+        found = read_orbits(text)
+    else:
+        if len(text.rstrip()) < _LEAST_LINE:
+            raise BadKey("elements", text, "name=value pairs, a line of MPCORB.DAT or a file of one orbit")
+        found = OrbitCatalog(*_parsed(Path("--elements"), [text.encode("ascii", "replace")]))
+    if len(found) != 1:
+        raise BadKey("elements", text, f"one orbit; there are {len(found)}")
+    return found
+
+
+def _orbit_of_pairs(text: str) -> OrbitCatalog:
+    pairs = dict(pair.partition("=")[::2] for pair in text.replace(",", " ").split())
+    name = pairs.pop("name", "object")
+    try:
+        numbers = {key: float(value) for key, value in pairs.items()}
+        epoch, e = numbers.pop("epoch_mjd"), numbers.pop("e")
+        if "a_au" in numbers:
+            axis, anomaly = numbers.pop("a_au"), numbers.pop("mean_anomaly_deg")
+            q = axis * (1 - e)
+            since = float(np.radians((anomaly + 180.0) % 360.0 - 180.0) * np.sqrt(abs(axis) ** 3 / GM_SUN))
+        else:
+            q, since = numbers.pop("q_au"), epoch - numbers.pop("perihelion_mjd")
+        angles = [numbers.pop(key) for key in ("i_deg", "node_deg", "peri_deg")]
+        h_mag, slope = numbers.pop("h_mag", np.nan), numbers.pop("g", _USUAL_SLOPE)
+    except KeyError as error:
+        raise BadKey("elements", text, f"complete: {error.args[0]} is missing") from error
+    except ValueError as error:
+        raise BadKey("elements", text, f"name=value pairs of numbers: {error}") from error
+    values = (epoch + 2400000.5, q, e, *angles, since, h_mag, slope)
+    if numbers or not (q > 0 and e >= 0 and np.isfinite(values[:-2]).all()):
+        wrong = f"without {', '.join(numbers)}" if numbers else "of a conic about the Sun (q > 0, e >= 0)"
+        raise BadKey("elements", text, wrong)
+    return OrbitCatalog(np.array([name]), np.array([name]), *(np.array([value], float) for value in values))
 
 
 def archive_name(designation: str) -> str:
