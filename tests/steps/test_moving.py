@@ -89,6 +89,7 @@ def write_quadrant(key, jd_start, ra, dec, rng):
     table["candid"] = np.arange(n) + 1000 * int(key.exposure.filefracday[6:]) + key.qid * 100
     table |= {"scorr": np.full(n, 12.0, "f4"), "magpsf": np.full(n, 19.5, "f4"), "nbad": np.zeros(n, "i4")}
     table |= {"xpos": np.full(n, 201.0), "ypos": np.full(n, 151.0), "isdiffpos": np.arange(n) != n - 1}
+    table |= {"distnr": np.full(n, -999.0), "magnr": np.full(n, -999.0)}
     write_table(path_of("candidates", key), pd.DataFrame(table))
     streaks = {one.name: np.ones(2, one.dtype) for one in STREAK_COLUMNS}
     streaks |= {"x0": np.array([101.0, 1.0]), "x1": np.array([131.0, 380.0]), "y0": np.full(2, 51.0),
@@ -177,6 +178,18 @@ def test_detections_are_positive_candidates_at_mid_exposure(archive):
     assert streaks.length_arcsec.to_numpy() == pytest.approx(50, rel=1e-3)
     # From (101, 51) to (131, 91), x to the west, y to the south: 30 west for 40 south.
     assert streaks.angle.to_numpy() == pytest.approx(np.degrees(np.arctan2(30, 40)), abs=0.05)
+
+
+def test_what_stands_on_a_bright_source_is_left_out(archive):
+    path = Path(path_of("candidates", key_of_exposure(FIRST, 0.30, 0)))
+    table = pd.read_parquet(path)
+    near, bright = np.array([1.0, 1.0, 3.0]), np.array([14.0, 18.0, 14.0])
+    table.loc[:2, "distnr"], table.loc[:2, "magnr"] = near, bright
+    write_table(path, table)
+    detections(of("detections", FIRST), SETTINGS, Path(of("plan", FIRST)))
+    seen = read_sightings([of("detections", FIRST)])
+    assert len(seen) == BODIES * 2 * 11 - 1
+    assert table.candid[0] not in seen.candid
 
 
 def test_a_difference_of_no_use_is_left_out(archive):
