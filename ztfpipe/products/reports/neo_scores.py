@@ -1,6 +1,6 @@
 """digest2's scores (the Minor Planet Center's own program): how likely an object is a near-Earth one.
 
-`digest2` is an optional part of the installation (`pip install ztfpipe[neo]`): without it there are no scores.
+`digest2` is an optional part of the installation (`pip install digest2`): without it there are no scores.
 """
 
 from __future__ import annotations
