@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo test test-fast test-faults test-clients test-training train bench bench-peers validate train test-training docs slurm-up slurm-down clean
+.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16

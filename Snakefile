@@ -78,6 +78,12 @@ rule planted:
         planted_of_night,
 
 
+# Tracks of moving objects with the reports on them.
+rule tracks:
+    input:
+        tracks_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,

@@ -347,7 +347,25 @@ PRODUCTS: dict[str, Product] = {
         "ops/alerts/{year}/{monthday}/ztf_{program}_{year}{monthday}",
         {"nightalerts": ".tar.gz"},
     ),
-    **_family(NightKey, "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_", {"tracks": "tracks.parquet"}),
+    **_family(
+        NightKey,
+        "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_",
+        {
+            "detections": "detections.parquet",
+            "detectionsqa": "detectionsqa.json",
+            "streaklist": "streaklist.parquet",
+            "tracks": "tracks.parquet",
+            "trackmembers": "trackmembers.parquet",
+            "tracksqa": "tracksqa.json",
+            "trackpage": "tracks.html",
+            "trackdecisions": "trackdecisions.json",
+            "adespsv": "ades.psv",
+            "adesxml": "ades.xml",
+            "mpcreport": "mpc.txt",
+            "digest2": "digest2.txt",
+            "reportqa": "reportqa.json",
+        },
+    ),
 }
 _BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
 _SKY_PRODUCTS = frozenset(
