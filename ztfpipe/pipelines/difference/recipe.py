@@ -17,6 +17,7 @@ from ztfpipe.errors import Unusable
 from ztfpipe.methods.difference import preparation
 from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
 from ztfpipe.methods.difference.candidates import difference_psf, find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.raw_detections import find_raw
 from ztfpipe.methods.difference.smooth_field import field_at
@@ -233,6 +234,10 @@ class _Work:
         difference = subtract(
             pair.science, pair.reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px,
             flux_error=found.flux_error, offset=(found.dx, found.dy), tile_px=self.settings.tile_px,
+        )  # fmt: skip
+        difference = levelled(
+            difference, cell_px=self.fitting(self.settings.background_cell_px, 10),
+            scale_px=self.fitting(self.settings.background_scale_px, 5),
         )  # fmt: skip
         stars = self.science.catalog
         difference = discount_stars(difference, stars.x_px, stars.y_px, stars.flux_adu.astype(np.float64))
