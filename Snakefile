@@ -72,6 +72,12 @@ rule diffimgs:
         diffimgs_of_night,
 
 
+# Packets of the night's differences, and each program's in one archive.
+rule alerts:
+    input:
+        alerts_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,
@@ -99,6 +105,7 @@ include: "rules/science.smk"
 include: "rules/templates.smk"
 include: "rules/reference.smk"
 include: "rules/difference.smk"
+include: "rules/alerts.smk"
 include: "rules/quality.smk"
 
 

@@ -19,6 +19,7 @@ from ztfpipe.model.keys import (
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
+    ProgramKey,
     ReferenceKey,
     ReferenceVersionKey,
 )

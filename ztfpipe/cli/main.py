@@ -51,6 +51,7 @@ class Step:
 _FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
 _PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
 _PLAN = Input("plan", "the night's plan")
+_NAMES = Input("names", "the night's names of objects")
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 _LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 STEPS = (
@@ -138,6 +139,10 @@ STEPS = (
             Input("refpsfcat", "its PSF catalog"),
         ),
     ),
+    Step("alerts", "names", "give names to objects and bring histories up to date", "objectnames", (_PLAN,)),
+    Step("alerts", "exposure", "make the packets of an exposure", "alertsqa", (_PLAN, _NAMES)),
+    Step("alerts", "quadrant", "make the packets of one quadrant", "alerts", (_NAMES,)),
+    Step("alerts", "night", "gather a program's packets of a night", "nightalerts", (_PLAN,)),
     Step(
         "quality",
         "report",

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.reference import InputLimits, Reference
@@ -33,6 +34,7 @@ from ztfpipe.errors import BadSettings
 __all__ = [
     "RECIPE_VERSIONS",
     "SKY_EFFECTS",
+    "Alerts",
     "Calibration",
     "Calibrators",
     "Config",
@@ -127,6 +129,7 @@ class Config(Section):
     templates: Templates = Templates()
     reference: Reference = Reference()
     difference: Difference = Difference()
+    alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -138,6 +141,7 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 1,
+    "alerts": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -1,7 +1,6 @@
 """Packets as bytes: one Avro object container for each alert, with its schema inside; archives of them.
 
-What does not change from packet to packet is made once: the parsed schema, and the head of the container with the schema
-as text. Source: the Avro 1.11 specification, "Object Container Files".
+What does not change from packet to packet is made once: the head of the container with the schema as text. Source: the Avro 1.11 specification, "Object Container Files".
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import fastavro
 
 from ztfpipe.errors import BadFile
+from ztfpipe.model.alerts import Alert, Row
 from ztfpipe.products.alerts.encoding import (
     RecordEncoder,
     array_bytes,
@@ -29,6 +28,7 @@ from ztfpipe.products.alerts.encoding import (
     optional_bytes,
     text_bytes,
 )
+from ztfpipe.products.alerts.stamps import stamp_bytes
 from ztfpipe.products.formats.atomic import atomic_write
 
 SCHEMA_VERSION = "4.02"
@@ -39,34 +39,8 @@ _LEVEL = 1
 """Of the archive's compression: stamps are compressed already, the rest is mostly the schema, again and again."""
 
 
-@dataclass(frozen=True)
-class Alert:
-    """What one packet says. Records are in the order of their fields (`field_names`), None where there is nothing.
-
-    history, forced: encoded by `history_item` and `forced_item`, in order of time, because packets of one image share
-    most of them; forced None: it was not made. cutouts: names and gzipped FITS of science, template and difference.
-    """
-
-    object_id: str
-    candid: int
-    candidate: Sequence[Any]
-    history: Sequence[bytes]
-    forced: Sequence[bytes] | None
-    cutouts: tuple[tuple[str, bytes], tuple[str, bytes], tuple[str, bytes]]
-
-
-def history_item(row: Sequence[Any]) -> bytes:
-    """One entry of prv_candidates as bytes."""
-    return _encoder("prv_candidate")(row)
-
-
-def forced_item(row: Sequence[Any]) -> bytes:
-    """One entry of fp_hists as bytes."""
-    return _encoder("fp_hist")(row)
-
-
 def packet_bytes(alert: Alert) -> bytes:
-    """One alert as an Avro object container without compression. struct.error or TypeError when a value does not fit."""
+    """One alert as an Avro object container, not compressed. struct.error or TypeError where a value does not fit."""
     head, sync, opening = _shared()
     content = b"".join(
         (
@@ -74,9 +48,12 @@ def packet_bytes(alert: Alert) -> bytes:
             text_bytes(alert.object_id),
             long_bytes(alert.candid),
             _encoder("candidate")(alert.candidate),
-            array_bytes(alert.history),
-            optional_bytes(None) if alert.forced is None else array_bytes(alert.forced),
-            *(optional_bytes(text_bytes(name) + blob_bytes(stamp)) for name, stamp in alert.cutouts),
+            array_bytes([_history_item(row) for row in alert.history]),
+            optional_bytes(None) if alert.forced is None else array_bytes([_forced_item(row) for row in alert.forced]),
+            *(
+                optional_bytes(None if pixels is None else text_bytes(name) + blob_bytes(stamp_bytes(pixels)))
+                for name, pixels in alert.cutouts
+            ),
         )
     )
     return b"".join((head, long_bytes(1), long_bytes(len(content)), content, sync))
@@ -114,21 +91,22 @@ def field_names(part: str) -> tuple[str, ...]:
 
 
 def write_archive(path: str | Path, packets: Iterable[tuple[int, bytes]], unix_time: int) -> int:
-    """Write packets by candid as a gzipped tar, one CANDID.avro each; how many there were. The same ones, the same bytes.
+    """Write packets by candid as a gzipped tar, one CANDID.avro each; how many there were.
 
-    Atomic. unix_time: of the members. Raises TryAgain when the machine fails.
+    The same ones give the same bytes. Atomic. unix_time: of the members. Raises TryAgain when the machine fails.
     """
     count = 0
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        with (
-            gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-        ):
-            for candid, content in packets:
-                member = tarfile.TarInfo(f"{candid}.avro")
-                member.size, member.mtime = len(content), unix_time
-                archive.addfile(member, io.BytesIO(content))
-                count += 1
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("wb") as stream,
+        gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for candid, content in packets:
+            member = tarfile.TarInfo(f"{candid}.avro")
+            member.size, member.mtime = len(content), unix_time
+            archive.addfile(member, io.BytesIO(content))
+            count += 1
     return count
 
 
@@ -149,6 +127,16 @@ def read_archive(path: str | Path) -> Iterator[tuple[int, bytes]]:
 def read_packet(content: bytes) -> dict[str, Any]:
     """The alert of a packet, by the schema it carries. ValueError when it is none."""
     return next(iter(fastavro.reader(io.BytesIO(content))))
+
+
+@functools.lru_cache(maxsize=4096)
+def _history_item(row: Row) -> bytes:
+    """An entry of prv_candidates; the upper limits of an image are the same in all of its packets."""
+    return _encoder("prv_candidate")(row)
+
+
+def _forced_item(row: Row) -> bytes:
+    return _encoder("fp_hist")(row)
 
 
 @functools.cache
