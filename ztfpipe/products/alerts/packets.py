@@ -1,6 +1,7 @@
 """Packets as bytes: one Avro object container for each alert, with its schema inside; archives of them.
 
-What does not change from packet to packet is made once: the head of the container with the schema as text. Source: the Avro 1.11 specification, "Object Container Files".
+What does not change from packet to packet is made once: the head of the container with the schema as text.
+Source: the Avro 1.11 specification, "Object Container Files".
 """
 
 from __future__ import annotations
