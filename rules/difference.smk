@@ -10,16 +10,20 @@ rule difference_image:
         refmsk=pinned("vrefmsk"),
         refunc=pinned("vrefunc"),
         refpsfcat=pinned("vrefpsfcat"),
+        ps1=catalog_of("ps1context"),
+        gaia=catalog_of("gaiacontext"),
         settings=settings("difference"),
     output:
         **targets(
             "scimrefdiffimg",
             "diffimgpsf",
             "candidates",
+            "rawdetections",
             "streaks",
             "diffpreview",
             "diffimlog",
             "diffqa",
+            *on_request("scorrimg", CONFIG.difference.scorr_image),
         ),
     log:
         log_of("difference", "scimrefdiffimg"),
@@ -29,4 +33,4 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q} 2> {log:q}"

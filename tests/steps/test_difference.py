@@ -11,14 +11,18 @@ from astropy.io import fits
 
 from tests.difference_scene import NEW, VERSION, difference_settings, inputs_of, write_epochs, write_reference
 from ztfpipe.errors import BadFile, BadName
+from ztfpipe.model.candidates import RAW_TABLE
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
-from ztfpipe.products.catalogs.events import read_candidates, read_streaks
+from ztfpipe.products.catalogs.events import read_candidates, read_raw_detections, read_streaks
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.difference import image
 
 OUTPUT = path_of("scimrefdiffimg", NEW)
-PRODUCTS = ("scimrefdiffimg", "diffimgpsf", "candidates", "streaks", "diffpreview", "diffimlog", "diffqa")
+PRODUCTS = (
+    *("scimrefdiffimg", "diffimgpsf", "candidates", "rawdetections", "streaks"),
+    *("diffpreview", "diffimlog", "diffqa"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +143,13 @@ def test_what_cannot_be_subtracted_gives_products_with_status_0_and_no_rows(arch
         assert hdus[1].header["STATUS"] == 0
         assert np.isnan(hdus[1].data).all()
     for table, contract in (
+        (read_raw_detections(path_of("rawdetections", NEW)), RAW_TABLE),
         (read_candidates(path_of("candidates", NEW)), CANDIDATE_TABLE),
         (read_streaks(path_of("streaks", NEW)), STREAK_COLUMNS),
     ):
         assert len(table) == 0
         assert {name: str(dtype) for name, dtype in table.dtypes.items()} == {
-            column.name: str(np.dtype(column.dtype)) for column in contract
+            column.name: "str" if column.dtype == "str" else str(np.dtype(column.dtype)) for column in contract
         }
 
 

@@ -137,6 +137,8 @@ STEPS = (
             Input("refmsk", "its mask"),
             Input("refunc", "its uncertainty"),
             Input("refpsfcat", "its PSF catalog"),
+            Input("ps1", "all PS1 objects around", optional=True),
+            Input("gaia", "all Gaia sources around", optional=True),
         ),
     ),
     Step("alerts", "names", "give names to objects and bring histories up to date", "objectnames", (_PLAN,)),

@@ -9,6 +9,23 @@ from pydantic import Field
 from ztfpipe.config.base import Positive, Section
 
 
+class LightFilters(Section):
+    """What a candidate's packet needs; Explanatory Supplement 9.1. A candidate that fails is tagged and kept."""
+
+    snr_min: Positive = 5.0
+    """Flux over uncertainty of the PSF fit."""
+    mag_max: Positive = 23.5
+    """Faintest PSF magnitude."""
+    bad_pixels_max: Annotated[int, Field(ge=0, le=25)] = 4
+    """Masked pixels of the 5 x 5 stamp."""
+    fwhm_max_px: Positive = 7.0
+    """Widest [px]."""
+    elongation_max: Annotated[float, Field(ge=1)] = 1.6
+    """Major over minor axis."""
+    magdiff_range: tuple[float, float] = (-0.4, 0.75)
+    """Aperture less PSF magnitude."""
+
+
 class Difference(Section):
     """Difference images: how a pair is prepared, what counts as a candidate, and when a difference is of no use."""
 
@@ -34,6 +51,14 @@ class Difference(Section):
     """Largest side of a tile in which one PSF holds; with margins 576, a fast length for transforms (decision 26)."""
     candidate_scorr_min: Annotated[float, Field(ge=3)] = 5.0
     """|S_corr| of a candidate; ZTF's alerts begin at 5."""
+    raw_scorr_min: Annotated[float, Field(ge=2.5)] = 3.0
+    """|S_corr| of raw detections, kept for histories; ndethist of ZTF's alerts counts those of S/N 3."""
+    raw_detections_max: Annotated[int, Field(ge=0, le=450_000)] = 50_000
+    """The most significant ones are kept; noise alone makes ten thousand."""
+    light_filters: LightFilters = LightFilters()
+    """What candidates are tagged by."""
+    scorr_image: bool = False
+    """Whether S_corr is written as an image, `scorrimg`."""
     edge_px: Annotated[int, Field(ge=0)] = 10
     """Pixels at the edges without candidates; the lower limit of mindtoedge in ZTF's alerts."""
     candidates_max: Annotated[int, Field(ge=10, le=5000)] = 5000

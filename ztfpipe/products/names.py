@@ -301,6 +301,8 @@ PRODUCTS: dict[str, Product] = {
             "candidates": "candidates.parquet",
             "streaks": "streaks.parquet",
             "alerts": "alerts.tar.gz",
+            "rawdetections": "rawdetections.parquet",
+            "scorrimg": "scorrimg.fits.fz",
         },
     ),
     **_family(QuadrantKey, _GIVEN, {"givensciimg": "sciimg.fits", "givenmskimg": "mskimg.fits"}),

@@ -12,10 +12,11 @@ SIZE_PX = 63
 def cutouts(image: NDArray, x_px: ArrayLike, y_px: ArrayLike, size: int = SIZE_PX) -> NDArray[np.float32]:
     """Cut squares out of an image, float32 (n, size, size), each with its position's pixel in the middle.
 
-    image: (ny, nx); x_px, y_px: zero-based, (n,) or single numbers, rounded to the nearest pixel, halves upwards; size:
-    odd. In packets the middle pixel is [31, 31]: the light of the 18 public ones has its centroid within half a pixel
-    of it, where the decimals of xpos and ypos say. What lies beyond the image is NaN, and the candidate stays in the
-    middle; `truncated` gives the smaller array that a packet holds there. Masked pixels are what the image has.
+    image: (ny, nx), of any real type; x_px, y_px: zero-based, (n,) or single numbers, rounded to the nearest pixel,
+    halves upwards; size: odd. In packets the middle pixel is [31, 31]: the light of the 18 public ones has its centroid
+    within half a pixel of it, where the decimals of xpos and ypos say. What lies beyond the image is NaN, and the
+    candidate stays in the middle; `truncated` gives the smaller array that a packet holds there. Masked pixels are what
+    the image has.
     """
     if size % 2 != 1 or size < 1:
         raise ValueError(f"a cutout has an odd number of pixels on a side, not {size}")

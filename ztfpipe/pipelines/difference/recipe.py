@@ -16,8 +16,9 @@ from ztfpipe.config import Difference as Settings
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.difference import preparation
 from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
-from ztfpipe.methods.difference.candidates import find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.candidates import difference_psf, find_candidates, limiting_magnitude
 from ztfpipe.methods.difference.preparation import CatalogStars
+from ztfpipe.methods.difference.raw_detections import find_raw
 from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.difference.streaks import find_streaks
 from ztfpipe.methods.difference.zogy import subtract
@@ -25,6 +26,7 @@ from ztfpipe.methods.sky.background import Background, estimate
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
 from ztfpipe.methods.statistics import robust_image
+from ztfpipe.model.candidates import Cutouts, RawDetections, Surroundings
 from ztfpipe.model.difference import (
     Candidates,
     Difference,
@@ -35,6 +37,7 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.pipelines.difference import description
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -49,17 +52,28 @@ class _Progress:
     difference: Difference | None = None
     candidates: Candidates | None = None
     streaks: Streaks | None = None
+    template_adu: Image | None = None
+    more: dict[str, NDArray] = field(default_factory=dict)
+    cutouts: Cutouts | None = None
+    raw: RawDetections | None = None
 
 
-def make_difference(science: Stored, reference: Stored, camera: Camera, settings: Settings) -> DifferenceProducts:
-    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it."""
-    work = _Work(science, reference, camera, settings)
+def make_difference(
+    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None
+) -> DifferenceProducts:
+    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
+
+    around: what other surveys know there; without it candidates have no neighbours of theirs.
+    """
+    work = _Work(science, reference, camera, settings, around)
     try:
         work.look_at_inputs()
         pair = work.prepare()
         work.subtract(pair)
         work.judge()
         work.extract_candidates()
+        work.describe_candidates()
+        work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
         work.so_far.notes.append(str(reason))
@@ -84,6 +98,7 @@ class _Work:
     reference: Stored
     camera: Camera
     settings: Settings
+    around: Surroundings | None = None
     so_far: _Progress = field(default_factory=_Progress)
 
     def look_at_inputs(self) -> None:
@@ -98,6 +113,7 @@ class _Work:
             "refsat": reference.saturation_adu,
             "refinpseeing": reference.seeing_px,
             "infobitsref": reference.infobits,
+            "bitsinfobitsref": description.bits_in_words(reference.infobits),
         }
         for noun, one in (("science image", science), ("reference", reference)):
             if one.status != 1:
@@ -132,6 +148,9 @@ class _Work:
         )
         self.so_far.metrics["diffbckgnd_range"] = float(np.ptp(background))
         science = replace(science, image_adu=science.image_adu - background)
+        self.so_far.metrics["diffavgsqbef"] = description.squares_before(science, reference)
+        # The reference on the science image's own sky: what cutouts show.
+        self.so_far.template_adu = self.science.image_adu - science.image_adu + reference.image_adu
         return _Pair(*preparation.fill_masked(science, reference, catalog), found)
 
     def science_exposed(self, catalog: CatalogStars) -> tuple[Exposed, CatalogStars]:
@@ -206,9 +225,10 @@ class _Work:
         self.so_far.metrics |= {
             "pdiffbckgnd": pixels.median,
             "diffsigpix": pixels.sigma,
-            "difffwhm": difference.fwhm_px,
+            "difffwhm": difference_psf(difference).fwhm_px,
             "diffmaglim": limiting_magnitude(difference, self.science.zero_point_mag),
             "scorr_width": difference.scale,
+            **description.squares_after(self.so_far.metrics["diffavgsqbef"], difference),
         }
         low, high = settings.noise_scale
         if not low <= difference.scale <= high:
@@ -226,6 +246,35 @@ class _Work:
         self.so_far.candidates = found
         self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
 
+    def describe_candidates(self) -> None:
+        """Neighbours, light filters and cutouts of the candidates."""
+        so_far = self.so_far
+        found = so_far.candidates
+        bits = description.light_filters(found, self.settings.light_filters)
+        around = description.neighbours(*self.on_sky(found), self.reference, self.around, self.camera)
+        so_far.more |= {**around, "filterbits": bits}
+        so_far.cutouts = description.cut_out(found, self.science.image_adu, so_far.template_adu, so_far.difference)
+        so_far.metrics |= description.filtered_counts(found, bits)
+
+    def extract_raw_detections(self) -> None:
+        settings = self.settings
+        found = find_raw(
+            self.so_far.difference, threshold=settings.raw_scorr_min, below=settings.candidate_scorr_min,
+            edge_px=settings.edge_px, max_count=settings.raw_detections_max,
+        )  # fmt: skip
+        self.so_far.raw = found
+        self.so_far.metrics["nraw"] = len(found)
+        if found.capped:
+            self.so_far.notes.append(
+                f"more than {settings.raw_detections_max} raw detections: the most significant are kept"
+            )
+
+    def on_sky(self, found: Candidates | RawDetections | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Right ascensions and declinations [deg]."""
+        if found is None:
+            return np.zeros(0), np.zeros(0)
+        return pixel_to_sky(self.science.wcs, found.x_px, found.y_px)
+
     def extract_streaks(self) -> None:
         settings = self.settings
         if settings.streaks:
@@ -240,9 +289,8 @@ class _Work:
 
     def finished(self, status: int) -> DifferenceProducts:
         so_far = self.so_far
-        ra, dec = np.zeros(0), np.zeros(0)
-        if so_far.candidates is not None:
-            ra, dec = pixel_to_sky(self.science.wcs, so_far.candidates.x_px, so_far.candidates.y_px)
+        ra, dec = self.on_sky(so_far.candidates)
+        raw_ra, raw_dec = self.on_sky(so_far.raw)
         return DifferenceProducts(
             shape=self.science.image_adu.shape,
             difference=so_far.difference,
@@ -253,6 +301,11 @@ class _Work:
             metrics={**so_far.metrics, "statusdif": status},
             status=status,
             notes=tuple(so_far.notes),
+            more=so_far.more,
+            raw=so_far.raw,
+            raw_ra_deg=raw_ra,
+            raw_dec_deg=raw_dec,
+            cutouts=so_far.cutouts,
         )
 
 

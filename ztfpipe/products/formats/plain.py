@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ztfpipe.products.formats.atomic import atomic_write
@@ -31,6 +32,11 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False, compression="zstd")
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a Parquet table."""
-    return pd.read_parquet(path)
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet table, all of it or some columns."""
+    return pd.read_parquet(path, columns=columns)
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Names of the columns of a Parquet table, in its order."""
+    return pq.read_schema(path).names
