@@ -33,7 +33,6 @@ COVERAGE = (
     Column("refvers", "i4", "", "Version of the reference"),
     Column("programid", "i4", "", "Observing program"),
     Column("programpi", "str", "", "Its principal investigator"),
-    Column("tooflag", "i4", "", "1 when the exposure was a target of opportunity"),
     Column("status", "i4", "", "1: usable; 0: not, nothing is said of its sky"),
     Column("infobits", "i8", "", "Quality bits of the science image"),
     Column("exptime", "f4", "s", "Exposure time"),
@@ -44,10 +43,6 @@ COVERAGE = (
     Column("nmatches", "i4", "", "Number of PS1 calibrators used"),
     Column("clrcoeff", "f4", "", "Colour coefficient"),
     Column("clrcounc", "f4", "", "1-sigma uncertainty of clrcoeff"),
-    Column("zpclrcov", "f4", "", "Covariance of magzpsci and clrcoeff"),
-    Column("zpmed", "f4", "mag", "Median of the calibrators' zero points"),
-    Column("clrmed", "f4", "mag", "Median colour of the calibrators"),
-    Column("clrrms", "f4", "mag", "Scatter of their colours"),
     Column("sciinpseeing", "f4", "pix", "FWHM of the science image"),
     Column("scibckgnd", "f4", "DN", "Background of the science image"),
     Column("scisigpix", "f4", "DN", "Robust noise of its pixels"),
@@ -57,12 +52,11 @@ COVERAGE = (
     Column("adpctdif2", "f4", "arcsec", "Scatter of stars about Gaia in declination"),
     Column("nx", "i4", "pix", "Width of the image"),
     Column("ny", "i4", "pix", "Height of the image"),
+    Column("pdiffimfilename", "str", "", "File of the difference image before it was packed"),
     Column("wcs", "f8", "", "CRVAL, zero-based CRPIX, CD and PV, as `wcs_numbers` lays them out", 38),
 )
 """One row of the coverage of a field's quadrant: a difference image. Numbers that were not measured are NaN."""
 
-NOT_IN_HISTORY = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
-"""Columns of candidates that histories do not keep."""
 OF_A_DETECTION = ("candid", "isdiffpos", "magpsf", "sigmapsf", "ra", "dec")
 """Fields of prv_candidate that every detection has, and no upper limit."""
 UPPER_LIMIT_FIELDS = (
@@ -76,15 +70,15 @@ UPPER_LIMIT_FIELDS = (
 class Alert:
     """What one packet says. Records are in the order of the schema's fields, None where there is nothing.
 
-    history, forced: entries in order of time; forced None: it was not made. cutouts: name, and the pixels of science,
-    template and difference, float32 (y, x), or None.
+    history, forced: entries in order of time. cutouts: name and pixels of science, template and difference, float32
+    (y, x), or None.
     """
 
     object_id: str
     candid: int
     candidate: Row
     history: Sequence[Row]
-    forced: Sequence[Row] | None
+    forced: Sequence[Row]
     cutouts: tuple[tuple[str, NDArray[np.float32] | None], ...]
 
 

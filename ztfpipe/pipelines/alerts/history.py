@@ -13,6 +13,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import gnomonic, sky_to_pixel
 from ztfpipe.model.alerts import Floats
+from ztfpipe.model.identifiers import FIRST_RAW
 from ztfpipe.model.keys import FieldQuadrantKey
 from ztfpipe.model.wcs import TpvWcs
 
@@ -67,6 +68,11 @@ def places_at(ra_deg: Floats, dec_deg: Floats, camera: Camera, margin_deg: float
     return sorted(found)
 
 
+def is_raw(candid: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether detections were below the threshold of candidates, by their identifiers."""
+    return candid % 10**6 >= FIRST_RAW
+
+
 def covered(past: Past, ra_deg: Floats, dec_deg: Floats) -> NDArray[np.bool_]:
     """Whether each usable difference image, (images, positions), has a position within its edges."""
     out = np.zeros((len(past.coverage), len(ra_deg)), bool)
@@ -78,19 +84,28 @@ def covered(past: Past, ra_deg: Floats, dec_deg: Floats) -> NDArray[np.bool_]:
     return out
 
 
+def near_any(found: pd.DataFrame, ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> NDArray[np.bool_]:
+    """Whether each detection lies near any of some positions [deg]."""
+    if not len(found) or not len(ra_deg):
+        return np.zeros(len(found), bool)
+    distance, _ = KDTree(unit_vectors(ra_deg, dec_deg)).query(unit_vectors(found["ra"], found["dec"]))
+    return distance <= _chord(radius_arcsec)
+
+
 def look_back(
     past: Past, candidates: pd.DataFrame, *, jd: float, rcid: int, field: int, radius_arcsec: float, days: float
 ) -> list[Seen]:
     """What each candidate's place has seen before its own image, which began at `jd` on a channel and field.
 
-    History is of the `days` before; counts go back to the start, and have the candidate's own image in them. Detections
-    of images that the coverage does not know are left out.
+    Raw detections are in the history and not in the counts. History is of the `days` before; counts go back to the
+    start, and have the candidate's own image in them. Detections of images that the coverage does not know are left out.
     """
     image = pd.Index(past.coverage["pid"]).get_indexer(past.detections["pid"])
     taken = past.coverage["jd"].to_numpy(np.float64)
     when = np.where(image >= 0, taken[image], np.inf) if len(taken) else np.full(len(image), np.inf)
     own = (past.coverage["rcid"] == rcid) & (past.coverage["field"] == field)
     same = (image >= 0) & own.to_numpy(bool)[image] if len(taken) else np.zeros(len(image), bool)
+    same &= ~is_raw(past.detections["candid"].to_numpy(np.int64))
     looked = covered(past, candidates["ra"].to_numpy(), candidates["dec"].to_numpy())
     recent = (taken < jd) & (taken >= jd - days)
     out = []
@@ -117,6 +132,10 @@ def _within(found: pd.DataFrame, candidates: pd.DataFrame, radius_arcsec: float)
     if not len(found):
         return [np.zeros(0, np.int64) for _ in range(len(candidates))]
     tree = KDTree(unit_vectors(found["ra"], found["dec"]))
-    chord = 2.0 * np.sin(np.radians(radius_arcsec / 3600.0) / 2.0)
-    rows = tree.query_ball_point(unit_vectors(candidates["ra"], candidates["dec"]), chord, return_sorted=True)
+    places = unit_vectors(candidates["ra"], candidates["dec"])
+    rows = tree.query_ball_point(places, _chord(radius_arcsec), return_sorted=True)
     return [np.array(one, np.int64) for one in rows]
+
+
+def _chord(angle_arcsec: float) -> float:
+    return float(2.0 * np.sin(np.radians(angle_arcsec / 3600.0) / 2.0))

@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ztfpipe.config import Alerts as Settings
-from ztfpipe.methods.difference.cutouts import SIZE_PX, truncated
+from ztfpipe.methods.difference.cutouts import truncated
 from ztfpipe.model.alerts import OF_A_DETECTION, UPPER_LIMIT_FIELDS, Alert, Row
+from ztfpipe.model.candidates import Cutouts
 from ztfpipe.pipelines.alerts.history import Past, Seen, look_back
 from ztfpipe.pipelines.alerts.rows import records
 
 Fields = Mapping[str, Sequence[str]]
-CUTOUTS = ("Science", "Template", "Difference")
 NOT_SCORED = "none"
 """Version of a classifier where there was none."""
 _FILLERS = {
@@ -37,18 +37,20 @@ def packaged(candidates: pd.DataFrame) -> pd.DataFrame:
 
 def make_alerts(
     candidates: pd.DataFrame,
+    cutouts: Cutouts,
     names: Mapping[int, str],
     image: pd.Series,
     past: Past,
-    forced: Sequence[Sequence[Row]] | None,
+    forced: Sequence[Sequence[Row]],
     settings: Settings,
     fields: Fields,
 ) -> list[Alert]:
     """The alerts of one image.
 
-    candidates: those packaged; names: of their objects, by candid; image: its row of the coverage; past: all that is
-    known of their places; forced: entries of each candidate, in order of time, or None; fields: names of the fields of
-    `candidate`, `prv_candidate` and `fp_hist` in the order of the schema. KeyError for a candidate without a name.
+    candidates: those packaged, with their cutouts in the same order; names: of their objects, by candid; image: its row
+    of the coverage; past: all that is known of their places; forced: entries of each candidate, in order of
+    time; fields: names of the fields of `candidate`, `prv_candidate` and `fp_hist` in the order of the schema. KeyError
+    for a candidate without a name.
     """
     seen = look_back(
         past, candidates, jd=float(image["jd"]), rcid=int(image["rcid"]), field=int(image["field"]),
@@ -57,13 +59,12 @@ def make_alerts(
     histories = history_entries(past, seen, fields["prv_candidate"])
     rows = records(_with_history(candidates, image, seen), fields["candidate"], _FILLERS)
     shape = int(image["ny"]), int(image["nx"])
-    cuts = [_cutouts(candidates, name, shape) for name in CUTOUTS]
+    squares = (cutouts.science, cutouts.template, cutouts.difference)
+    cuts = [_on_the_image(stack, candidates, shape) for stack in squares]
     alerts = []
     for k, candid in enumerate(candidates["candid"].tolist()):
         named = zip(cutout_names(candid, bool(candidates["isdiffpos"][k])), (cut[k] for cut in cuts), strict=True)
-        alerts.append(
-            Alert(names[candid], candid, rows[k], histories[k], None if forced is None else forced[k], tuple(named))
-        )
+        alerts.append(Alert(names[candid], candid, rows[k], histories[k], forced[k], tuple(named)))
     return alerts
 
 
@@ -73,10 +74,9 @@ def history_entries(past: Past, seen: Sequence[Seen], names: Sequence[str]) -> l
     wanted_limits = _union(one.limits for one in seen)
     wanted = _union(one.detections for one in seen)
     table = detections.iloc[wanted].drop(columns=_shared(detections, limits))
-    table = table.merge(_of_an_image(limits), on="pid", how="left")
+    table = table.merge(limits, on="pid", how="left")
     found = dict(zip(wanted.tolist(), records(table, names, {"rbversion": NOT_SCORED}), strict=True))
-    blank = _of_an_image(limits.iloc[wanted_limits])
-    blank = blank[[name for name in blank if name in UPPER_LIMIT_FIELDS]]
+    blank = limits.iloc[wanted_limits][[name for name in limits if name in UPPER_LIMIT_FIELDS]]
     empty = dict(zip(wanted_limits.tolist(), records(blank, names, {"rbversion": NOT_SCORED}), strict=True))
     jd, candid = names.index("jd"), names.index("candid")
     entries = ([found[i] for i in one.detections] + [empty[i] for i in one.limits] for one in seen)
@@ -100,25 +100,12 @@ def _with_history(candidates: pd.DataFrame, image: pd.Series, seen: Sequence[See
         name: [getattr(one, name) for one in seen] for name in ("ndethist", "ncovhist", "jdstarthist", "jdendhist")
     }
     shared = {name: [image[name]] * len(candidates) for name in image.index if name not in candidates}
-    shared |= {} if "pdiffimfilename" in candidates else {"pdiffimfilename": [_file_name(image)] * len(candidates)}
-    shared |= {} if "tblid" in candidates else {"tblid": (candidates["candid"] % 5000).to_numpy()}
     return candidates.assign(**shared, **counts)
-
-
-def _of_an_image(coverage: pd.DataFrame) -> pd.DataFrame:
-    return coverage.assign(pdiffimfilename=[_file_name(row) for _, row in coverage.iterrows()])
-
-
-def _file_name(image: pd.Series) -> str:
-    return (
-        f"ztf_{image['filefracday']}_{image['field']:06d}_{image['filter']}_c{image['ccdid']:02d}_{image['imgtype']}"
-        f"_q{image['qid']}_scimrefdiffimg.fits"
-    )
 
 
 def _shared(detections: pd.DataFrame, coverage: pd.DataFrame) -> list[str]:
     """Columns of detections that their image has too: the image's are taken."""
-    both = {*coverage.columns, "pdiffimfilename"} - {"pid", *OF_A_DETECTION}
+    both = {*coverage.columns} - {"pid", *OF_A_DETECTION}
     return [name for name in detections if name in both]
 
 
@@ -126,12 +113,9 @@ def _union(parts: Any) -> NDArray[np.int64]:
     return np.unique(np.concatenate([np.zeros(0, np.int64), *parts]))
 
 
-def _cutouts(candidates: pd.DataFrame, name: str, shape: tuple[int, int]) -> list[NDArray[np.float32] | None]:
-    """Squares of one kind, without the rows and columns beyond the image's edge, as packets have them; or None."""
-    if f"cutout{name}" not in candidates:
-        return [None] * len(candidates)
-    places = zip(candidates[f"cutout{name}"], candidates["xpos"] - 1, candidates["ypos"] - 1, strict=True)
-    return [
-        None if one is None else truncated(np.frombuffer(one, "<f4").reshape(SIZE_PX, SIZE_PX), x, y, shape)
-        for one, x, y in places
-    ]
+def _on_the_image(
+    squares: NDArray[np.float32], candidates: pd.DataFrame, shape: tuple[int, int]
+) -> list[NDArray[np.float32]]:
+    """Squares without their rows and columns beyond the image's edge, as packets have them."""
+    places = zip(squares, candidates["xpos"] - 1, candidates["ypos"] - 1, strict=True)
+    return [truncated(square, x, y, shape) for square, x, y in places]

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
-from ztfpipe.model.alerts import COVERAGE, NOT_IN_HISTORY
+from ztfpipe.model.alerts import COVERAGE
 from ztfpipe.model.images import HeaderValue
 from ztfpipe.model.keys import ExposureKey, FieldQuadrantKey, QuadrantKey
 from ztfpipe.model.wcs import PV_INDICES, TpvWcs
 from ztfpipe.products.formats.fits import read_header
 from ztfpipe.products.formats.plain import read_table, write_table
+from ztfpipe.products.images.headers import known
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import path_of
 
@@ -30,9 +31,8 @@ _FROM_HEADER = {
     "rfid": "RFID", "refvers": "REFVERS", "programid": "PROGRMID", "programpi": "PROGRMPI", "status": "STATUS",
     "infobits": "INFOBITS", "exptime": "EXPTIME", "diffmaglim": "DIFMLIM", "magzpsci": "MAGZP",
     "magzpsciunc": "MAGZPUNC", "magzpscirms": "MAGZPRMS", "nmatches": "NMATCHES", "clrcoeff": "CLRCOEFF",
-    "clrcounc": "CLRCOUNC", "zpclrcov": "ZPCLRCOV", "zpmed": "ZPMED", "clrmed": "CLRMED", "clrrms": "CLRRMS",
-    "sciinpseeing": "SEEING", "scibckgnd": "SCIBCKG", "scisigpix": "SCISIGPX", "diffsigpix": "DIFSIGPX",
-    "gain": "GAIN", "jd": "OBSJD", "fid": "FILTERID",
+    "clrcounc": "CLRCOUNC", "sciinpseeing": "SEEING", "scibckgnd": "SCIBCKG", "scisigpix": "SCISIGPX",
+    "diffsigpix": "DIFSIGPX", "gain": "GAIN", "jd": "OBSJD", "fid": "FILTERID",
 }  # fmt: skip
 
 
@@ -41,11 +41,10 @@ def coverage_row(key: QuadrantKey, shape: tuple[int, int]) -> dict[str, object]:
     path = path_of("scimrefdiffimg", key)
     header = read_header(path, 1)
     found: dict[str, HeaderValue] = {name: header.get(word, (None, ""))[0] for name, word in _FROM_HEADER.items()}
-    jd = found["jd"]
-    if not isinstance(jd, (int, float)):
+    jd = known(header, "OBSJD")
+    if not math.isfinite(jd):
         raise BadFile(path, "OBSJD is missing or no number")
     wcs = wcs_of(path, header)
-    scatter = [header.get(f"ASTRRMS{axis}", (math.nan, ""))[0] for axis in (1, 2)]
     row = {
         **found,
         "pid": identifiers.processing_id(identifiers.exposure_id(jd), key.rcid),
@@ -57,9 +56,9 @@ def coverage_row(key: QuadrantKey, shape: tuple[int, int]) -> dict[str, object]:
         "ccdid": key.ccdid,
         "qid": key.qid,
         "rcid": key.rcid,
-        "tooflag": int("ToO" in str(header.get("QCOMMENT", ("", ""))[0])),
-        "adpctdif1": float(scatter[0] or math.nan) * 3600.0,
-        "adpctdif2": float(scatter[1] or math.nan) * 3600.0,
+        "pdiffimfilename": path.rpartition("/")[2].removesuffix(".fz"),
+        "adpctdif1": known(header, "ASTRRMS1") * 3600.0,
+        "adpctdif2": known(header, "ASTRRMS2") * 3600.0,
         "nx": shape[1],
         "ny": shape[0],
         "wcs": wcs_numbers(wcs),
@@ -96,8 +95,7 @@ def update_place(place: FieldQuadrantKey, coverage: pd.DataFrame, detections: pd
     The coverage is written last: an image that it has, has its candidates there too.
     """
     images = coverage["pid"]
-    new = detections.drop(columns=[name for name in NOT_IN_HISTORY if name in detections])
-    _write(path_of("detections", place), read_detections(place), new, images, ["pid", "candid"])
+    _write(path_of("detections", place), read_detections(place), detections, images, ["pid", "candid"])
     _write(path_of("coverage", place), read_coverage(place), coverage, images, ["jd", "pid"])
 
 

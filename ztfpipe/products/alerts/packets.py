@@ -13,7 +13,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ def packet_bytes(alert: Alert) -> bytes:
             text_bytes(alert.object_id),
             long_bytes(alert.candid),
             _encoder("candidate")(alert.candidate),
-            array_bytes([_history_item(row) for row in alert.history]),
-            optional_bytes(None) if alert.forced is None else array_bytes([_forced_item(row) for row in alert.forced]),
+            _entries(alert.history, _history_item),
+            _entries(alert.forced, _forced_item),
             *(
                 optional_bytes(None if pixels is None else text_bytes(name) + blob_bytes(stamp_bytes(pixels)))
                 for name, pixels in alert.cutouts
@@ -128,6 +128,11 @@ def read_archive(path: str | Path) -> Iterator[tuple[int, bytes]]:
 def read_packet(content: bytes) -> dict[str, Any]:
     """The alert of a packet, by the schema it carries. ValueError when it is none."""
     return next(iter(fastavro.reader(io.BytesIO(content))))
+
+
+def _entries(rows: Sequence[Row], encode: Callable[[Row], bytes]) -> bytes:
+    """A list of records, null when there are none, as in real packets."""
+    return array_bytes([encode(row) for row in rows]) if rows else optional_bytes(None)
 
 
 @functools.lru_cache(maxsize=4096)

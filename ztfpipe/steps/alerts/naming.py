@@ -59,8 +59,7 @@ def differenced(plan: NightPlan) -> list[QuadrantKey]:
 
 def _quadrant(key: QuadrantKey, camera: Camera) -> tuple[dict[str, object], pd.DataFrame]:
     row = history.coverage_row(key, camera.quadrant_shape)
-    found = read_candidates(path_of("candidates", key))
-    return row, found.drop(columns=[c for c in history.NOT_IN_HISTORY if c in found]).assign(pid=row["pid"])
+    return row, read_candidates(path_of("candidates", key)).assign(pid=row["pid"])
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

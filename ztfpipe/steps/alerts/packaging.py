@@ -11,19 +11,20 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Alerts
 from ztfpipe.errors import BadFile
 from ztfpipe.model.alerts import Row
-from ztfpipe.model.keys import ExposureKey, FieldQuadrantKey, NightKey, QuadrantKey
+from ztfpipe.model.candidates import Cutouts
+from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
 from ztfpipe.pipelines.alerts.forced import forced_entries
-from ztfpipe.pipelines.alerts.history import Past, places_at
 from ztfpipe.pipelines.alerts.recipe import make_alerts, packaged
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.alerts import history, packets
-from ztfpipe.products.catalogs.events import read_candidates
+from ztfpipe.products.catalogs.events import read_candidates, read_cutouts
 from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.alerts.measuring import measure_image
 from ztfpipe.steps.alerts.naming import differenced
+from ztfpipe.steps.alerts.remembering import past_of
 from ztfpipe.steps.recording import Stopwatch, qa_record
 
 _JD_OF_1970 = 2440587.5
@@ -61,20 +62,32 @@ def package(key: QuadrantKey, settings: Alerts, camera: Camera, names: dict[int,
     """Write the archive of a quadrant's packets, none is a valid number; how many there are."""
     with watch.part("read"):
         candidates = packaged(read_candidates(path_of("candidates", key)))
+        cutouts = _cutouts(key, candidates)
         image = history.coverage_table([history.coverage_row(key, camera.quadrant_shape)]).iloc[0]
         unnamed = sorted(set(candidates["candid"].tolist()) - set(names))
         if unnamed:
             raise BadFile(path_of("objectnames", NightKey(key.night)), f"candidate {unnamed[0]} has no name")
-        past = _past(candidates, camera, settings) if len(candidates) else _past_of_places([])
+        places = (candidates[axis].to_numpy(np.float64) for axis in ("ra", "dec"))
+        past = past_of(*places, float(image["jd"]), camera, settings)
     with watch.part("forced"):
         forced = _forced(key, image, candidates, settings)
     with watch.part("recipe"):
         fields = {part: packets.field_names(part) for part in _PARTS}
-        alerts = make_alerts(candidates, names, image, past, forced, settings, fields)
+        alerts = make_alerts(candidates, cutouts, names, image, past, forced, settings, fields)
     with watch.part("write"):
         moment = int((float(image["jd"]) - _JD_OF_1970) * 86400)
         made = ((alert.candid, packets.packet_bytes(alert)) for alert in alerts)
         return packets.write_archive(path_of("alerts", key), made, moment)
+
+
+def _cutouts(key: QuadrantKey, candidates: pd.DataFrame) -> Cutouts:
+    """The cutouts of candidates, in their order."""
+    path = path_of("candidates", key)
+    candid, stored = read_cutouts(path)
+    order = np.argsort(candid, kind="stable")
+    if not np.array_equal(candid[order], candidates["candid"]):
+        raise BadFile(path, "cutouts are not those of the candidates that passed the light filters")
+    return Cutouts(stored.science[order], stored.template[order], stored.difference[order])
 
 
 def _names(path: Path) -> dict[int, str]:
@@ -82,26 +95,10 @@ def _names(path: Path) -> dict[int, str]:
     return dict(zip(table["candid"].tolist(), table["objectid"].tolist(), strict=True))
 
 
-def _past(candidates: pd.DataFrame, camera: Camera, settings: Alerts) -> Past:
-    """All that is known about the candidates' places, of any field."""
-    places = places_at(candidates["ra"].to_numpy(), candidates["dec"].to_numpy(), camera, settings.place_margin_deg)
-    return _past_of_places(places)
-
-
-def _past_of_places(places: list[FieldQuadrantKey]) -> Past:
-    coverage = [history.read_coverage(place) for place in places]
-    detections = [history.read_detections(place) for place in places]
-    known = pd.concat([table for table in coverage if len(table)] or [history.coverage_table([])], ignore_index=True)
-    found = [table for table in detections if len(table)] or detections[:1] or [history.no_detections()]
-    return Past(
-        known, tuple(history.wcs_from(numbers) for numbers in known["wcs"]), pd.concat(found, ignore_index=True)
-    )
-
-
-def _forced(key: QuadrantKey, image: pd.Series, candidates: pd.DataFrame, settings: Alerts) -> list[list[Row]] | None:
+def _forced(key: QuadrantKey, image: pd.Series, candidates: pd.DataFrame, settings: Alerts) -> list[list[Row]]:
     """Entries of forced photometry on earlier images of the same field and channel."""
     if not settings.forced_days or not len(candidates):
-        return None
+        return [[] for _ in range(len(candidates))]
     known = history.read_coverage(key.place)
     jd = float(image["jd"])
     earlier = known[(known["jd"] < jd) & (known["jd"] >= jd - settings.forced_days) & (known["status"] == 1)]
