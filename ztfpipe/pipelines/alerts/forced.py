@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,7 @@ def nearest_sources(sources: Sources | None, ra_deg: Floats, dec_deg: Floats, ra
     return table
 
 
-def forced_entries(tables: Sequence[pd.DataFrame], count: int, names: Sequence[str]) -> list[list[Row]]:
+def forced_entries(tables: Sequence[pd.DataFrame], count: int, names: Mapping[str, str]) -> list[list[Row]]:
     """Entries of `fp_hists` of each of `count` places, from the tables of images in order of time.
 
     An image that nothing of a place could be measured on, because the place is beyond its edge, has no entry there.

@@ -98,7 +98,7 @@ def look_back(
     """What each candidate's place has seen before its own image, which began at `jd` on a channel and field.
 
     Raw detections are in the history and not in the counts. History is of the `days` before; counts go back to the
-    start, and have the candidate's own image in them. Detections of images that the coverage does not know are left out.
+    start, and have the candidate's own image in them. Detections of images the coverage does not know are left out.
     """
     image = pd.Index(past.coverage["pid"]).get_indexer(past.detections["pid"])
     taken = past.coverage["jd"].to_numpy(np.float64)

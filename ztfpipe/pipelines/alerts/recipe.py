@@ -19,7 +19,7 @@ from ztfpipe.model.candidates import Cutouts
 from ztfpipe.pipelines.alerts.history import Past, Seen, look_back
 from ztfpipe.pipelines.alerts.rows import records
 
-Fields = Mapping[str, Sequence[str]]
+Fields = Mapping[str, Mapping[str, str]]
 NOT_SCORED = "none"
 """Version of a classifier where there was none."""
 _FILLERS = {
@@ -48,9 +48,9 @@ def make_alerts(
     """The alerts of one image.
 
     candidates: those packaged, with their cutouts in the same order; names: of their objects, by candid; image: its row
-    of the coverage; past: all that is known of their places; forced: entries of each candidate, in order of
-    time; fields: names of the fields of `candidate`, `prv_candidate` and `fp_hist` in the order of the schema. KeyError
-    for a candidate without a name.
+    of the coverage; past: all that is known of their places; forced: entries of each candidate, in order of time;
+    fields: of `candidate`, `prv_candidate` and `fp_hist`, name and type in the order of the schema. KeyError for a
+    candidate without a name.
     """
     seen = look_back(
         past, candidates, jd=float(image["jd"]), rcid=int(image["rcid"]), field=int(image["field"]),
@@ -68,7 +68,7 @@ def make_alerts(
     return alerts
 
 
-def history_entries(past: Past, seen: Sequence[Seen], names: Sequence[str]) -> list[list[Row]]:
+def history_entries(past: Past, seen: Sequence[Seen], names: Mapping[str, str]) -> list[list[Row]]:
     """Entries of `prv_candidates` of each place, in order of time; each is made once, however many places share it."""
     limits, detections = past.coverage, past.detections
     wanted_limits = _union(one.limits for one in seen)
@@ -78,7 +78,7 @@ def history_entries(past: Past, seen: Sequence[Seen], names: Sequence[str]) -> l
     found = dict(zip(wanted.tolist(), records(table, names, {"rbversion": NOT_SCORED}), strict=True))
     blank = limits.iloc[wanted_limits][[name for name in limits if name in UPPER_LIMIT_FIELDS]]
     empty = dict(zip(wanted_limits.tolist(), records(blank, names, {"rbversion": NOT_SCORED}), strict=True))
-    jd, candid = names.index("jd"), names.index("candid")
+    jd, candid = (list(names).index(name) for name in ("jd", "candid"))
     entries = ([found[i] for i in one.detections] + [empty[i] for i in one.limits] for one in seen)
     return [sorted(rows, key=lambda row: (row[jd], row[candid] or 0)) for rows in entries]
 

@@ -22,11 +22,10 @@ Segment = Callable[[Row], bytes]
 class RecordEncoder:
     """Bytes of records of numbers and strings, each optional or not, given as sequences in the order of the schema.
 
-    `names`: of the fields, in order. Call it with one record; None is null.
+    Call it with one record; None is null.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self.names: tuple[str, ...] = tuple(one["name"] for one in schema["fields"])
         kinds = [_kind(one["type"]) for one in schema["fields"]]
         self._segments: list[Segment] = []
         start = 0
@@ -105,7 +104,9 @@ def _numbers(start: int, kinds: Sequence[tuple[str, bool]]) -> Segment:
         values = row[start:stop]
         if None in values:
             pairs = zip(values, single, strict=True)
-            return b"".join([_NULL if value is None else branch + pack(value) for value, (pack, branch) in pairs])
+            return b"".join(
+                [_NULL if value is None and branch else branch + pack(value) for value, (pack, branch) in pairs]
+            )
         spread = template.copy()
         if stride is not None:
             spread[stride] = values

@@ -86,9 +86,12 @@ def whole_schema() -> dict[str, Any]:
     return {**schema, "fields": [{**one, "type": spelt(one["type"])} for one in schema["fields"]]}
 
 
-def field_names(part: str) -> tuple[str, ...]:
-    """Names of the fields of a part, in order."""
-    return _encoder(part).names
+def fields_of(part: str) -> dict[str, str]:
+    """The fields of a part in order: name and type, whether it may be null or not."""
+    return {
+        one["name"]: one["type"][-1] if isinstance(one["type"], list) else one["type"]
+        for one in schema_of(part)["fields"]
+    }
 
 
 def write_archive(path: str | Path, packets: Iterable[tuple[int, bytes]], unix_time: int) -> int:

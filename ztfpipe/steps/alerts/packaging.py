@@ -72,7 +72,7 @@ def package(key: QuadrantKey, settings: Alerts, camera: Camera, names: dict[int,
     with watch.part("forced"):
         forced = _forced(key, image, candidates, settings)
     with watch.part("recipe"):
-        fields = {part: packets.field_names(part) for part in _PARTS}
+        fields = {part: packets.fields_of(part) for part in _PARTS}
         alerts = make_alerts(candidates, cutouts, names, image, past, forced, settings, fields)
     with watch.part("write"):
         moment = int((float(image["jd"]) - _JD_OF_1970) * 86400)
@@ -104,4 +104,4 @@ def _forced(key: QuadrantKey, image: pd.Series, candidates: pd.DataFrame, settin
     earlier = known[(known["jd"] < jd) & (known["jd"] >= jd - settings.forced_days) & (known["status"] == 1)]
     ra, dec = candidates["ra"].to_numpy(np.float64), candidates["dec"].to_numpy(np.float64)
     tables = [measure_image(row, ra, dec, settings) for _, row in earlier.sort_values("jd").iterrows()]
-    return forced_entries(tables, len(candidates), packets.field_names("fp_hist"))
+    return forced_entries(tables, len(candidates), packets.fields_of("fp_hist"))
