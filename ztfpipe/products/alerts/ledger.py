@@ -58,6 +58,13 @@ def names_of(path: str | Path, candids: Iterable[int]) -> dict[int, str]:
         return {candid: row[0] for candid, rows in found if (row := rows.fetchone())}
 
 
+def first_place(path: str | Path, name: str) -> tuple[float, float] | None:
+    """Where an object was first detected [deg]; None when no object has this name."""
+    with _opened(path) as ledger:
+        row = ledger.execute("SELECT ra, dec FROM objects WHERE name = ?", (name,)).fetchone()
+    return (row[0], row[1]) if row else None
+
+
 def spelt_name(year: int, number: int) -> str:
     """The name of object `number` (from 0) of a year: ZTF, two digits of the year, seven letters as digits of 26."""
     letters = ""
