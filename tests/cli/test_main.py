@@ -9,7 +9,7 @@ import pytest
 
 from ztfpipe.cli import main
 from ztfpipe.errors import BadFile, TryAgain
-from ztfpipe.steps import calibration, difference, ingest, quality, reference, science, templates
+from ztfpipe.steps import alerts, calibration, difference, ingest, quality, reference, science, templates
 
 BIAS = ["calibration", "bias", "cal/x.fits", "--settings", "../settings/calibration.json", "--frames", "a", "b"]
 
@@ -94,7 +94,7 @@ def test_a_bug_is_nobodys_to_catch(monkeypatch, bug):
 
 
 def test_every_step_of_the_table_exists():
-    pipelines = (ingest, calibration, difference, quality, reference, science, templates)
+    pipelines = (alerts, ingest, calibration, difference, quality, reference, science, templates)
     modules = {module.__name__.rpartition(".")[2]: module for module in pipelines}
     for step in main.STEPS:
         parameters = getattr(modules[step.pipeline], step.action).__code__.co_varnames
