@@ -84,6 +84,12 @@ rule tracks:
         tracks_of_night,
 
 
+# Packets of the night's differences, and each program's in one archive.
+rule alerts:
+    input:
+        alerts_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,
@@ -112,6 +118,7 @@ include: "rules/templates.smk"
 include: "rules/reference.smk"
 include: "rules/difference.smk"
 include: "rules/moving.smk"
+include: "rules/alerts.smk"
 include: "rules/quality.smk"
 
 

@@ -21,6 +21,7 @@ from ztfpipe.model.keys import (
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
+    ProgramKey,
     ReferenceKey,
     ReferenceVersionKey,
 )

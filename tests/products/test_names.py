@@ -44,6 +44,7 @@ references = st.builds(ReferenceKey, fields, sky_filters, ccdids, qids)
 KEYS = {
     NightKey: st.builds(NightKey, nights),
     IncomingKey: st.builds(IncomingKey, nights, plain),
+    ExposureKey: exposures(),
     RawKey: st.builds(RawKey, exposures(), ccdids),
     QuadrantKey: st.builds(QuadrantKey, exposures(), ccdids, qids),
     ReferenceKey: references,

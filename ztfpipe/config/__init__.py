@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.moving import Known, Moving
@@ -35,6 +36,7 @@ from ztfpipe.errors import BadSettings
 __all__ = [
     "RECIPE_VERSIONS",
     "SKY_EFFECTS",
+    "Alerts",
     "Calibration",
     "Calibrators",
     "Config",
@@ -134,6 +136,7 @@ class Config(Section):
     difference: Difference = Difference()
     moving: Moving = Moving()
     planted: Planted = Planted()
+    alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -147,6 +150,7 @@ RECIPE_VERSIONS = {
     "difference": 1,
     "moving": 1,
     "planted": 1,
+    "alerts": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

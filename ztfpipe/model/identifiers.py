@@ -56,6 +56,10 @@ def candidate_id(pid: int, positive: bool, tblid: int) -> int:
     return pid * 10**6 + 10000 + (5000 if positive else 0) + tblid
 
 
+FIRST_RAW = 100_000
+"""Last six digits of the first raw detection of an image; candidates have fewer."""
+
+
 def raw_detection_id(pid: int, positive: bool, number: int) -> int:
     """Identifier of raw detection `number` (zero-based per image and sign), below those of candidates' significance.
 
@@ -64,7 +68,7 @@ def raw_detection_id(pid: int, positive: bool, number: int) -> int:
     """
     if not 0 <= number < 450_000:
         raise BadKey("number of a raw detection", number, "0 to 449999")
-    return pid * 10**6 + (550_000 if positive else 100_000) + number
+    return pid * 10**6 + (550_000 if positive else FIRST_RAW) + number
 
 
 def reference_id(field: int, fid: int, rcid: int) -> int:
