@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
+from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -40,6 +41,7 @@ __all__ = [
     "Fraction",
     "Ingest",
     "InputLimits",
+    "Lightcurve",
     "Positive",
     "Quality",
     "Reference",
@@ -127,6 +129,7 @@ class Config(Section):
     templates: Templates = Templates()
     reference: Reference = Reference()
     difference: Difference = Difference()
+    lightcurve: Lightcurve = Lightcurve()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -138,6 +141,7 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 1,
+    "lightcurve": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -333,6 +333,7 @@ PRODUCTS: dict[str, Product] = {
         },
     ),
     **_family(ReferenceKey, _MATCH, {"matchfile": ""}),
+    **_family(ReferenceKey, _MATCH.removesuffix(".pytable"), {"matchepochs": "epochs.json", "matchqa": "qa.json"}),
     **_family(ReleaseKey, _CURVE, {"lightcurve": ""}),
     **_family(
         ProgramKey,
