@@ -30,11 +30,12 @@ Attributes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class MatchHead:
-    """What a matchfile says of itself: attributes of its group, of `sourcedata` (the error model) and expids in order."""
+    """What a matchfile says of itself: attributes of its group, of `sourcedata` (the error model), and its exposures'
+    filefracdays in order."""
 
     attributes: dict[str, Any]
     error_model: tuple[float, float, float, float]
-    expids: tuple[int, ...]
+    fracdays: tuple[int, ...]
 
     @property
     def made_of(self) -> tuple[int, int, str]:
@@ -79,8 +80,8 @@ def read_head(path: str | Path) -> MatchHead:
         if missing := [name for name in _OWN if name not in attributes]:
             raise BadFile(path, f"attribute {missing[0]} missing: not one of our matchfiles")
         model = _table(file, path, "sourcedata").attrs
-        expids = _table(file, path, "exposures").col("expid")
-        return MatchHead(attributes, tuple(float(model[name]) for name in "ABCD"), tuple(map(int, expids)))
+        fracdays = _table(file, path, "exposures").col("fracday")
+        return MatchHead(attributes, tuple(float(model[name]) for name in "ABCD"), tuple(map(int, fracdays)))
 
 
 def read_rows(path: str | Path, table: str) -> Rows:

@@ -1,8 +1,8 @@
 """Rows appended to tables of an HDF5 file in place, so that a process that is killed leaves the file as it was.
 
-Before anything is written, all bytes of the file that an append may change are kept beside it, in an undo file: everything
-but the full chunks of rows, that is the headers, the indices of chunks and the last chunk of each table. Its size is
-that of a few chunks, whatever the size of the file. Who finds an undo file puts the bytes back.
+Before anything is written, all bytes of the file that an append may change are kept beside it, in an undo file:
+everything but the full chunks of rows, that is the headers, the indices of chunks and the last chunk of each table.
+Its size is that of a few chunks, whatever the size of the file. Who finds an undo file puts the bytes back.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ Extents = list[tuple[int, int]]
 
 @contextlib.contextmanager
 def appending(path: str | Path) -> Iterator[tables.File]:
-    """The file, open to append rows to its tables. When the body raises, or the process is killed, nothing has happened.
+    """The file, open to append rows to its tables. When the body raises, or the process is killed, nothing has
+    happened.
 
     Raises BadFile when it is no HDF5 file and TryAgain when the machine fails or another process is appending.
     """
