@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.reference_scene import CAMERA, KEY
 from ztfpipe.config import RECIPE_VERSIONS, Lightcurve
-from ztfpipe.methods.sky.projection import pixel_to_sky
+from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.keys import ExposureKey, QuadrantKey, ReferenceVersionKey
@@ -57,7 +57,7 @@ def scene(seed: int = 5) -> Scene:
     row, column = np.divmod(np.arange(N_STARS), side)
     x = 20 + (nx - 40) / side * (column + rng.uniform(0.2, 0.8, N_STARS))
     y = 20 + (ny - 40) / side * (row + rng.uniform(0.2, 0.8, N_STARS))
-    return Scene(*pixel_to_sky(wcs, x, y), np.linspace(14.0, 20.0, N_STARS))
+    return Scene(*pixel_to_sky(wcs, x, y), rng.permutation(np.linspace(14.0, 20.0, N_STARS)))
 
 
 def key_of(epoch: int) -> QuadrantKey:
@@ -79,8 +79,6 @@ def catalog_of(
 ) -> PsfCatalog:
     """A catalog of what is brighter than the limit."""
     wcs, _ = grid_of(KEY, CAMERA)
-    from ztfpipe.methods.sky.projection import sky_to_pixel
-
     x, y = sky_to_pixel(wcs, ra_deg, dec_deg)
     flux = 10 ** (-0.4 * (mag - zero_point))
     flags = np.zeros(mag.size, np.int16)

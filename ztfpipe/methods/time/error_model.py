@@ -45,20 +45,14 @@ def fit_error_model(
     order = np.argsort(m, kind="stable")
     centres = np.array([np.median(part) for part in np.array_split(m[order], bins)])
     typical = np.array([np.median(part) for part in np.array_split(s[order], bins)])
-    terms = np.column_stack(
-        [
-            np.ones(bins),
-            centres - _PIVOT_MAG,
-            10 ** (0.4 * (centres - _PIVOT_MAG)),
-            10 ** (0.8 * (centres - _PIVOT_MAG)),
-        ]
-    )
+    off = centres - _PIVOT_MAG
+    terms = np.column_stack([np.ones(bins), off, 10 ** (0.4 * off), 10 ** (0.8 * off)])
     weight = 1.0 / typical
     for _ in range(_TURNS):
         # Least absolute deviations: one odd bin bends nothing.
         found = np.linalg.lstsq(terms * weight[:, None], typical * weight, rcond=None)[0]
-        off = np.abs(terms @ found - typical) / typical
-        weight = 1.0 / typical / np.sqrt(np.maximum(off, 0.01))
+        wrong = np.abs(terms @ found - typical) / typical
+        weight = 1.0 / typical / np.sqrt(np.maximum(wrong, 0.01))
     a, b, c, d = found
     pivot = 10 ** (-0.4 * _PIVOT_MAG)
     model = ErrorModel((a - b * _PIVOT_MAG, b, c * pivot, d * pivot**2), (float(centres[0]), float(centres[-1])))

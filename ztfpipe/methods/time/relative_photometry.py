@@ -113,14 +113,14 @@ def relative_zero_points(
     sigma = np.hypot(used.error_mag, scatter_floor_mag)
     kept = np.abs(_residual_of_medians(used, median)) < 3 * reject_sigma * np.maximum(sigma, 0.02)
     coefficients = np.zeros((data.n_epochs, N_TERMS_MAX))
-    surface = np.zeros(len(used))
+    surface, excess = np.zeros(len(used)), np.zeros(data.n_epochs)
     for turn in range(rejections + 1):
         weight = _weights(used, sigma, kept, calibrators_min)
         linear = solve_linear(replace(used, mag=used.mag - surface), weight, gauge)
         star, epoch = linear.star_mag, np.nan_to_num(linear.epoch_mag)
         weight = np.where(np.isfinite(linear.epoch_mag[used.epoch]), weight, 0.0)
         if surface_degree > 0:
-            star, coefficients, surface = _fit_surfaces(
+            star, coefficients, surface, excess = _fit_surfaces(
                 used, weight, star, epoch, coefficients, gauge, surface_degree, surface_stars_per_term
             )
             epoch = epoch + coefficients[:, 0]
@@ -128,7 +128,7 @@ def relative_zero_points(
         if turn < rejections:
             kept = _fitting(used, residual, sigma, weight > 0, reject_sigma)
     coefficients[:, 0] = epoch
-    return _result(used, residual, weight, linear, coefficients)
+    return _result(used, residual, weight, linear, coefficients, excess)
 
 
 def solve_linear(data: Measurements, weight: Floats, gauge: NDArray[np.bool_]) -> Linear:
@@ -226,8 +226,9 @@ def _fit_surfaces(
     gauge: NDArray[np.bool_],
     degree: int,
     stars_per_term: int,
-) -> tuple[Floats, Floats, Floats]:
-    """Means of stars, coefficients (n_epochs, 15) and surface (n,) that fit best beside zero points `epoch`, by turns.
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Means of stars, coefficients (n_epochs, 15) and surface (n,) that fit best beside zero points `epoch`, by turns;
+    and (n_epochs,) the variance that the surface adds to the mean correction.
 
     Coefficients of the gauge epochs have mean zero: a pattern that all epochs share is the stars' own. The first
     coefficients are what the surfaces add to the zero points; the surface given back has them in it.
@@ -240,7 +241,7 @@ def _fit_surfaces(
     surface_at(data.epoch, data.u, data.v, coefficients, degree, surface)
     for _ in range(_SURFACE_TURNS):
         before = star
-        coefficients = _epoch_surfaces(data, weight, base - star[data.star], count, degree, stars_per_term)
+        coefficients, excess = _epoch_surfaces(data, weight, base - star[data.star], count, degree, stars_per_term)
         solved = gauge & (count > 0)
         if solved.any():
             coefficients -= np.where((count > 0)[:, None], coefficients[solved].mean(axis=0), 0.0)
@@ -250,14 +251,15 @@ def _fit_surfaces(
         star = np.nan_to_num(star)
         if np.max(np.abs(star - before)) < _SURFACE_CHANGE_MAG:
             break
-    return star, coefficients, surface
+    return star, coefficients, surface, excess
 
 
 def _epoch_surfaces(
     data: Measurements, weight: Floats, left: Floats, count: Indices, degree: int, stars_per_term: int
-) -> Floats:
-    """Coefficients (n_epochs, 15) of the surface of each epoch, of the highest degree that its stars allow."""
-    found = np.zeros((data.n_epochs, N_TERMS_MAX))
+) -> tuple[Floats, Floats]:
+    """Coefficients (n_epochs, 15) of the surface of each epoch, of the highest degree that its stars allow; and the
+    variance that the other terms add to the first."""
+    found, excess = np.zeros((data.n_epochs, N_TERMS_MAX)), np.zeros(data.n_epochs)
     terms = (degree + 1) * (degree + 2) // 2
     matrix, vector = np.zeros((data.n_epochs, terms, terms)), np.zeros((data.n_epochs, terms))
     surface_normals(data.epoch, data.u, data.v, weight, left, degree, matrix, vector)
@@ -269,7 +271,8 @@ def _epoch_surfaces(
         if fits.any():
             # Terms come in order of degree, so a lower degree is a corner of the equations.
             found[fits, :k] = np.linalg.solve(matrix[fits, :k, :k], vector[fits, :k, None])[..., 0]
-    return found
+            excess[fits] = np.linalg.inv(matrix[fits, :k, :k])[:, 0, 0] - 1.0 / matrix[fits, 0, 0]
+    return found, excess
 
 
 def _fitting(
@@ -288,7 +291,9 @@ def _fitting(
     return (np.abs(pull) < reject_sigma * wide) & steady
 
 
-def _result(data: Measurements, residual: Floats, weight: Floats, linear: Linear, coefficients: Floats) -> ZeroPoints:
+def _result(
+    data: Measurements, residual: Floats, weight: Floats, linear: Linear, coefficients: Floats, excess: Floats
+) -> ZeroPoints:
     solved = np.isfinite(linear.epoch_mag)
     rows = np.flatnonzero(weight > 0).astype(np.int32)
     rms = group_median_sigma(residual, *group(data.epoch, rows, data.n_epochs))[1]
@@ -297,7 +302,7 @@ def _result(data: Measurements, residual: Floats, weight: Floats, linear: Linear
     calibrator[data.star[rows]] = True
     return ZeroPoints(
         correction_mag=np.where(solved[:, None], -coefficients, 0.0),
-        error_mag=linear.epoch_error_mag * np.sqrt(max(pull2, 1.0)),
+        error_mag=np.sqrt((linear.epoch_error_mag**2 + excess) * max(pull2, 1.0)),
         rms_mag=np.where(solved, rms, np.nan),
         count=np.bincount(data.epoch[rows], minlength=data.n_epochs),
         calibrator=calibrator,

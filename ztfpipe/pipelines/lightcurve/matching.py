@@ -166,13 +166,8 @@ def _data_rows(
     catalog, facts, site = epoch.catalog, epoch.facts, camera.observatory
     rows = np.zeros(index.size, DTYPES[table])
     rows["catflags"] = catflags(catalog.flags, int(facts["infobits"]))[index]
-    for name, values in (
-        ("chi", catalog.chi),
-        ("sharp", catalog.sharp),
-        ("ra", catalog.ra_deg),
-        ("dec", catalog.dec_deg),
-    ):
-        rows[name] = values[index]
+    rows["chi"], rows["sharp"] = catalog.chi[index], catalog.sharp[index]
+    rows["ra"], rows["dec"] = catalog.ra_deg[index], catalog.dec_deg[index]
     rows["xpos"], rows["ypos"] = catalog.x_px[index] + 1.0, catalog.y_px[index] + 1.0
     rows["psfflux"], rows["psffluxerr"] = catalog.flux_adu[index], catalog.flux_error_adu[index]
     rows["uncalibmag"] = catalog.mag[index] + float(facts["magzp"])

@@ -62,7 +62,8 @@ def append_epochs(path: str | Path, epochs: Iterator[EpochRows] | Sequence[Epoch
     """
     count = 0
     with appending(path) as file:
-        for count, rows in enumerate(epochs, start=1):
+        for rows in epochs:
+            count += 1
             for name in ("exposures", "sourcedata", "transientdata", "transients", "nondetections"):
                 values = getattr(rows, name)
                 if len(values):
