@@ -140,6 +140,7 @@ def psf_photometry(folder: str) -> Work:
 def astrometry(folder: str) -> Work:
     """Ours: pattern match from the commanded pointing and fourth-order fit, given the first detections."""
     given, settings = _prepared(folder)
+    from ztfpipe.methods.sky.matching import julian_year
     from ztfpipe.model.catalogs import AstrometricCalibrators
     from ztfpipe.model.wcs import TpvWcs
     from ztfpipe.pipelines.science import sky, stars
@@ -150,7 +151,7 @@ def astrometry(folder: str) -> Work:
     calibrators, prior = AstrometricCalibrators(**loaded), TpvWcs(**np.load(given.folder / "prior.npz"))
 
     return lambda: sky.solve_quadrant(
-        seen, calibrators, prior, given.image.shape, epoch_year=sky.epoch_of(given.facts["jd"]),
+        seen, calibrators, prior, given.image.shape, epoch_year=julian_year(given.facts["jd"]),
         pixel_scale_arcsec=given.facts["scale_arcsec"], settings=settings,
     )  # fmt: skip
 
@@ -202,10 +203,9 @@ def write_for_programs(folder: str) -> Work:
     def work() -> None:
         peers.write_image(given.folder / "image.fits", given.image, _plain_header(given))
         peers.write_image(given.folder / "weight.fits", given.weight)
-        from ztfpipe.methods.sky.matching import move_to_epoch
-        from ztfpipe.pipelines.science.sky import epoch_of
+        from ztfpipe.methods.sky.matching import julian_year, move_to_epoch
 
-        at, epoch = dict(np.load(given.folder / "calibrators.npz")), epoch_of(given.facts["jd"])
+        at, epoch = dict(np.load(given.folder / "calibrators.npz")), julian_year(given.facts["jd"])
         ra, dec = move_to_epoch(
             at["ra_deg"], at["dec_deg"], at["pmra_mas"], at["pmdec_mas"], epoch - float(at["epoch_year"])
         )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.real_data import REAL_DATA
 from ztfpipe.errors import BadKey
 from ztfpipe.model import identifiers
 
-ALERTS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "alerts"
+ALERTS = REAL_DATA / "alerts"
 
 # OBSJD, rcid, fid of four real image headers (2017, 2019, 2020, 2025), and the identifiers they carry.
 HEADERS = [
@@ -56,8 +56,6 @@ def test_calibration_identifiers_of_real_headers(kind, nid, rcid, fid, expected)
 
 @pytest.mark.shared_data
 def test_identifiers_of_real_alerts():
-    if not ALERTS.is_dir():
-        pytest.skip(f"no real alerts at {ALERTS}")
     import fastavro
 
     seen = 0

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
 from benchmarks import validate_real
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(
-        not validate_real.files() and not os.environ.get("CI"), reason=f"no real images in {validate_real.FOLDER}"
-    ),
-]
+pytestmark = pytest.mark.shared_data
 
 
 @pytest.fixture(scope="module")

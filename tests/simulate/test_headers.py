@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +10,13 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from tests.real_data import REAL_DATA
 from ztfpipe.config import Simulate
 from ztfpipe.products.names import parse_raw_name
 from ztfpipe.simulate.headers import exposure_header, iso_time, quadrant_header, raw_name, sexagesimal
 from ztfpipe.simulate.night import plan_night
 
-REAL = Path(__file__).parents[3] / "shared/data/headers/sciimg_fullframe_ztf_20190709485764_000600_zg_c04_o_q4.txt"
+REAL = REAL_DATA / "headers/sciimg_fullframe_ztf_20190709485764_000600_zg_c04_o_q4.txt"
 STRUCTURAL = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "BUNIT", "HISTORY", "COMMENT"}
 
 
@@ -31,7 +31,6 @@ def first(plans, imgtype):
 
 
 @pytest.mark.shared_data
-@pytest.mark.skipif(not REAL.exists(), reason="no real headers beside the checkout")
 def test_keywords_order_and_comments_are_those_of_a_real_header(mini, plans):
     real = fits.Header.fromstring(REAL.read_text(), sep="\n")
     plan = first(plans, "o")

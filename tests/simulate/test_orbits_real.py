@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.real_data import REAL_DATA
 from ztfpipe.camera import Camera
 from ztfpipe.simulate.geometry import gnomonic, unit_vectors
 from ztfpipe.simulate.sky.orbits import integrate, seen_from
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "moving"
+DATA = REAL_DATA / "moving"
 DAYS = 120.0
 ELEMENTS = {"a_au": "a", "e": "e", "i_deg": "i", "node_deg": "om", "peri_deg": "w", "mean_anomaly_deg": "ma"}
 
 
 @pytest.mark.shared_data
-@pytest.mark.skipif(not DATA.is_dir(), reason="no real data beside the checkout")
 def test_real_asteroids_are_where_the_orbits_put_them(kepler_states):
     alerts = pd.read_parquet(DATA / "finkfat_mpc_example.parquet", columns=["i:jd", "i:ra", "i:dec", "i:ssnamenr"])
     alerts.columns = ["jd", "ra", "dec", "number"]

@@ -1,18 +1,17 @@
 """The TPV projection against astropy.wcs on real headers, and against itself there and back."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from tests.real_data import REAL_DATA
 from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection_nb import distort, undistort
 from ztfpipe.model.wcs import PV_INDICES, PV_POWERS, TpvWcs, undistorted_pv
 
-REAL_IMAGES = sorted((Path(__file__).resolve().parents[4] / "shared/data/sciimg").glob("*_sciimg.fits"))
+REAL_IMAGES = sorted((REAL_DATA / "sciimg").glob("*_sciimg.fits"))
 SIZE_PX = (3072, 3080)
 
 
@@ -78,7 +77,6 @@ def pixels(n: int = 400):
 
 
 @pytest.mark.shared_data
-@pytest.mark.skipif(not REAL_IMAGES, reason="no real science images beside the checkout (../shared/data/sciimg)")
 def test_real_headers_agree_with_astropy():
     for path in REAL_IMAGES:
         header = fits.getheader(path)

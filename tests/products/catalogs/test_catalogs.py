@@ -1,17 +1,16 @@
 """Catalog files: round trips, the archive's layout, and what bad ones give."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from tests.real_data import REAL_DATA
 from ztfpipe.errors import BadFile
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.columns import APERTURE_CATALOG, PSF_CATALOG
 from ztfpipe.products.catalogs import catalogs
 
-REAL = Path(__file__).resolve().parents[4] / "shared/data/refpsfcat/ztf_000202_zg_c10_q1_refpsfcat.fits"
+REAL = REAL_DATA / "refpsfcat/ztf_000202_zg_c10_q1_refpsfcat.fits"
 HEADER = {"MAGZP": (26.2, "Magnitude zero point [mag]"), "STATUS": (1, "")}
 
 
@@ -82,7 +81,6 @@ def test_a_missing_column_is_named(tmp_path):
 
 
 @pytest.mark.shared_data
-@pytest.mark.skipif(not REAL.exists(), reason=f"no real reference catalog at {REAL}")
 def test_the_contract_is_that_of_a_real_catalog(tmp_path):
     with fits.open(REAL) as hdus:
         real = [(column.name, column.format.lstrip("1"), column.unit or "") for column in hdus[1].columns]

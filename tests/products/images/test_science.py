@@ -1,13 +1,13 @@
 """The header of a science image has the keywords of a real one, and its WCS reads back to the same sky."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from tests.real_data import REAL_DATA
 from ztfpipe.camera import Camera
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.keys import ExposureKey, QuadrantKey
@@ -25,7 +25,7 @@ ORIGIN = science.Origin(
     "ops/static/rc36/astrom/gaia_000203_c10_q1.fits",
 )
 RAW = {"ORIGIN": ("Zwicky Transient Facility", "Data origin"), "EXPTIME": (30.0, "Requested Exposure Time (s)")}
-REAL = Path(__file__).resolve().parents[4] / "shared/data/sciimg/ztf_20250106104907_000203_zr_c10_o_q1_sciimg.fits"
+REAL = REAL_DATA / "sciimg/ztf_20250106104907_000203_zr_c10_o_q1_sciimg.fits"
 
 
 def science_image(**change):
@@ -72,7 +72,6 @@ def test_identifiers_are_those_of_the_real_image():
 
 
 @pytest.mark.shared_data
-@pytest.mark.skipif(not REAL.exists(), reason=f"no real image at {REAL}")
 def test_every_calibration_keyword_of_a_real_image_is_written():
     real = fits.getheader(REAL)
     ours = science.science_header({}, science_image(), ORIGIN, CAMERA)

@@ -186,8 +186,8 @@ def test_a_file_cut_short_is_refused(exposure, call, archive):
 @pytest.mark.parametrize(
     ("cards", "reason"),
     [
-        ({"CCDID": 11}, "its name says CCDID = 10, its header 11"),
-        ({"FILTERID": 3}, "FILTERID"),
+        ({"CCDID": 11}, "it is of CCD 11, not 10"),
+        ({"FILTERID": 3}, "it is of filter number 3"),
         ({"FILENAME": "ztf_20200101123456_000001_zr_c10_o.fits"}, "its header ztf_20200101123456"),
         ({"GAIN": "unknown"}, "GAIN is missing or no number"),
         ({"CTYPE1": "RA---SIN"}, "projection"),

@@ -9,7 +9,8 @@ import numpy as np
 
 from ztfpipe.camera import Filter
 from ztfpipe.config import Reference
-from ztfpipe.methods.sky.matching import match_sky, move_to_epoch
+from ztfpipe.methods.sky.matching import julian_year, match_sky, move_to_epoch
+from ztfpipe.methods.stars.calibrator_pairs import match_calibrators
 from ztfpipe.methods.stars.flatness import Flatness, throughput_flatness
 from ztfpipe.methods.statistics import robust
 from ztfpipe.model.catalogs import AstrometricCalibrators, PhotometricCalibrators, PsfCatalog
@@ -17,7 +18,6 @@ from ztfpipe.model.coadd import Agreement, ReferenceInput
 
 SNR_MIN = 10.0
 """S/N of stars that are compared with calibrators."""
-JD_2000, YEAR_DAYS = 2451545.0, 365.25
 
 
 def agreement(
@@ -75,18 +75,16 @@ def compare_with_ps1(
     if photometric is None:
         nothing = np.zeros(0)
         return throughput_flatness(nothing, nothing, nothing, shape), math.nan
-    magnitude = photometric.mag[band.letter]
-    low, high = settings.flatness_mag
-    judged = np.flatnonzero((magnitude >= low) & (magnitude <= high))
-    bright = np.flatnonzero((catalog.snr >= SNR_MIN) & (catalog.flags == 0))
-    pairs = match_sky(
-        catalog.ra_deg[bright], catalog.dec_deg[bright], photometric.ra_deg[judged], photometric.dec_deg[judged],
-        settings.match_radius_arcsec,
-    )  # fmt: skip
-    ours, theirs = bright[pairs.first], judged[pairs.second]
-    blue, red = band.colour
-    colour = photometric.mag[blue][theirs] - photometric.mag[red][theirs]
-    residual = magnitude[theirs] - (catalog.mag[ours] + zero_point_mag + colour_coefficient * colour)
+    pairs = match_calibrators(
+        catalog,
+        photometric,
+        band,
+        mag_range=settings.flatness_mag,
+        snr_min=SNR_MIN,
+        radius_arcsec=settings.match_radius_arcsec,
+    )
+    ours = pairs.ours
+    residual = pairs.mag - (catalog.mag[ours] + zero_point_mag + colour_coefficient * pairs.colour_mag)
     flat = throughput_flatness(residual, catalog.x_px[ours], catalog.y_px[ours], shape)
     return flat, robust(residual).median
 
@@ -98,10 +96,9 @@ def _offsets(
     if astrometric is None:
         return np.zeros(0), np.zeros(0)
     catalog = one.catalog
-    year = 2000.0 + (one.jd - JD_2000) / YEAR_DAYS
     ra, dec = move_to_epoch(
         astrometric.ra_deg, astrometric.dec_deg, astrometric.pmra_mas, astrometric.pmdec_mas,
-        year - astrometric.epoch_year,
+        julian_year(one.jd) - astrometric.epoch_year,
     )  # fmt: skip
     bright = np.flatnonzero((catalog.snr >= SNR_MIN) & (catalog.flags == 0))
     pairs = match_sky(catalog.ra_deg[bright], catalog.dec_deg[bright], ra, dec, settings.match_radius_arcsec)

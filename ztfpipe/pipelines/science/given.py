@@ -19,6 +19,7 @@ from ztfpipe.methods.detector.saturation import saturation_mask
 from ztfpipe.methods.sky.background import estimate
 from ztfpipe.methods.stars import apertures
 from ztfpipe.methods.stars.archive_limit import archive_limiting_magnitude
+from ztfpipe.methods.stars.sources import FirstLook
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.quality import info_bits, photometrically_bad, status
 from ztfpipe.model.science import Calibrators, GivenImage, Pointing, ScienceImage
@@ -186,7 +187,7 @@ class _GivenWork(Work):
         if limit is not None:
             self.so_far.metrics["maglim_archive"] = limit
 
-    def solve_astrometry(self, seen: stars.FirstLook, calibrators: Calibrators) -> None:
+    def solve_astrometry(self, seen: FirstLook, calibrators: Calibrators) -> None:
         if calibrators.astrometric is not None:
             super().solve_astrometry(seen, calibrators)
             if self.so_far.astrometry is None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
+from ztfpipe.methods.sky.matching import julian_year
 from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
 from ztfpipe.methods.stars.psf import core_fwhm
@@ -184,7 +185,7 @@ class Work:
                     calibrators.astrometric,
                     self.so_far.wcs,
                     self.so_far.mask.shape,
-                    epoch_year=sky.epoch_of(self.pointing.jd_mid),
+                    epoch_year=julian_year(self.pointing.jd_mid),
                     pixel_scale_arcsec=self.camera.pixel_scale_arcsec,
                     settings=self.settings,
                 ),

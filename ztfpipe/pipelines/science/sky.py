@@ -128,8 +128,3 @@ def _summed_up(
     rms = np.sqrt(np.mean(used**2, axis=1)) / ARCSEC_PER_DEG
     summary = AstrometrySummary(int(solution.used.sum()), (float(rms[0]), float(rms[1])), metrics["ascmp2chi2"])
     return Astrometry(solution, references, summary, metrics)
-
-
-def epoch_of(jd: float) -> float:
-    """Julian year of a Julian date."""
-    return 2000.0 + (jd - 2451545.0) / 365.25

@@ -9,8 +9,8 @@ from ztfpipe.camera import Filter
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.sky.astrometry import Detections as SkyDetections
-from ztfpipe.methods.sky.matching import match_sky
 from ztfpipe.methods.stars import calibration, sources
+from ztfpipe.methods.stars.calibrator_pairs import match_calibrators
 from ztfpipe.methods.stars.flatness import throughput_flatness
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.methods.stars.sources import FirstLook, Photometry
@@ -83,23 +83,19 @@ def calibrate(
     """
     if calibrators is None:
         return None, {"photcal_failed": 1.0, "photcal_reason": "no photometric calibrators"}
-    magnitude = calibrators.mag[band.letter]
-    in_range = np.flatnonzero((magnitude >= settings.photometric_mag[0]) & (magnitude <= settings.photometric_mag[1]))
-    bright = np.flatnonzero((catalog.snr >= settings.photometric_snr_min) & (catalog.flags == 0))
-    pairs = match_sky(
-        catalog.ra_deg[bright],
-        catalog.dec_deg[bright],
-        calibrators.ra_deg[in_range],
-        calibrators.dec_deg[in_range],
-        settings.match_radius_arcsec,
+    pairs = match_calibrators(
+        catalog,
+        calibrators,
+        band,
+        mag_range=settings.photometric_mag,
+        snr_min=settings.photometric_snr_min,
+        radius_arcsec=settings.match_radius_arcsec,
     )
-    ours, theirs = bright[pairs.first], in_range[pairs.second]
-    blue, red = band.colour
-    colour = calibrators.mag[blue][theirs] - calibrators.mag[red][theirs]
-    error = np.hypot(calibrators.mag_error[band.letter][theirs], settings.photometric_floor_mag)
-    metrics: dict[str, float | str] = {"npscal": float(in_range.size), "pnmatches": float(len(pairs))}
+    ours, colour = pairs.ours, pairs.colour_mag
+    error = np.hypot(pairs.mag_error, settings.photometric_floor_mag)
+    metrics: dict[str, float | str] = {"npscal": float(pairs.considered), "pnmatches": float(len(pairs))}
     try:
-        fit = calibration.fit_zero_point(catalog.mag[ours], catalog.mag_error[ours], magnitude[theirs], error, colour)
+        fit = calibration.fit_zero_point(catalog.mag[ours], catalog.mag_error[ours], pairs.mag, error, colour)
     except Unusable as reason:
         return None, {**metrics, "photcal_failed": 1.0, "photcal_reason": str(reason)}
     structure = calibration.zero_point_structure(
@@ -113,9 +109,9 @@ def calibrate(
         "pabszprms": fit.rms_mag,
         "zpstructure": structure.rms_mag,
         "cloud_structured": float(structure.rms_mag > settings.cloud_structure_max_mag),
-        **_flatness(fit, magnitude[theirs], catalog.x_px[ours], catalog.y_px[ours], shape, settings),
+        **_flatness(fit, pairs.mag, catalog.x_px[ours], catalog.y_px[ours], shape, settings),
     }
-    return _summary(fit, magnitude[theirs] - catalog.mag[ours], colour), metrics
+    return _summary(fit, pairs.mag - catalog.mag[ours], colour), metrics
 
 
 def _flatness(

@@ -12,8 +12,8 @@ from ztfpipe.camera import Filter
 from ztfpipe.config import Templates
 from ztfpipe.errors import BadFile, Unusable
 from ztfpipe.methods.detector.responsivity import responsivity_map
-from ztfpipe.methods.sky.matching import match_sky
 from ztfpipe.methods.stars.calibration import fit_zero_point
+from ztfpipe.methods.stars.calibrator_pairs import match_calibrators
 from ztfpipe.model.templates import MadeResponsivity, StarFrame
 
 Floats = NDArray[np.float64]
@@ -82,19 +82,15 @@ def make_lofreqflat(frames: Frames, band: Filter, shape: tuple[int, int], settin
 def _paired(frame: StarFrame, band: Filter, settings: Templates) -> _Pairs:
     """Bright unflagged stars and the calibrators they match, magnitudes as without the map the image was divided by."""
     stars, calibrators = frame.stars, frame.calibrators
-    magnitude = calibrators.mag[band.letter]
-    lowest, highest = settings.star_mag
-    in_range = np.flatnonzero((magnitude >= lowest) & (magnitude <= highest))
-    bright = np.flatnonzero((stars.snr >= settings.star_snr_min) & (stars.flags == 0))
-    matched = match_sky(
-        stars.ra_deg[bright],
-        stars.dec_deg[bright],
-        calibrators.ra_deg[in_range],
-        calibrators.dec_deg[in_range],
-        settings.match_radius_arcsec,
+    matched = match_calibrators(
+        stars,
+        calibrators,
+        band,
+        mag_range=settings.star_mag,
+        snr_min=settings.star_snr_min,
+        radius_arcsec=settings.match_radius_arcsec,
     )
-    ours, theirs = bright[matched.first], in_range[matched.second]
-    blue, red = band.colour
+    ours, theirs = matched.ours, matched.theirs
     mag = stars.mag[ours]
     if frame.divided_by is not None:
         mag = mag - 2.5 * np.log10(_at(frame.divided_by, stars.x_px[ours], stars.y_px[ours]))
@@ -103,9 +99,9 @@ def _paired(frame: StarFrame, band: Filter, settings: Templates) -> _Pairs:
         stars.y_px[ours],
         mag,
         stars.mag_error[ours],
-        magnitude[theirs],
-        calibrators.mag_error[band.letter][theirs],
-        calibrators.mag[blue][theirs] - calibrators.mag[red][theirs],
+        matched.mag,
+        matched.mag_error,
+        matched.colour_mag,
         np.stack([calibrators.ra_deg[theirs], calibrators.dec_deg[theirs]], axis=1),
     )
 

@@ -50,7 +50,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     was. Raises TryAgain when the disk is full or the file server away.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     with machine_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -71,7 +71,7 @@ def write_text(path: str | Path, text: str) -> None:
 def write_once(path: str | Path, text: str) -> bool:
     """Write UTF-8 `text` to `path` unless it is there; whether it was written. Of several at once, one wins."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     with machine_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -89,7 +89,7 @@ def write_once(path: str | Path, text: str) -> bool:
 def link_over(source: str | Path, path: str | Path) -> None:
     """Give a file a second name, in place of whatever has that name now: the name is never without a file."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     with machine_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -104,6 +104,11 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content` to `path`, atomically."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _temporary(path: Path) -> Path:
+    """A hidden name beside `path` that no other process or thread uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _flush(path: Path) -> None:

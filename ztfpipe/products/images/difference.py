@@ -13,15 +13,14 @@ from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model import identifiers
 from ztfpipe.model.difference import DifferenceProducts, Stored
-from ztfpipe.model.images import Cards, HeaderValue
-from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.images import Cards
+from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
 from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.formats.fits import read_image, write_image, write_packed_image
+from ztfpipe.products.images.headers import Card, known, measured, needed, whole
 from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import parse
-
-Card = tuple[str, HeaderValue, str]
 
 
 def read_science_side(image: Path, mask: Path, psfcat: Path, key: QuadrantKey, camera: Camera) -> tuple[Stored, Cards]:
@@ -29,11 +28,8 @@ def read_science_side(image: Path, mask: Path, psfcat: Path, key: QuadrantKey, c
 
     Raises BadFile when a file cannot be read, is of another field, filter or quadrant than `key`, or does not fit.
     """
-    stored, header = _read(image, mask, psfcat, ReferenceKey(*_place(key)), camera)
-    jd = _number(header, "OBSJD")
-    if not math.isfinite(jd):
-        raise BadFile(image, "OBSJD is missing or no number")
-    pid = identifiers.processing_id(identifiers.exposure_id(jd), key.rcid)
+    stored, header = _read(image, mask, psfcat, key, camera)
+    pid = identifiers.processing_id(identifiers.exposure_id(needed(image, header, "OBSJD")), key.rcid)
     gain = camera.amplifier(key.ccdid, key.qid).gain_e_per_adu
     return replace(stored, identifier=pid, gain_e_per_adu=gain), header
 
@@ -45,36 +41,31 @@ def read_reference_side(
 
     Raises BadFile as for a science image: also when its name or header is of another place than `key`.
     """
-    reference = ReferenceKey(*_place(key))
     try:
         _, named = parse(image)
     except BadName as error:
         raise BadFile(image, error.reason) from error
     named = named.reference if isinstance(named, ReferenceVersionKey) else named
-    if named != reference:
+    if named != key.reference:
         raise BadFile(image, "not the reference of the science image's field, filter and quadrant")
-    stored, header = _read(image, mask, psfcat, reference, camera)
+    stored, header = _read(image, mask, psfcat, key, camera)
     sigma, _ = read_image(uncertainty)
     if sigma.shape != stored.image_adu.shape:
         raise BadFile(uncertainty, f"shape {sigma.shape} is not that of its image, {stored.image_adu.shape}")
-    correlation = _number(header, "NOISCORR")
+    correlation = known(header, "NOISCORR")
     return replace(
         stored,
-        identifier=int(header.get("RFID", (0, ""))[0] or 0),
+        identifier=whole(header, "RFID"),
         sigma_adu=sigma.astype(np.float32, copy=False),
         noise_correlation=correlation if math.isfinite(correlation) else 1.0,
-        gain_e_per_adu=_number(header, "GAIN"),
+        gain_e_per_adu=known(header, "GAIN"),
     ), header
 
 
-def _place(key: QuadrantKey) -> tuple[int, str, int, int]:
-    return key.exposure.field, key.exposure.filter, key.ccdid, key.qid
-
-
-def _read(image: Path, mask: Path, psfcat: Path, place: ReferenceKey, camera: Camera) -> tuple[Stored, Cards]:
+def _read(image: Path, mask: Path, psfcat: Path, key: QuadrantKey, camera: Camera) -> tuple[Stored, Cards]:
     """What science images and references have in common."""
     pixels, header = read_image(image)
-    must_be_of(image, header, place, camera)
+    must_be_of(image, header, key, camera)
     bits, _ = read_image(mask)
     if pixels.ndim != 2 or bits.shape != pixels.shape:
         raise BadFile(mask, f"shape {bits.shape} is not that of its image, {pixels.shape}")
@@ -89,18 +80,12 @@ def _read(image: Path, mask: Path, psfcat: Path, place: ReferenceKey, camera: Ca
         wcs=wcs_of(image, header),
         catalog=catalog,
         gain_e_per_adu=math.nan,
-        saturation_adu=_number(header, "SATURATE"),
-        seeing_px=_number(header, "SEEING"),
-        zero_point_mag=_number(header, "MAGZP"),
-        infobits=int(header.get("INFOBITS", (0, ""))[0] or 0),
-        status=int(header.get("STATUS", (0, ""))[0] or 0),
+        saturation_adu=known(header, "SATURATE"),
+        seeing_px=known(header, "SEEING"),
+        zero_point_mag=known(header, "MAGZP"),
+        infobits=whole(header, "INFOBITS"),
+        status=whole(header, "STATUS"),
     ), header
-
-
-def _number(header: Cards, keyword: str) -> float:
-    """A number of a header, NaN where it is not there: it was not measured."""
-    value = header.get(keyword, (None, ""))[0]
-    return float(value) if isinstance(value, (int, float)) else math.nan
 
 
 def difference_header(made: DifferenceProducts, science: Cards, reference: Cards) -> Cards:
@@ -108,11 +93,7 @@ def difference_header(made: DifferenceProducts, science: Cards, reference: Cards
 
     A number that could not be measured is left out: FITS has no NaN.
     """
-    cards = dict(science)
-    for keyword, value, comment in (*_pair_cards(made, reference), *_quality_cards(made)):
-        if value is not None and not (isinstance(value, float) and not math.isfinite(value)):
-            cards[keyword] = (value, comment)
-    return cards
+    return {**science, **measured((*_pair_cards(made, reference), *_quality_cards(made)))}
 
 
 def _pair_cards(made: DifferenceProducts, reference: Cards) -> Iterator[Card]:

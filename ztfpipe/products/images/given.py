@@ -12,6 +12,8 @@ from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import AstrometrySummary, GivenImage, PhotometrySummary, Pointing
 from ztfpipe.products.formats.fits import read_image
+from ztfpipe.products.images.headers import known, needed, whole
+from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.images.wcs import wcs_of
 
 MEASURED_KEYWORDS = ("SEEING", "MAGLIM", "FIXAPERS", "APCOR", "INFOBITS", "BIT", "STATUS", "CREATED", "PROCVSN")
@@ -29,7 +31,7 @@ def read_given(
     """
     pixels, header = read_image(path)
     _check_origin(path, pixels, header, key, camera)
-    numbers = {name: _number(path, header, name) for name in ("GAIN", "SATURATE", "OBSJD", "EXPTIME", "AIRMASS")}
+    numbers = {name: needed(path, header, name) for name in ("GAIN", "SATURATE", "OBSJD", "EXPTIME", "AIRMASS")}
     wcs = wcs_of(path, header)
     image = GivenImage(
         image_adu=pixels.astype(np.float32, copy=False),
@@ -39,7 +41,7 @@ def read_given(
         saturation_adu=numbers["SATURATE"],
         astrometry=_astrometry(header),
         photometry=_photometry(header),
-        infobits=int(header.get("INFOBITS", (0, ""))[0] or 0),
+        infobits=whole(header, "INFOBITS"),
     )
     kept = {keyword: card for keyword, card in header.items() if not keyword.startswith(MEASURED_KEYWORDS)}
     jd_mid = numbers["OBSJD"] + numbers["EXPTIME"] / 2 / 86400
@@ -55,26 +57,10 @@ def _check_origin(path: str | Path, pixels: np.ndarray, header: Cards, key: Quad
         raise BadFile(path, f"{pixels.shape[1]} x {pixels.shape[0]} pixels are more than a quadrant has")
     if "CCDID" not in header or "QID" not in header:
         raise BadFile(path, "not a science image of this survey: it has no CCDID and QID")
-    expected = {
-        "CCDID": key.ccdid,
-        "QID": key.qid,
-        "FIELDID": key.exposure.field,
-        "FILTERID": camera.filter(key.exposure.filter).fid,
-    }
-    for keyword, value in expected.items():
-        found = header.get(keyword, (None, ""))[0]
-        if found != value:
-            raise BadFile(path, f"its name says {keyword} = {value}, its header {found}")
+    must_be_of(path, header, key, camera)
     exposure = str(header.get("FILENAME", ("", ""))[0])
     if exposure and key.exposure.filefracday not in exposure:
         raise BadFile(path, f"its name says exposure {key.exposure.filefracday}, its header {exposure}")
-
-
-def _number(path: str | Path, header: Cards, keyword: str) -> float:
-    value = header.get(keyword, (None, ""))[0]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadFile(path, f"not a science image of this survey: {keyword} is missing or no number")
-    return float(value)
 
 
 def _read_mask(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -84,24 +70,18 @@ def _read_mask(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
     return mask.astype(np.uint16)
 
 
-def _known(header: Cards, keyword: str) -> float:
-    """A number of the header, NaN where there is none."""
-    value = header.get(keyword, (None, ""))[0]
-    return float(value) if isinstance(value, (int, float)) else np.nan
-
-
 def _astrometry(header: Cards) -> AstrometrySummary | None:
-    matches = _known(header, "ASTROMN")
+    matches = known(header, "ASTROMN")
     if not np.isfinite(matches):
         return None
-    rms = (_known(header, "ASTRRMS1"), _known(header, "ASTRRMS2"))
-    return AstrometrySummary(int(matches), rms, _known(header, "ASTCHI2"))
+    rms = (known(header, "ASTRRMS1"), known(header, "ASTRRMS2"))
+    return AstrometrySummary(int(matches), rms, known(header, "ASTCHI2"))
 
 
 def _photometry(header: Cards) -> PhotometrySummary | None:
-    if not np.isfinite(_known(header, "MAGZP")):
+    if not np.isfinite(known(header, "MAGZP")):
         return None
-    matches = _known(header, "NMATCHES")
+    matches = known(header, "NMATCHES")
     names = {
         "zero_point": "MAGZP",
         "zero_point_error": "MAGZPUNC",
@@ -118,5 +98,5 @@ def _photometry(header: Cards) -> PhotometrySummary | None:
     }
     return PhotometrySummary(
         n_matches=int(matches) if np.isfinite(matches) else 0,
-        **{name: _known(header, keyword) for name, keyword in names.items()},
+        **{name: known(header, keyword) for name, keyword in names.items()},
     )

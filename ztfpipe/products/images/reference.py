@@ -13,16 +13,15 @@ from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
-from ztfpipe.model.images import Cards, HeaderValue
+from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
-from ztfpipe.model.wcs import TpvWcs
 from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.formats.fits import read_header, write_image
 from ztfpipe.products.formats.fits_rows import ImageRows
-from ztfpipe.products.images.wcs import wcs_of
+from ztfpipe.products.images.headers import Card, aperture_cards, measured, needed
+from ztfpipe.products.images.wcs import wcs_cards, wcs_of
 from ztfpipe.products.names import path_of
 
-Card = tuple[str, HeaderValue, str]
 _IDENTITY = (("FIELDID", "field"), ("FILTERID", "filter number"), ("CCDID", "CCD"), ("QID", "quadrant"))
 _NUMBERS = {
     "zero_point_mag": "MAGZP",
@@ -50,7 +49,7 @@ def read_reference_input(key: QuadrantKey, camera: Camera) -> ReferenceInput:
         if one.shape != camera.quadrant_shape:
             raise BadFile(one.path, f"shape {one.shape} is not that of camera {camera.name}")
     header = read_header(path)
-    must_be_of(path, header, ReferenceKey(key.exposure.field, key.exposure.filter, key.ccdid, key.qid), camera)
+    must_be_of(path, header, key, camera)
     if header.get("STATUS", (0, ""))[0] != 1:
         raise BadFile(path, "its STATUS is not 1 (any more)")
     catalog, _ = read_psfcat(path_of("psfcat", key))
@@ -58,24 +57,18 @@ def read_reference_input(key: QuadrantKey, camera: Camera) -> ReferenceInput:
     def rows(first: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
         return image.read(first, stop), mask.read(first, stop).astype(np.uint16)
 
-    numbers = {name: _number(path, header, keyword) for name, keyword in _NUMBERS.items()}
+    numbers = {name: needed(path, header, keyword) for name, keyword in _NUMBERS.items()}
     return ReferenceInput(key, rows, image.shape, wcs_of(path, header), catalog, **numbers)
 
 
-def must_be_of(path: str | Path, header: Cards, place: ReferenceKey, camera: Camera) -> None:
+def must_be_of(path: str | Path, header: Cards, key: QuadrantKey | ReferenceKey, camera: Camera) -> None:
     """BadFile when a header is of another field, filter or quadrant."""
-    expected = (place.field, camera.filter(place.filter).fid, place.ccdid, place.qid)
+    sky = key.exposure if isinstance(key, QuadrantKey) else key
+    expected = (sky.field, camera.filter(sky.filter).fid, key.ccdid, key.qid)
     for (keyword, noun), value in zip(_IDENTITY, expected, strict=True):
         found = header.get(keyword, (None, ""))[0]
         if found != value:
             raise BadFile(path, f"it is of {noun} {found}, not {value}")
-
-
-def _number(path: str, header: Cards, keyword: str) -> float:
-    value = header.get(keyword, (None, ""))[0]
-    if not isinstance(value, (int, float)):
-        raise BadFile(path, f"{keyword} is missing or no number")
-    return float(value)
 
 
 def reference_header(image: ReferenceImage, key: ReferenceVersionKey, night: str, camera: Camera) -> Cards:
@@ -83,32 +76,16 @@ def reference_header(image: ReferenceImage, key: ReferenceVersionKey, night: str
 
     night: of the check that froze the inputs.
     """
-    cards: dict[str, tuple[HeaderValue, str]] = {}
-    for keyword, value, comment in (
-        *_origin_cards(image, key, night, camera),
-        *tan_cards(image.wcs),
-        *_photometry_cards(image, key, camera),
-        *_quality_cards(image),
-        *_input_cards(image),
-    ):
-        if not (isinstance(value, float) and not math.isfinite(value)):
-            cards[keyword] = (value, comment)
-    return cards
-
-
-def tan_cards(wcs: TpvWcs) -> Iterator[Card]:
-    """Keywords of a grid without distortion."""
-    yield "WCSAXES", 2, "Number of WCS axes"
-    yield "RADESYS", "ICRS", "Coordinate reference system"
-    yield "CTYPE1", "RA---TAN", "Name of coord X axis"
-    yield "CTYPE2", "DEC--TAN", "Name of coord Y axis"
-    for axis in (0, 1):
-        yield f"CRPIX{axis + 1}", float(wcs.crpix_px[axis]) + 1.0, f"Coord system {'XY'[axis]} ref pixel"
-        yield f"CRVAL{axis + 1}", float(wcs.crval_deg[axis]), f"Coord system value at CRPIX{axis + 1}"
-        yield f"CUNIT{axis + 1}", "deg", f"Units for axis {axis + 1}"
-    for row in (0, 1):
-        for column in (0, 1):
-            yield f"CD{row + 1}_{column + 1}", float(wcs.cd_deg[row, column]), "WCS matrix"
+    return measured(
+        (
+            *_origin_cards(image, key, night, camera),
+            *wcs_cards(image.wcs, distorted=False),
+            *_photometry_cards(image, key, camera),
+            *aperture_cards(image.apertures),
+            *_quality_cards(image),
+            *_input_cards(image),
+        )
+    )
 
 
 def _origin_cards(image: ReferenceImage, key: ReferenceVersionKey, night: str, camera: Camera) -> Iterator[Card]:
@@ -143,13 +120,6 @@ def _photometry_cards(image: ReferenceImage, key: ReferenceVersionKey, camera: C
     yield "PCOLOR", camera.filter(key.reference.filter).colour_text, "Calibrator color used for CLRCOEFF"
     yield "GAIN", image.gain_e_per_adu, "[e-/DN] effective, for photon noise"
     yield "SATURATE", image.saturation_adu, "Least saturation value of the inputs [DN]"
-    found = image.apertures
-    if found is not None:
-        yield "FIXAPERS", ",".join(f"{d:g}" for d in found.diameters_px), "fixed aperture diameters used [pixels]"
-        numbers = zip(found.diameters_px, found.correction_mag, found.error_mag, strict=True)
-        for index, (diameter, correction, error) in enumerate(numbers, start=1):
-            yield f"APCOR{index}", correction, f"PSF_mag - AP_mag for AP.diam={diameter:4.1f} pix."
-            yield f"APCORUN{index}", error, f"Uncertainty in APCOR{index} [mag]"
 
 
 def _metric(image: ReferenceImage, name: str) -> float:

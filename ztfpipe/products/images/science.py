@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +10,16 @@ import numpy as np
 
 from ztfpipe.camera import Camera
 from ztfpipe.model import identifiers
-from ztfpipe.model.images import Cards, HeaderValue
+from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import ScienceImage
 from ztfpipe.model.templates import FRINGE, LOFREQFLAT
-from ztfpipe.model.wcs import PV_INDICES, TpvWcs
 from ztfpipe.products.formats.fits import write_image
+from ztfpipe.products.images.headers import Card, aperture_cards, measured
 from ztfpipe.products.images.templates import NIGHT_KEYWORDS, fringe_cards
+from ztfpipe.products.images.wcs import wcs_cards
 
 PROCESSING_VERSION = 1
-
-Card = tuple[str, HeaderValue, str]
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,19 @@ def science_header(raw: Cards, image: ScienceImage, origin: Origin, camera: Came
 
     raw: the exposure's and quadrant's keywords. A number that could not be measured is left out: FITS has no NaN.
     """
-    cards: dict[str, tuple[HeaderValue, str]] = {"BUNIT": ("Data Value", "")}
-    cards |= dict(raw)
-    for keyword, value, comment in (
-        *_wcs_cards(image.wcs),
+    cards: tuple[Card, ...] = (
+        ("WCSVERS", "2.1", "WCS version number"),
+        ("WCSNAME", "ZTF", "Name of the WCS coordinate system"),
+        *wcs_cards(image.wcs, distorted=True),
+        ("CCD_ROT", 0.0, "CCD rotation angle"),
         *_astrometry_cards(image, origin),
         *_photometry_cards(image, camera, origin.key),
-        *_aperture_cards(image),
+        *aperture_cards(image.apertures),
         *_identity_cards(image, origin),
         *_quality_cards(image, camera, origin.key.night),
         *_database_cards(origin, camera),
-    ):
-        if not (isinstance(value, float) and not math.isfinite(value)):
-            cards[keyword] = (value, comment)
-    return cards
+    )
+    return {"BUNIT": ("Data Value", ""), **raw, **measured(cards)}
 
 
 def write_science_image(path: str | Path, image: ScienceImage, header: Cards) -> None:
@@ -65,29 +62,6 @@ def write_science_image(path: str | Path, image: ScienceImage, header: Cards) ->
 def write_mask_image(path: str | Path, image: ScienceImage, header: Cards) -> None:
     """Write mskimg: 16-bit integers; bits 0 to 12 are used, so they are not unsigned."""
     write_image(path, image.mask.astype(np.int16), {**header, "BUNIT": ("bit mask", "")})
-
-
-def _wcs_cards(wcs: TpvWcs) -> Iterator[Card]:
-    yield "WCSVERS", "2.1", "WCS version number"
-    yield "WCSAXES", 2, "Number of WCS axes"
-    yield "WCSNAME", "ZTF", "Name of the WCS coordinate system"
-    yield "RADESYS", "ICRS", "Coordinate reference system"
-    yield "CTYPE1", "RA---TPV", "Name of coord X axis"
-    yield "CTYPE2", "DEC--TPV", "Name of coord Y axis"
-    for axis in (0, 1):
-        name = "XY"[axis]
-        yield f"CRPIX{axis + 1}", float(wcs.crpix_px[axis]) + 1.0, f"Coord system {name} ref pixel"
-    for axis in (0, 1):
-        yield f"CRVAL{axis + 1}", float(wcs.crval_deg[axis]), f"Coord system value at CRPIX{axis + 1}"
-    for axis in (0, 1):
-        yield f"CUNIT{axis + 1}", "deg", f"Units for axis {axis + 1}"
-    for row in (0, 1):
-        for column in (0, 1):
-            yield f"CD{row + 1}_{column + 1}", float(wcs.cd_deg[row, column]), "WCS matrix"
-    yield "CCD_ROT", 0.0, "CCD rotation angle"
-    for axis in (0, 1):
-        for index, value in zip(PV_INDICES, wcs.pv[axis], strict=True):
-            yield f"PV{axis + 1}_{index}", float(value), "Projection distortion parameter"
 
 
 def _astrometry_cards(image: ScienceImage, origin: Origin) -> Iterator[Card]:
@@ -123,17 +97,6 @@ def _photometry_cards(image: ScienceImage, camera: Camera, key: QuadrantKey) -> 
         yield "CLRMED", fit.colour_median, "Median calibrator color [mag]"
         yield "CLRAVG", fit.colour_average, "Average calibrator color [mag]"
         yield "CLRRMS", fit.colour_rms, "RMS in calibrator color [mag]"
-
-
-def _aperture_cards(image: ScienceImage) -> Iterator[Card]:
-    found = image.apertures
-    if found is None:
-        return
-    yield "FIXAPERS", ",".join(f"{d:g}" for d in found.diameters_px), "fixed aperture diameters used [pixels]"
-    numbers = zip(found.diameters_px, found.correction_mag, found.error_mag, strict=True)
-    for index, (diameter, correction, error) in enumerate(numbers, start=1):
-        yield f"APCOR{index}", correction, f"PSF_mag - AP_mag for AP.diam={diameter:4.1f} pix."
-        yield f"APCORUN{index}", error, f"Uncertainty in APCOR{index} [mag]"
 
 
 def _identity_cards(image: ScienceImage, origin: Origin) -> Iterator[Card]:

@@ -10,7 +10,6 @@ from typing import TypeVar
 from numpy.typing import NDArray
 
 from ztfpipe.config import Science
-from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards, RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
@@ -19,6 +18,7 @@ from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import header_value, read_raw_quadrant
 from ztfpipe.products.images.calibration import StoredMaster, master_id, master_kind, read_master
+from ztfpipe.products.images.headers import needed
 from ztfpipe.products.images.science import Origin, science_header
 from ztfpipe.products.images.templates import lofreqflat_id, read_fringes, read_lofreqflat
 from ztfpipe.products.names import key_of
@@ -107,13 +107,7 @@ def _template(path: Path | None, read: Callable[[Path], tuple[T | None, Cards]],
 
 def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
     """What was commanded; ingest has checked that the keywords are there and in range."""
-    numbers = {}
-    for keyword in ("RAD", "DECD", "OBSJD", "AIRMASS", "EXPTIME"):
-        value = header_value(quadrant.header, keyword)
-        if not isinstance(value, (int, float)):
-            raise BadFile(raw, f"{keyword} is missing or no number")
-        numbers[keyword] = float(value)
-    half_day = numbers["EXPTIME"] / 2 / 86400
-    return Pointing(
-        numbers["RAD"], numbers["DECD"], numbers["OBSJD"] + half_day, numbers["AIRMASS"], numbers["EXPTIME"]
+    ra_deg, dec_deg, start_jd, airmass, exposure_s = (
+        needed(raw, quadrant.header, keyword) for keyword in ("RAD", "DECD", "OBSJD", "AIRMASS", "EXPTIME")
     )
+    return Pointing(ra_deg, dec_deg, start_jd + exposure_s / 2 / 86400, airmass, exposure_s)
