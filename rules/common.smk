@@ -8,6 +8,7 @@ include: "common/inputs.smk"
 include: "common/templates.smk"
 include: "common/references.smk"
 include: "common/difference.smk"
+include: "common/lightcurve.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 
@@ -15,7 +16,16 @@ include: "common/locks.smk"
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in ("ingest", "calibration", "science", "templates", "reference", "difference", "quality"):
+        for section in (
+            "ingest",
+            "calibration",
+            "science",
+            "templates",
+            "reference",
+            "difference",
+            "lightcurve",
+            "quality",
+        ):
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

@@ -14,7 +14,7 @@ def lock_nights(workflow):
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [job.wildcards for job in workflow.dag.needrun_jobs()]
     nights = {night_of(one) for one in jobs if "year" in one.keys()}
-    fields = {f"field{one.field}" for one in jobs if "field3" in one.keys()}  # references are of no night
+    fields = {f"field{one.field}" for one in jobs if {"field3", "block"} & set(one.keys())}  # of no night
     for unit in sorted(nights | fields):
         held = (folder / unit).open("a+")
         try:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.lightcurves import add_lightcurve_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
@@ -139,6 +140,13 @@ STEPS = (
         ),
     ),
     Step(
+        "lightcurve",
+        "match",
+        "bring a matchfile to its frozen list of epochs",
+        "matchfile",
+        (Input("epochs", "the frozen list"),),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",
@@ -179,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
     add_reference_commands(actions["reference"])
+    add_lightcurve_commands(actions["lightcurve"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")

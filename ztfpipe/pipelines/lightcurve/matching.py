@@ -123,6 +123,17 @@ def match_epoch(epoch: EpochCatalog, sky: Sky, camera: Camera, settings: Lightcu
     )  # fmt: skip
 
 
+def new_ids(
+    old: Rows, new: Rows, settings: Lightcurve
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Match ids of a file's sources, those they have in a file of another reference (-1 for none), and how far apart
+    the two references have them [arcsec, NaN for none]."""
+    pairs = match_sky(old["ra"], old["dec"], new["ra"], new["dec"], settings.match_radius_arcsec)
+    found, distance = np.full(len(old), -1, np.int64), np.full(len(old), np.nan)
+    found[pairs.first], distance[pairs.first] = new["matchid"][pairs.second], pairs.distance
+    return old["matchid"].astype(np.int64), found, distance
+
+
 class _Plane:
     """The tangent plane [arcsec] about the middle of a quadrant: in half a degree of it distances hold to 1e-4."""
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile
 from ztfpipe.model.identifiers import exposure_id
@@ -14,6 +18,7 @@ from ztfpipe.model.lightcurve import EpochCatalog
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.catalogs.catalogs import read_psfcat
+from ztfpipe.products.formats.plain import write_table
 from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import path_of
@@ -57,6 +62,21 @@ def read_epoch_catalog(key: QuadrantKey, camera: Camera) -> EpochCatalog:
         "gmedian": _recorded_median(key),
     }
     return EpochCatalog(key, catalog, facts, wcs_of(path, header), camera.quadrant_shape)
+
+
+def write_match_ids(
+    path: str | Path,
+    versions: tuple[int, int],
+    old: NDArray[np.int64],
+    new: NDArray[np.int64],
+    distance_arcsec: NDArray[np.float64],
+) -> None:
+    """Write which match ids the sources of a matchfile have in the one that took its place, by versions of the
+    reference; -1 for those that are no source any more."""
+    table = pd.DataFrame({"matchid": old, "newmatchid": new, "distance_arcsec": distance_arcsec})
+    table.insert(0, "version", versions[0])
+    table.insert(2, "newversion", versions[1])
+    write_table(path, table)
 
 
 def _recorded_median(key: QuadrantKey) -> float:

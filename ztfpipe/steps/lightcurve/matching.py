@@ -22,7 +22,7 @@ from ztfpipe.errors import BadFile
 from ztfpipe.model.identifiers import matchfile_reference_id
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.lightcurve import EpochCatalog, EpochRows, MatchEpochs
-from ztfpipe.pipelines.lightcurve.matching import JD_OF_MJD_ZERO, Sky, match_epoch, seeds_of, source_rows
+from ztfpipe.pipelines.lightcurve.matching import JD_OF_MJD_ZERO, Sky, match_epoch, new_ids, seeds_of, source_rows
 from ztfpipe.pipelines.lightcurve.refinement import DATA_COLUMNS, Refined, refine
 from ztfpipe.products.accounts.matchepochs import read_match_epochs
 from ztfpipe.products.accounts.records import write_record
@@ -30,7 +30,7 @@ from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.catalogs.calibrators import read_gaia_context
 from ztfpipe.products.catalogs.catalogs import read_psfcat
-from ztfpipe.products.catalogs.epoch_catalogs import read_epoch_catalog
+from ztfpipe.products.catalogs.epoch_catalogs import read_epoch_catalog, write_match_ids
 from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.recording import Stopwatch, qa_record
@@ -70,6 +70,7 @@ def match(output: str, settings: Path, epochs: Path) -> None:
     left_out: dict[QuadrantKey, str] = {}
     with watch.part("match"):
         known = _known(output, work)
+        old = _sources_of_other_version(output, work)
         working = Path(output)
         if known is None:
             working, known = working.with_name(f".{working.name}.building"), frozenset()
@@ -79,6 +80,9 @@ def match(output: str, settings: Path, epochs: Path) -> None:
         refined = calibrate(output, working, work)
     if working != Path(output):
         working.unlink()
+    if old is not None:
+        ids = new_ids(old[1], refined.sources, work.settings)
+        write_match_ids(path_of("matchids", frozen.reference), (old[0], frozen.version), *ids)
     _record(output, work, refined, appended, left_out, watch)
 
 
@@ -142,6 +146,14 @@ def _put(mag: NDArray[np.float32], error: NDArray[np.float32]) -> Callable[[NDAr
         block["mag"], block["magerr"] = mag[first : first + len(block)], error[first : first + len(block)]
 
     return change
+
+
+def _sources_of_other_version(output: str, work: Work) -> tuple[int, NDArray[np.void]] | None:
+    """Version and sources of a matchfile that stands on another version of the reference; None when there is none."""
+    if not Path(output).exists():
+        return None
+    version = matchfile.read_head(output).made_of[0]
+    return None if version == work.frozen.version else (version, matchfile.read_rows(output, "sources"))
 
 
 def _frozen_settings(path: Path, frozen: MatchEpochs) -> Lightcurve:
