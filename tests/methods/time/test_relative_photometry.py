@@ -36,9 +36,7 @@ def measured(rng, zero, n_stars=200, seen=0.9, error=0.01, surface=None, variabl
         m += surface[epoch] * place[0][star]
     for one in variable:
         m[star == one] += 0.3 * np.sin(epoch[star == one])
-    return mag, Measurements(
-        star, epoch, m, np.full(m.size, error), place[0][star], place[1][star], n_stars, len(zero)
-    )
+    return mag, Measurements(star, epoch, m, np.full(m.size, error), place[0][star], place[1][star], n_stars, len(zero))
 
 
 def dense(data, weight, gauge):

@@ -57,7 +57,5 @@ def quantile(ordered, fraction):
 def warm() -> None:
     """Compile the kernels of this module."""
     rows = np.arange(4, dtype=np.int32)
-    for kind in (np.int32, np.int64):
-        group(np.zeros(4, kind), rows, 1)
     start, members = group(np.zeros(4, np.int64), rows, 1)
     group_median_sigma(np.zeros(4), start, members)

@@ -56,7 +56,6 @@ def surface_at(epoch, u, v, coefficients, degree, out):
 
 def warm() -> None:
     """Compile the kernels of this module."""
-    for kind in (np.float32, np.float64):
-        place, epoch = np.zeros(2, kind), np.zeros(2, np.int64)
-        surface_at(epoch, place, place, np.zeros((1, 15)), 1, np.zeros(2))
+    place, epoch = np.zeros(2), np.zeros(2, np.int64)
+    surface_at(epoch, place, place, np.zeros((1, 15)), 1, np.zeros(2))
     surface_normals(epoch, place, place, np.ones(2), np.ones(2), 1, np.zeros((1, 3, 3)), np.zeros((1, 3)))
