@@ -79,8 +79,8 @@ def _survey(folder: str, stars: int, epochs: int) -> Truth:
 def rows() -> list[dict[str, Any]]:
     """Figures of a sparse field over sixty epochs and a dense one over six."""
     note = (
-        "15 mmag of zero-point noise, clouds with 10 mmag of structure, two flats in turn that are wrong by 3 % at the edges,"
-        " catalogs drawn from truth; excess in quadrature over the errors put in"
+        "15 mmag of zero-point noise, clouds with 10 mmag of structure, two flats in turn that are wrong by 3 % at the"
+        " edges, catalogs drawn from truth; excess in quadrature over the errors put in"
     )
     with tempfile.TemporaryDirectory(prefix="validate-lightcurve-") as folder:
         truth = _survey(folder, SPARSE, EPOCHS)

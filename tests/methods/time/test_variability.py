@@ -114,8 +114,8 @@ def test_the_error_model_is_found_again_beside_variables():
     model = fit_error_model(mag, scatter, bins=25, sources_min=15)
     at = np.linspace(14.5, 20, 40)
     x = 10 ** (0.4 * at)
-    # Bins of 120 sources: their medians hold to 1.1 %, and a tenth of variables lift them by 1.4 %; the bend of the curve
-    # within a bin is 2 % at the faint end.
+    # Bins of 120 sources: their medians hold to 1.1 %, and a tenth of variables lift them by 1.4 %; the bend of
+    # the curve within a bin is 2 % at the faint end.
     assert model.at(at) == pytest.approx(truth @ np.array([np.ones(40), at, x, x**2]), rel=0.06)
     assert model.at(25.0) == model.at(model.range_mag[1])
     assert fit_error_model(mag[:50], scatter[:50], bins=25, sources_min=15) is None

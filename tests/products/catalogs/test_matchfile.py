@@ -63,7 +63,8 @@ def test_what_is_appended_is_read_again(path):
     assert columns["matchid"].tolist() == rows["matchid"].tolist()
     assert matchfile.rows_of_sources(path, "sourcedata", np.array([7]))["mag"].tolist() == [1.0, 2.0]
     assert {name: len(matchfile.read_rows(path, name)) for name in MATCH_TABLES} == {
-        "exposures": 2, "sourcedata": 2000, "sources": 10, "transientdata": 2000, "transients": 4, "nondetections": 2000,
+        "exposures": 2, "sourcedata": 2000, "sources": 10, "transientdata": 2000, "transients": 4,
+        "nondetections": 2000,
     }  # fmt: skip
 
 
@@ -117,8 +118,8 @@ def test_bytes_written_by_an_append_scale_with_the_epoch_and_not_with_the_file(p
     after = np.frombuffer(path.read_bytes(), np.uint8)
     changed = np.count_nonzero(before != after[:size])
     one = sum(getattr(epoch(60, 4000), name).nbytes for name in MATCH_TABLES if name != "sources")
-    # The headers and indices of chunks change in place, less than a chunk of 0.5 MB; new chunks are whole ones, at most one
-    # a table more than the rows need. The undo file holds one chunk a table at most, and what is no chunk.
+    # The headers and indices of chunks change in place, less than a chunk of 0.5 MB; new chunks are whole ones, at most
+    # one a table more than the rows need. The undo file holds one chunk a table at most, and what is no chunk.
     chunk = 1 << 19
     assert size > 20 * one
     assert changed < chunk

@@ -19,6 +19,8 @@ from ztfpipe.methods.time.relative_photometry_nb import surface_at, surface_norm
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 _SURFACE_TURNS, _SURFACE_CHANGE_MAG = 10, 2e-5
+_LEAST_ERROR_MAG = 0.02
+"""Errors are taken as at least this when it is asked what is absurd before anything is solved."""
 N_TERMS_MAX = 15
 
 
@@ -105,29 +107,51 @@ def relative_zero_points(
     `calibrators_min` of them have no correction. See config.Lightcurve for the other choices.
     """
     gauge = good_epoch if good_epoch.any() else np.ones(data.n_epochs, bool)
-    median = _median_zero_points(data)
-    chosen = least_variable(data, median, calibrators_max, calibrator_seen_min, scatter_floor_mag, reject_sigma)
-    if np.count_nonzero(chosen) < calibrators_min:
-        return ZeroPoints.none(data.n_stars, data.n_epochs)
-    used = data.select(chosen[data.star])
+    level = replace(data, mag=data.mag - _median_zero_points(data)[data.epoch])
+    # Stars chosen by their scatter about rough zero points are those whose noise happens to agree with them, so that
+    # zero points from them are biased: they are chosen again about the first solution.
+    for repeats in (min(rejections, 1), rejections):
+        chosen = least_variable(level, calibrators_max, calibrator_seen_min, scatter_floor_mag, reject_sigma)
+        if np.count_nonzero(chosen) < calibrators_min:
+            return ZeroPoints.none(data.n_stars, data.n_epochs)
+        among = chosen[data.star]
+        found = _solve(
+            data.select(among), _near_own_median(level.select(among), reject_sigma), gauge, repeats, calibrators_min,
+            reject_sigma, scatter_floor_mag, surface_degree, surface_stars_per_term,
+        )  # fmt: skip
+        level = replace(data, mag=data.mag + found.at(data.epoch, data.u, data.v))
+    return found
+
+
+def _solve(
+    used: Measurements,
+    kept: NDArray[np.bool_],
+    gauge: NDArray[np.bool_],
+    rejections: int,
+    calibrators_min: int,
+    reject_sigma: float,
+    scatter_floor_mag: float,
+    surface_degree: int,
+    surface_stars_per_term: int,
+) -> ZeroPoints:
+    """Solve for the calibrators' zero points, beginning with the measurements `kept`, and repeat without what is off."""
     sigma = np.hypot(used.error_mag, scatter_floor_mag)
-    kept = np.abs(_residual_of_medians(used, median)) < 3 * reject_sigma * np.maximum(sigma, 0.02)
-    coefficients = np.zeros((data.n_epochs, N_TERMS_MAX))
-    surface, excess = np.zeros(len(used)), np.zeros(data.n_epochs)
+    coefficients = np.zeros((used.n_epochs, N_TERMS_MAX))
+    surface, excess = np.zeros(len(used)), np.zeros(used.n_epochs)
     for turn in range(rejections + 1):
         weight = _weights(used, sigma, kept, calibrators_min)
         linear = solve_linear(replace(used, mag=used.mag - surface), weight, gauge)
         star, epoch = linear.star_mag, np.nan_to_num(linear.epoch_mag)
         weight = np.where(np.isfinite(linear.epoch_mag[used.epoch]), weight, 0.0)
+        residual = used.mag - surface - star[used.star] - epoch[used.epoch]
         if surface_degree > 0:
             star, coefficients, surface, excess = _fit_surfaces(
                 used, weight, star, epoch, coefficients, gauge, surface_degree, surface_stars_per_term
             )
-            epoch = epoch + coefficients[:, 0]
-        residual = used.mag - surface - star[used.star] - np.nan_to_num(linear.epoch_mag)[used.epoch]
+            residual = used.mag - surface - star[used.star] - epoch[used.epoch]
         if turn < rejections:
             kept = _fitting(used, residual, sigma, weight > 0, reject_sigma)
-    coefficients[:, 0] = epoch
+    coefficients[:, 0] += epoch
     return _result(used, residual, weight, linear, coefficients, excess)
 
 
@@ -174,14 +198,14 @@ def solve_linear(data: Measurements, weight: Floats, gauge: NDArray[np.bool_]) -
 
 
 def least_variable(
-    data: Measurements, zero_mag: Floats, number: int, seen_min: float, floor_mag: float, reject_sigma: float
+    data: Measurements, number: int, seen_min: float, floor_mag: float, reject_sigma: float
 ) -> NDArray[np.bool_]:
-    """Which stars (n_stars,) are calibrators: seen often enough, not more variable than their errors say they may be
+    """Which stars (n_stars,) are calibrators, by magnitudes with zero points taken off: seen often enough, not more variable than their errors say they may be
     compared with stars of their kind, and of those the `number` with the least scatter."""
     start, members = _by(data.star, data.n_stars)
     count = np.diff(start)
     epochs = np.unique(data.epoch).size
-    median, sigma = group_median_sigma(data.mag - zero_mag[data.epoch], start, members)
+    median, sigma = group_median_sigma(data.mag, start, members)
     error = group_median_sigma(np.hypot(data.error_mag, floor_mag), start, members)[0]
     often = (count >= max(seen_min * epochs, 3)) & np.isfinite(median)
     if not often.any():
@@ -206,9 +230,10 @@ def _median_zero_points(data: Measurements) -> Floats:
     return zero
 
 
-def _residual_of_medians(data: Measurements, zero_mag: Floats) -> Floats:
-    left = data.mag - zero_mag[data.epoch]
-    return left - group_median_sigma(left, *_by(data.star, data.n_stars))[0][data.star]
+def _near_own_median(level: Measurements, reject_sigma: float) -> NDArray[np.bool_]:
+    """Measurements not absurdly far from the median of their star."""
+    off = np.abs(level.mag - group_median_sigma(level.mag, *_by(level.star, level.n_stars))[0][level.star])
+    return off < 3 * reject_sigma * np.maximum(level.error_mag, _LEAST_ERROR_MAG)
 
 
 def _weights(data: Measurements, sigma: Floats, kept: NDArray[np.bool_], calibrators_min: int) -> Floats:
