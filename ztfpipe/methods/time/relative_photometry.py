@@ -134,7 +134,7 @@ def _solve(
     surface_degree: int,
     surface_stars_per_term: int,
 ) -> ZeroPoints:
-    """Solve for the calibrators' zero points, beginning with the measurements `kept`, and repeat without what is off."""
+    """Solve from measurements of calibrators, beginning with those `kept`, and repeat without what is off."""
     sigma = np.hypot(used.error_mag, scatter_floor_mag)
     coefficients = np.zeros((used.n_epochs, N_TERMS_MAX))
     surface, excess = np.zeros(len(used)), np.zeros(used.n_epochs)
@@ -200,8 +200,9 @@ def solve_linear(data: Measurements, weight: Floats, gauge: NDArray[np.bool_]) -
 def least_variable(
     data: Measurements, number: int, seen_min: float, floor_mag: float, reject_sigma: float
 ) -> NDArray[np.bool_]:
-    """Which stars (n_stars,) are calibrators, by magnitudes with zero points taken off: seen often enough, not more variable than their errors say they may be
-    compared with stars of their kind, and of those the `number` with the least scatter."""
+    """Which stars (n_stars,) are calibrators, by magnitudes with zero points taken off: seen often
+    enough, not more variable than their errors say they may be compared with stars of their kind, and of those the
+    `number` with the least scatter."""
     start, members = _by(data.star, data.n_stars)
     count = np.diff(start)
     epochs = np.unique(data.epoch).size
