@@ -38,6 +38,19 @@ class Lightcurve(Section):
     """Degree of the polynomial over the quadrant by which an epoch's zero point may vary; 0 for a constant."""
     surface_stars_per_term: Annotated[int, Field(ge=2)] = 15
     """An epoch with fewer calibrators per term gets a polynomial of lower degree."""
+    bias: bool = True
+    """Whether magnitudes are corrected for their bias against PS1 with place and brightness (Masci 2019-09-03), where
+    there are PS1 calibrators enough."""
+    bias_degree: Annotated[int, Field(ge=0, le=4)] = 4
+    """Degree of the polynomial over the quadrant."""
+    bias_stars_min: Annotated[int, Field(ge=50)] = 300
+    """Fewest calibrators that a bias is learned from."""
+    bias_bin_mag: Positive = 0.5
+    """Bins of magnitude of the bias with brightness [mag]."""
+    bias_bin_stars_min: Annotated[int, Field(ge=5)] = 20
+    """Fewest calibrators in one; others have none of their own."""
+    bias_error_max_mag: Positive = 0.05
+    """Largest error of a calibrator in PS1, and of ours."""
     error_bins: Annotated[int, Field(ge=6)] = 25
     """Bins of magnitude in which the repeatability is measured, of equal numbers of sources."""
     error_bin_sources_min: Annotated[int, Field(ge=3)] = 15

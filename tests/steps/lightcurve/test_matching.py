@@ -30,9 +30,11 @@ from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.keys import ReferenceVersionKey
 from ztfpipe.model.lightcurve import FIRST_TRANSIENT_ID, MATCH_TABLES
 from ztfpipe.model.records import QaRecord
+from ztfpipe.model.skycatalogs import Ps1Objects
 from ztfpipe.products.accounts.matchepochs import read_match_epochs, write_match_epochs
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.catalogs import calibrators as catalog_files
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.catalogs.catalogs import write_psfcat
 from ztfpipe.products.formats.plain import read_table
@@ -203,6 +205,33 @@ def test_another_version_of_the_reference_maps_old_ids_to_new(keys):
     assert ids["newmatchid"].tolist() == expected.tolist()
     assert set(ids["version"]) == {1}
     assert matchfile.read_head(OUTPUT).made_of[0] == 2
+
+
+def test_magnitudes_are_brought_to_those_of_ps1_where_there_are_calibrators(keys):
+    """Calibrators that are fainter than the stars toward one edge, by 0.03 mag."""
+    truth = scene()
+    call(listed(keys))
+    before = matchfile.read_rows(OUTPUT, "sourcedata")
+    place = (truth.ra_deg - truth.ra_deg.mean()) / np.ptp(truth.ra_deg)
+    true = truth.mag + 0.06 * place
+    number, small = np.arange(N_STARS), np.full(N_STARS, 0.01)
+    # CLRCOEFF is 0.1: of colour zero, so that it plays no part.
+    magnitudes, errors = dict.fromkeys("griz", true), dict.fromkeys("griz", small)
+    objects = Ps1Objects(
+        number, truth.ra_deg, truth.dec_deg, magnitudes, errors, errors, number * 0 + 12, small * 0 + 1
+    )
+    catalog_files.write_ps1_calibrators(path_of("ps1calibrators", KEY.place), objects, {})
+    Path(OUTPUT).unlink()
+    record = call(listed(keys, bias_stars_min=100, bias_degree=1))
+    assert record.metrics["bias"] == 1
+    after = matchfile.read_rows(OUTPUT, "sourcedata")
+    assert matchfile.read_head(OUTPUT).attributes["biasSurface"].shape == (15,)
+    bright = truth.mag[after["matchid"]] < 16
+    assert np.std((before["mag"] - true[before["matchid"]])[bright]) > 0.012
+    # 133 stars of 0.005 mag seen ten times, and medians of bins of 33 stars: 1 mmag.
+    left = (after["mag"] - true[after["matchid"]])[bright]
+    assert np.std(left) < 0.006
+    assert abs(np.median(left)) < 0.003
 
 
 def test_lists_of_something_else_are_refused(keys):

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.camera import Filter
 from ztfpipe.config import Lightcurve
 from ztfpipe.methods.time.error_model import ErrorModel, fit_error_model
 from ztfpipe.methods.time.grouping_nb import group, group_median_sigma
+from ztfpipe.methods.time.photometric_bias import PhotometricBias
 from ztfpipe.methods.time.relative_photometry import Measurements, ZeroPoints, relative_zero_points
 from ztfpipe.methods.time.variability import direction_scatter, light_curve_statistics
-from ztfpipe.model.catalogs import POGSON
+from ztfpipe.model.catalogs import POGSON, PhotometricCalibrators
 from ztfpipe.model.lightcurve import BAD_EPOCH, BAD_EPOCH_INFOBIT, DTYPES
+from ztfpipe.pipelines.lightcurve.bias import Typical, bias_against_ps1
 
 Rows = NDArray[np.void]
 Columns = Mapping[str, NDArray]
+Groups = tuple[NDArray[np.int64], NDArray[np.int32]]
 DATA_COLUMNS = ("matchid", "expid", "uncalibmag", "magerrmodel", "catflags", "xpos", "ypos", "ra", "dec")
 """What the recipe needs of `sourcedata` and `transientdata`."""
 _USABLE_MAG = (0.0, 50.0)
@@ -32,6 +36,7 @@ class Refined:
     """
 
     zero_points: ZeroPoints
+    bias: PhotometricBias | None
     errors: ErrorModel | None
     exposures: Rows
     sources: Rows
@@ -67,12 +72,13 @@ class _Data:
 
 def refine(
     exposures: Rows, sources: Rows, transients: Rows, source_columns: Columns, transient_columns: Columns,
-    shape: tuple[int, int], settings: Lightcurve,
+    shape: tuple[int, int], photometric: PhotometricCalibrators | None, band: Filter, settings: Lightcurve,
 ) -> Refined:  # fmt: skip
     """Solve zero points, correct magnitudes, fit the error model and collapse every light curve.
 
     exposures, sources, transients: whole tables; source_columns, transient_columns: DATA_COLUMNS of the data tables;
-    shape: (ny, nx) of the quadrant. Nothing given is changed.
+    shape: (ny, nx) of the quadrant; photometric: PS1 calibrators of the field, if there are any. Nothing given is
+    changed.
     """
     measured = _data(exposures, 0, source_columns, shape)
     seen = _data(exposures, _first(transients), transient_columns, shape)
@@ -81,6 +87,13 @@ def refine(
     # Epochs in order of time, whatever the order of their arrival: statistics of succession need it.
     in_time = np.argsort(np.argsort(exposures["obsmjd"], kind="stable"), kind="stable")
     light_curves = [_good_by_source(one, in_time, n) for one, n in ((measured, len(sources)), (seen, len(transients)))]
+    known = np.isfinite(exposures["clrcoeff"])
+    coefficient = float(np.median(exposures["clrcoeff"][known])) if known.any() else np.nan
+    typical = _typical(sources, measured, light_curves[0], mags[0])
+    bias = bias_against_ps1(typical, coefficient, photometric, band, settings)
+    if bias is not None:
+        pairs = zip((measured, seen), mags, strict=True)
+        mags = [(mag + bias.at(*one.place(), mag)).astype(np.float32) for one, mag in pairs]
     errors = _error_model(light_curves[0], mags[0], settings)
     magerrs = [
         one.columns["magerrmodel"] if errors is None else _errors(errors, mag)
@@ -94,9 +107,19 @@ def refine(
     ]
     tables[0]["calibrator"] = zero_points.calibrator
     return Refined(
-        zero_points, errors, _with_zero_points(exposures, zero_points), *tables, (mags[0], magerrs[0]),
+        zero_points, bias, errors, _with_zero_points(exposures, zero_points), *tables, (mags[0], magerrs[0]),
         (mags[1], magerrs[1]),
     )  # fmt: skip
+
+
+def _typical(sources: Rows, data: _Data, curves: Groups, mag: NDArray[np.float32]) -> Typical:
+    """Sources as all good epochs see them."""
+    index = np.repeat(np.arange(len(sources)), np.diff(curves[0]))
+    with np.errstate(invalid="ignore"):
+        u, v = (np.bincount(index, one[curves[1]], len(sources)) / np.diff(curves[0]) for one in data.place())
+    median = group_median_sigma(mag.astype(np.float64), *curves)[0]
+    error = group_median_sigma(data.columns["magerrmodel"].astype(np.float64), *curves)[0]
+    return Typical(sources["ra"], sources["dec"], median, error, u, v)
 
 
 def _data(exposures: Rows, first: int, columns: Columns, shape: tuple[int, int]) -> _Data:
@@ -134,7 +157,7 @@ def _corrected(data: _Data, zero_points: ZeroPoints) -> NDArray[np.float32]:
     return (data.columns["uncalibmag"] + correction).astype(np.float32)
 
 
-def _good_by_source(data: _Data, in_time: NDArray[np.int64], n: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _good_by_source(data: _Data, in_time: NDArray[np.int64], n: int) -> Groups:
     """Rows of good measurements by source, each source's in order of time."""
     rows = np.flatnonzero(data.good).astype(np.int32)
     rank = in_time[data.epoch[rows]] if rows.size else rows
@@ -143,9 +166,7 @@ def _good_by_source(data: _Data, in_time: NDArray[np.int64], n: int) -> tuple[ND
     return group(data.source, rows, n)
 
 
-def _error_model(
-    curves: tuple[NDArray[np.int64], NDArray[np.int32]], mag: NDArray[np.float32], settings: Lightcurve
-) -> ErrorModel | None:
+def _error_model(curves: Groups, mag: NDArray[np.float32], settings: Lightcurve) -> ErrorModel | None:
     median, sigma = group_median_sigma(mag.astype(np.float64), *curves)
     enough = np.diff(curves[0]) >= settings.error_epochs_min
     return fit_error_model(
@@ -158,7 +179,7 @@ def _errors(model: ErrorModel, mag: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _with_statistics(
-    rows: Rows, data: _Data, curves: tuple[NDArray[np.int64], NDArray[np.int32]], mag: NDArray[np.float32],
+    rows: Rows, data: _Data, curves: Groups, mag: NDArray[np.float32],
     error: NDArray[np.float32], exposures: Rows, settings: Lightcurve,
 ) -> Rows:  # fmt: skip
     filled = rows.copy()

@@ -28,7 +28,7 @@ from ztfpipe.products.accounts.matchepochs import read_match_epochs
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import matchfile
-from ztfpipe.products.catalogs.calibrators import read_gaia_context
+from ztfpipe.products.catalogs.calibrators import read_gaia_context, read_photometric_calibrators
 from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.catalogs.epoch_catalogs import read_epoch_catalog, write_match_ids
 from ztfpipe.products.images.reference import must_be_of
@@ -121,7 +121,13 @@ def calibrate(output: str | Path, source: Path, work: Work) -> Refined:
         matchfile.read_rows(source, name) for name in ("exposures", "sources", "transients")
     )
     data = [matchfile.read_columns(source, name, DATA_COLUMNS) for name in ("sourcedata", "transientdata")]
-    refined = refine(exposures, sources, transients, *data, work.camera.quadrant_shape, work.settings)
+    camera, place = work.camera, work.frozen.reference
+    calibrators = Path(path_of("ps1calibrators", place.place))
+    refined = refine(
+        exposures, sources, transients, *data, camera.quadrant_shape,
+        read_photometric_calibrators(calibrators) if calibrators.exists() else None, camera.filter(place.filter),
+        work.settings,
+    )  # fmt: skip
     data.clear()
     now = str(datetime.now(UTC).replace(tzinfo=None))
     solved = np.isfinite(refined.zero_points.error_mag)
@@ -131,6 +137,12 @@ def calibrate(output: str | Path, source: Path, work: Work) -> Refined:
         "datetimeCalibrated": now if solved.any() else "",
         "globalMaglimit": np.float32(np.nanmedian(exposures["limitmag"]) if len(exposures) else np.nan),
         "nCalibrationSources": int(np.count_nonzero(refined.zero_points.calibrator)),
+    }
+    bias = refined.bias
+    attributes |= {
+        "biasSurface": bias.surface_mag if bias else np.zeros(0),
+        "biasMagnitudes": bias.knots_mag if bias else np.zeros(0),
+        "biasValues": bias.values_mag if bias else np.zeros(0),
     }
     model = refined.errors.coefficients if refined.errors else (np.nan,) * 4
     matchfile.rewrite(
@@ -265,6 +277,7 @@ def _record(
         "epochs_solved": int(np.count_nonzero(np.isfinite(found.error_mag))),
         "relphot_rms_mag": float(np.nanmedian(found.rms_mag)) if np.isfinite(found.rms_mag).any() else None,
         "delta_zp_rms_mag": float(np.std(exposures["relphotzp"])) if len(exposures) else None,
+        "bias": int(refined.bias is not None),
         "error_model": int(refined.errors is not None),
         "reference_version": work.frozen.version,
     }
