@@ -1,4 +1,4 @@
-"""What can be asked of light curves beside their steps: `ztfpipe lightcurve extend`."""
+"""What can be asked of light curves beside their steps: `ztfpipe lightcurve extend | release`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,23 @@ def add_lightcurve_commands(actions: Any) -> None:
     again = "begin the lists anew, with the reference and the settings in force"
     extend.add_argument("--again", action="store_true", help=again)
     extend.set_defaults(run=_extend)
+
+    text = "write the light curves of a data release from the matchfiles that are there"
+    release = actions.add_parser("release", help=text, description=text)
+    release.add_argument("number", type=int, metavar="N", help="number of the release: lc_drN/")
+    release.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    release.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    for name, what in (("from", "first night"), ("to", "last night"), ("on", "night of the release")):
+        release.add_argument(f"--{name}", dest=f"night_{name}", required=True, metavar="YYYYMMDD", help=what)
+    release.add_argument("--programs", type=int, nargs="+", default=[1], metavar="ID", help="program ids; 1 by default")
+    release.set_defaults(run=_release)
+
+
+def _release(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.lightcurve import releasing
+
+    nights = (call.night_from, call.night_to, call.night_on)
+    return releasing.run_release(call.config, call.workspace, call.number, *nights, call.programs)
 
 
 def _extend(call: argparse.Namespace) -> int:
