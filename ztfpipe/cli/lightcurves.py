@@ -1,4 +1,4 @@
-"""What can be asked of light curves beside their steps: `ztfpipe lightcurve extend | release`."""
+"""What can be asked of light curves beside their steps: `ztfpipe lightcurve extend | release | show`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def add_lightcurve_commands(actions: Any) -> None:
         release.add_argument(f"--{name}", dest=f"night_{name}", required=True, metavar="YYYYMMDD", help=what)
     release.add_argument("--programs", type=int, nargs="+", default=[1], metavar="ID", help="program ids; 1 by default")
     release.set_defaults(run=_release)
+    text = "print the light curves at a position as CSV, and draw them"
+    show = actions.add_parser("show", help=text, description=text)
+    show.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    show.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    show.add_argument("--ra", type=float, required=True, metavar="DEG", help="right ascension, ICRS")
+    show.add_argument("--dec", type=float, required=True, metavar="DEG", help="declination")
+    show.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="of sources from the position")
+    show.add_argument("--picture", type=Path, metavar="FILE", help="draw them as PNG")
+    show.set_defaults(run=_show)
 
 
 def _release(call: argparse.Namespace) -> int:
@@ -41,3 +50,9 @@ def _extend(call: argparse.Namespace) -> int:
     from ztfpipe.steps.lightcurve import extending
 
     return extending.run_extend(call.config, call.workspace, call.products, new_min=call.least, again=call.again)
+
+
+def _show(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.lightcurve import showing
+
+    return showing.run_show(call.config, call.workspace, call.ra, call.dec, call.radius, call.picture)

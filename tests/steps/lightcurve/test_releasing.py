@@ -1,6 +1,7 @@
 """A release of light curves: layout, schema of a real file, and what is not public yet."""
 
 import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def test_what_is_not_public_yet_is_not_released(archive, capsys):
     assert pd.read_parquet(PARQUET)["nepochs"].max() == 4
     assert len(pd.read_parquet(PARQUET)) == N_STARS
     assert run([*CALL, "--on", "20191101", "--programs", "7"]) == 2
+
+
+def test_light_curves_at_a_position(archive, capsys):
+    truth = scene()
+    where = ["--ra", str(truth.ra_deg[7]), "--dec", str(truth.dec_deg[7])]
+    assert run(["lightcurve", "show", *where, "--picture", "curve.png", "--config", "../config.yaml"]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    data = matchfile.read_rows(path_of("matchfile", KEY), "sourcedata")
+    rows = data[data["matchid"] == 7]
+    assert set(table["oid"]) == {473210100000007}
+    assert table["mag"].tolist() == pytest.approx(rows["mag"], abs=1e-5)
+    assert table["mjd"].to_numpy() == pytest.approx(rows["mjd"] - 15 / 86400, abs=1e-8)
+    assert Path("curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert run(["lightcurve", "show", "--ra", "10", "--dec", "80", "--config", "../config.yaml"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert run(["lightcurve", "show", "--ra", "400", "--dec", "80", "--config", "../config.yaml"]) == 2
 
 
 def test_proprietary_periods_are_those_of_the_programs():
