@@ -42,8 +42,9 @@ bench-peers:  ## peers of the benchmarks: Debian packages (root), and crowdsourc
 validate: env  ## full-size products against truth, docs/accuracy.md
 	$(BIN)/python -m benchmarks validate
 
-docs: env  ## draw docs/pictures/floors.png from the code as it is
+docs: env  ## docs/pictures/floors.png and docs/columns.md from the code as it is
 	$(BIN)/python tools/draw_floors.py
+	$(BIN)/python tools/describe_columns.py
 
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock

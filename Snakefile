@@ -72,6 +72,12 @@ rule diffimgs:
         diffimgs_of_night,
 
 
+# Sources of known flux planted into a part of those: the night's efficiency against magnitude.
+rule planted:
+    input:
+        planted_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,
@@ -106,6 +112,7 @@ include: "rules/templates.smk"
 include: "rules/reference.smk"
 include: "rules/difference.smk"
 include: "rules/lightcurve.smk"
+include: "rules/moving.smk"
 include: "rules/quality.smk"
 
 

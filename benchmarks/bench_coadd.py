@@ -113,7 +113,7 @@ def rows() -> list[dict[str, Any]]:
         one = measure("benchmarks.bench_coadd:resample_one", folder)
         peer, theirs = _peer("swarp_one", folder, here)
         other = measure("benchmarks.bench_coadd:reproject_one", folder, repeats=1)
-        all_epochs = measure("benchmarks.bench_coadd:coadd", folder, repeats=1)
+        all_epochs = measure("benchmarks.bench_coadd:coadd", folder)
         many = measure("benchmarks.bench_coadd:coadd", folder, "3", repeats=1)
         _, their_coadd = _peer("swarp_coadd", folder, here, repeats=1)
     name = "a full-size quadrant resampled"

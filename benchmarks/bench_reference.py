@@ -1,4 +1,4 @@
-"""A full-size reference of forty epochs, from files on disk to all products on disk, as the step makes them."""
+"""Full-size references of fifteen and forty epochs, from files to all products on disk, as the step makes them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from benchmarks.measure import measure, row
 
-EPOCHS = 40
+EPOCHS, FEWEST = 40, 15
 CPU_MAX_S, MEMORY_MAX_MB = 55.0, 3000.0
 
 
-def make_inputs(folder: str) -> Callable[[], object]:
+def make_inputs(folder: str, epochs: str) -> Callable[[], object]:
     """Write the step's inputs."""
     from benchmarks.reference_scenes import write_inputs
 
-    return lambda: write_inputs(Path(folder), EPOCHS) and None
+    return lambda: write_inputs(Path(folder), int(epochs)) and None
 
 
 def reference_step(folder: str) -> Callable[[], object]:
@@ -43,17 +43,20 @@ def reference_step(folder: str) -> Callable[[], object]:
 
 
 def rows() -> list[dict[str, Any]]:
-    """What a reference costs, both catalogs included."""
+    """What references cost, both catalogs included."""
+    return [_row(FEWEST, ""), _row(EPOCHS, f"<= {CPU_MAX_S:.0f} CPU s, ")]
+
+
+def _row(epochs: int, bar: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-reference-") as folder:
-        measure("benchmarks.bench_reference:make_inputs", folder, repeats=1)
-        cost = measure("benchmarks.bench_reference:reference_step", folder, repeats=1)
-    parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in cost.value["timings_s"].items())
-    return [
-        row(
-            f"reference of {EPOCHS} full-size epochs with both catalogs, the whole step",
-            cost,
-            bar=f"<= {CPU_MAX_S:.0f} CPU s, <= {MEMORY_MAX_MB:.0f} MB",
-            met=cost.value["status"] == 1 and cost.cpu_s <= CPU_MAX_S and cost.peak_mb <= MEMORY_MAX_MB,
-            note=f"{cost.value['metrics']['npsfcat']} stars; processor: {parts}",
-        )
-    ]
+        measure("benchmarks.bench_reference:make_inputs", folder, str(epochs), repeats=1)
+        cost = measure("benchmarks.bench_reference:reference_step", folder)
+    parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in cost.value["timings_s"].items() if name != "wall")
+    met = cost.value["status"] == 1 and cost.peak_mb <= MEMORY_MAX_MB
+    return row(
+        f"reference of {epochs} full-size epochs with both catalogs, the whole step",
+        cost,
+        bar=f"{bar}<= {MEMORY_MAX_MB:.0f} MB",
+        met=met and (not bar or cost.cpu_s <= CPU_MAX_S),
+        note=f"{cost.value['metrics']['npsfcat']} stars; processor: {parts}",
+    )

@@ -17,7 +17,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
-from benchmarks.sky_scenes import PV_INDICES, _add_moffats
+from benchmarks.sky_scenes import PV_INDICES, add_moffats
 from ztfpipe.methods.sky.coaddition import Epoch
 from ztfpipe.methods.sky.sky_mesh import SkyMesh, measure_sky
 from ztfpipe.model.wcs import TpvWcs, undistorted_pv
@@ -91,7 +91,7 @@ def moved(wcs: TpvWcs, shape: tuple[int, int], x_px: np.ndarray, y_px: np.ndarra
 def moffats(shape: tuple[int, int], x_px: np.ndarray, y_px: np.ndarray, flux: np.ndarray, fwhm_px: float) -> np.ndarray:
     """An image of stars, float64."""
     image = np.zeros(shape)
-    _add_moffats(image, x_px, y_px, flux, fwhm_px / 2 / np.sqrt(2 ** (1 / 3) - 1), 3.0)
+    add_moffats(image, x_px, y_px, flux, fwhm_px / 2 / np.sqrt(2 ** (1 / 3) - 1), 3.0)
     return image
 
 

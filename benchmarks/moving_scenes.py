@@ -43,7 +43,7 @@ class Scene:
         return np.array(result, np.int64)
 
 
-def _elements(kind: str, n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bodies_of(kind: str, n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """States at FIRST_JD drawn from broad distributions of a kind."""
     if kind == "main belt":
         a, e, i = rng.uniform(2.1, 3.3, n), np.minimum(rng.rayleigh(0.12, n), 0.4), rng.rayleigh(7, n)
@@ -68,7 +68,7 @@ def _bodies(n: int, half_deg: float, rng: np.random.Generator) -> tuple[NDArray,
     for kind, share in KINDS.items():
         wanted = round(share * n)
         while wanted:
-            position, velocity = _elements(kind, 100_000, rng)
+            position, velocity = bodies_of(kind, 100_000, rng)
             away = position - here
             distance = np.linalg.norm(away, axis=1)
             east, dec = _east_north(away / distance[:, None])

@@ -1,8 +1,9 @@
 """Science images of one quadrant seen many times, as a reference step finds them in the archive, with their truth.
 
-Pixels are those of the synthetic camera's sky without its electronics: stars of the catalog with a Moffat profile whose
-width changes from epoch to epoch, the night's dithers, sky and photon noise; catalogs are the truth with noise. To make
-forty epochs from raw counts would take the benchmark half an hour and tell nothing more of co-addition.
+Pixels are those of the synthetic camera's sky without its electronics: stars of the catalog with a Moffat profile of
+beta 3, integrated over pixels, whose width changes from epoch to epoch, the night's dithers, sky and photon noise;
+catalogs are the truth with noise. To make forty epochs from raw counts would take the benchmark half an hour and tell
+nothing more of co-addition.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sky_scenes import add_moffats
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, Reference
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
@@ -32,6 +34,8 @@ from ztfpipe.products.names import path_of
 
 KEY = ReferenceKey(473, "zr", 10, 1)
 SKY_ADU, NOISE_ADU, GAIN = 400.0, 9.0, 6.2
+BETA, WIDE_ADU = 3.0, 2000.0
+"""Stars' profile, and from which flux on it is drawn to 48 px, far beyond the stamps that photometry knows."""
 STARS_PER_SQUARE_DEGREE = 30000.0
 """Of 13 to 22.5 mag, four tenths of a dex a magnitude: some 5,000 of them are detectable in one epoch."""
 
@@ -98,18 +102,22 @@ def _write_epoch(camera: Camera, field: Field, index: int) -> Epoch:
     zero_point, fwhm = 26.2 + rng.normal(0, 0.05), rng.uniform(1.8, 2.4)
     flux = 10 ** (-0.4 * (field.mag - zero_point))
     light = np.zeros((ny, nx), np.float32)
-    _add_stars(light, x, y, flux, fwhm / 2.3548)
+    add_moffats(light, x, y, flux, _width(fwhm), BETA, WIDE_ADU)
     sigma = np.sqrt(NOISE_ADU**2 + light / GAIN)
     image = (SKY_ADU + light + sigma * rng.standard_normal((ny, nx), np.float32)).astype(np.float32)
     mask = np.where(image > 48000, camera.mask_value("saturated"), 0).astype(np.int16)
     inside = (np.minimum(x, y) > 2) & (x < nx - 3) & (y < ny - 3) & (field.mag < 19.5)
-    error = np.hypot(NOISE_ADU * np.sqrt(4 * np.pi) * fwhm / 2.3548, np.sqrt(flux / GAIN))
+    # Zero points are those of the fluxes that a catalog has, of stars within their stamps.
+    share, area = stamp_of(fwhm)
+    flux, zero_point = share * flux, zero_point + 2.5 * np.log10(share)
+    sky_error = NOISE_ADU * np.sqrt(area)
+    error = np.hypot(sky_error, np.sqrt(flux / GAIN))
     n = int(inside.sum())
     catalog = PsfCatalog(
         x[inside], y[inside], field.ra_deg[inside], field.dec_deg[inside], (flux + rng.normal(0, error))[inside],
         error[inside], np.ones(n), np.zeros(n), np.zeros(n, np.int16),
     )  # fmt: skip
-    limit = zero_point - 2.5 * np.log10(1.0857 / 0.2 * NOISE_ADU * np.sqrt(4 * np.pi) * fwhm / 2.3548)
+    limit = zero_point - 2.5 * np.log10(1.0857 / 0.2 * sky_error)
     key = QuadrantKey(ExposureKey(f"20180320{100000 + index:06d}", KEY.field, KEY.filter, "o"), KEY.ccdid, KEY.qid)
     header = _header(wcs, zero_point, limit, fwhm, index)
     write_image(path_of("sciimg", key), image, header)
@@ -131,14 +139,17 @@ def _header(wcs: TpvWcs, zero_point: float, limit: float, fwhm: float, index: in
     return {name: (value, "") for name, value in values.items()}
 
 
-def _add_stars(image: np.ndarray, x: np.ndarray, y: np.ndarray, flux: np.ndarray, sigma: float) -> None:
-    """Gaussians sampled at pixel centres, on stamps of 21 px, all stars at once by offset."""
-    ny, nx = image.shape
-    column, row = np.rint(x).astype(int), np.rint(y).astype(int)
-    for dy in range(-10, 11):
-        for dx in range(-10, 11):
-            j, i = row + dy, column + dx
-            seen = (j >= 0) & (j < ny) & (i >= 0) & (i < nx)
-            square = (i[seen] - x[seen]) ** 2 + (j[seen] - y[seen]) ** 2
-            value = flux[seen] * np.exp(-0.5 * square / sigma**2) / (2 * np.pi * sigma**2)
-            np.add.at(image, (j[seen], i[seen]), value.astype(np.float32))
+def _width(fwhm_px: float) -> float:
+    return fwhm_px / 2 / np.sqrt(2 ** (1 / BETA) - 1)
+
+
+def stamp_of(fwhm_px: float) -> tuple[float, float]:
+    """Share of a star's light that its PSF's stamp of 25 x 25 px holds, and the stamp's noise area 1 / sum P^2 [px^2];
+    means over its places on its pixel."""
+    shares, areas = [], []
+    for offset in np.random.default_rng(0).uniform(-0.5, 0.5, (2, 50)).T:
+        profile = np.zeros((25, 25))
+        add_moffats(profile, *(np.array([12 + one]) for one in offset), np.ones(1), _width(fwhm_px), BETA)
+        shares.append(profile.sum())
+        areas.append(shares[-1] ** 2 / np.sum(profile**2))
+    return float(np.mean(shares)), float(np.mean(areas))

@@ -19,11 +19,11 @@ PV_INDICES = (0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16)
 
 
 @njit
-def _add_moffats(image, x, y, flux, alpha, beta):
+def add_moffats(image, x, y, flux, alpha, beta, wide_from=2e5):
     ny, nx = image.shape
     norm = (beta - 1) / (np.pi * alpha * alpha)
     for k in range(x.size):
-        half = 12 if flux[k] < 2e5 else 48
+        half = 12 if flux[k] < wide_from else 48
         x0, y0 = round(x[k]), round(y[k])
         for j in range(max(0, y0 - half), min(ny, y0 + half + 1)):
             for i in range(max(0, x0 - half), min(nx, x0 + half + 1)):
@@ -56,7 +56,7 @@ def pixels(seed: int, n_stars: int, n_rays: int, fwhm_px: float) -> Pixels:
     flux = 10 ** (-0.4 * (random.power(4.0, n_stars) * 8 + 13 - ZERO_POINT)) * GAIN
     x, y = random.uniform(0, SHAPE[1] - 1, n_stars), random.uniform(0, SHAPE[0] - 1, n_stars)
     light = np.zeros(SHAPE)
-    _add_moffats(light, x, y, flux, fwhm_px / 2 / np.sqrt(2 ** (1 / 3) - 1), 3.0)
+    add_moffats(light, x, y, flux, fwhm_px / 2 / np.sqrt(2 ** (1 / 3) - 1), 3.0)
     rays, owner = _rays(random, n_rays)
     counts = random.poisson(light + SKY_E) + rays + random.normal(0, READ_NOISE_E, SHAPE)
     residual = ((np.minimum(counts, SATURATION_E) - SKY_E) / GAIN).astype(np.float32)

@@ -9,6 +9,7 @@ include: "common/templates.smk"
 include: "common/references.smk"
 include: "common/difference.smk"
 include: "common/lightcurve.smk"
+include: "common/moving.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 
@@ -16,16 +17,7 @@ include: "common/locks.smk"
 if workflow.is_main_process:
     try:
         check_targets()
-        for section in (
-            "ingest",
-            "calibration",
-            "science",
-            "templates",
-            "reference",
-            "difference",
-            "lightcurve",
-            "quality",
-        ):
+        for section in RECIPE_VERSIONS:
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None

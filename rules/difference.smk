@@ -1,4 +1,5 @@
-# The difference of a quadrant and the reference that the night's plan pins for it.
+# The difference of a quadrant and the reference that the night's plan pins for it. The night's table of known bodies is
+# `ancient`: what a candidate may have been is said once, by the orbits of its night.
 
 
 rule difference_image:
@@ -10,16 +11,21 @@ rule difference_image:
         refmsk=pinned("vrefmsk"),
         refunc=pinned("vrefunc"),
         refpsfcat=pinned("vrefpsfcat"),
+        ps1=catalog_of("ps1context"),
+        gaia=catalog_of("gaiacontext"),
+        bodies=ancient(target("known")),
         settings=settings("difference"),
     output:
         **targets(
             "scimrefdiffimg",
             "diffimgpsf",
             "candidates",
+            "rawdetections",
             "streaks",
             "diffpreview",
             "diffimlog",
             "diffqa",
+            *on_request("scorrimg", CONFIG.difference.scorr_image),
         ),
     log:
         log_of("difference", "scimrefdiffimg"),
@@ -29,4 +35,47 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q}"
+        " --bodies {input.bodies:q} 2> {log:q}"
+
+
+# Asked for by name, or by the target `planted` for a part of the night.
+rule difference_planted:
+    input:
+        image=target("sciimg"),
+        mask=target("mskimg"),
+        psfcat=target("psfcat"),
+        refimg=pinned("vrefimg"),
+        refmsk=pinned("vrefmsk"),
+        refunc=pinned("vrefunc"),
+        refpsfcat=pinned("vrefpsfcat"),
+        candidates=target("candidates"),
+        diffqa=target("diffqa"),
+        settings=settings("difference"),
+        planting=settings("planted"),
+    output:
+        **targets("planted", "plantedqa"),
+    log:
+        log_of("difference", "planted"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe difference planted {output.planted:q} --settings {input.settings:q} --planting {input.planting:q}"
+        " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
+        " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
+        " --refpsfcat {input.refpsfcat:q} --candidates {input.candidates:q} --diffqa {input.diffqa:q} 2> {log:q}"
+
+
+rule difference_efficiency:
+    input:
+        tables=planted_tables,
+        settings=settings("planted"),
+    output:
+        **targets("efficiency", "efficiencyplot"),
+    log:
+        log_of("difference", "efficiency"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe difference efficiency {output.efficiency:q} --settings {input.settings:q}"
+        " --tables {input.tables:q} 2> {log:q}"

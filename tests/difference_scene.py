@@ -21,10 +21,12 @@ from tests.reference_scene import (
     write_science,
 )
 from ztfpipe.config import Config, Difference, Reference
-from ztfpipe.methods.sky.projection import sky_to_pixel
-from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
+from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
+from ztfpipe.model.keys import FieldQuadrantKey, QuadrantKey, ReferenceVersionKey
+from ztfpipe.model.skycatalogs import GaiaStars, Ps1Objects
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.catalogs.calibrators import write_gaia_context, write_ps1_context
 from ztfpipe.products.formats.fits import read_image, write_image
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import path_of
@@ -87,6 +89,27 @@ def inputs_of(key: QuadrantKey, version: ReferenceVersionKey) -> dict[str, Path]
     return {name: Path(path_of(product, key)) for name, product in science.items()} | {
         name: Path(path_of(f"v{name}", version)) for name in ("refimg", "refmsk", "refunc", "refpsfcat")
     }
+
+
+def write_contexts(planted: Planted) -> dict[str, Path]:
+    """PS1 and Gaia around the field: its stars, without motion; a galaxy 3 arcsec north of the first new source, and
+    beside it an object of unknown kind that only PS1 knows. The further inputs of the step."""
+    field = stars()
+    header = read_image(path_of("sciimg", NEW))[1]
+    ra, dec = pixel_to_sky(wcs_of(Path(path_of("sciimg", NEW)), header), planted.x_px[:1], planted.y_px[:1])
+    ra, dec = np.concatenate([field.ra_deg, ra, ra]), np.concatenate([field.dec_deg, dec + 3 / 3600, dec + 5 / 3600])
+    mag = np.append(field.mag, [20.0, 21.0])
+    n = len(ra)
+    number, nought = np.arange(n), np.zeros(n)
+    score = np.append(np.ones(n - 2), [0.02, np.nan])
+    bands = dict.fromkeys("griz", mag)
+    place = FieldQuadrantKey(KEY.field, KEY.ccdid, KEY.qid)
+    ps1, gaia = (Path(path_of(name, place)) for name in ("ps1context", "gaiacontext"))
+    objects = Ps1Objects(10**17 + number, ra, dec, bands, bands, bands, number, score)
+    write_ps1_context(ps1, objects, {})
+    stars_only = GaiaStars(number, ra, dec, nought, nought, nought, nought, mag, nought + 1, 2016.0)
+    write_gaia_context(gaia, stars_only.select(number < n - 2), {})
+    return {"ps1": ps1, "gaia": gaia}
 
 
 def difference_settings(**values: object) -> Path:

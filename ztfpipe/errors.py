@@ -50,6 +50,14 @@ class BadSettings(ZtfpipeError):
         super().__init__(f"{self.path}: {reason}")
 
 
+class Busy(ZtfpipeError):
+    """Somebody else works on it."""
+
+    def __init__(self, what: str, holder: str) -> None:
+        self.what, self.holder = what, holder
+        super().__init__(f"{what} is being worked on by {holder}")
+
+
 class Unusable(ZtfpipeError):
     """The data are intact but cannot be used; the products are still written, with STATUS=0."""
 

@@ -11,6 +11,11 @@ def targets(*products):
     return {product: target(product) for product in products}
 
 
+def on_request(product, asked):
+    """The product in a list, which is empty when it was not asked for: a rule then does not declare it."""
+    return [product] if asked else []
+
+
 def settings(section):
     """The settings file that governs a rule."""
     return f"../settings/{section}.json"

@@ -1,6 +1,7 @@
 # What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
 import re
-import fcntl
+import hashlib
+import math
 import os
 import sys
 from functools import cache
@@ -10,7 +11,7 @@ from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import load_config
+from ztfpipe.config import RECIPE_VERSIONS, load_config
 from ztfpipe.errors import ZtfpipeError
 from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,
@@ -26,12 +27,13 @@ from ztfpipe.model.reference import READY
 from ztfpipe.products import names
 from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
+from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.references import read_candidates, version_in_force
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
-NARROWING = ("night", "field", "filter", "ccd", "quadrant")
+NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant")
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -52,6 +54,10 @@ def narrowed():
     asked = {name: config[name] for name in NARROWING if name in config}
     if "night" in asked:
         asked["night"] = NightKey(str(asked["night"])).night
+    if "exposure" in asked:
+        asked["exposure"] = str(asked["exposure"]).split(",")
+        if strange := [one for one in asked["exposure"] if not re.fullmatch("[0-9]{14}", one)]:
+            raise WorkflowError(f"--config exposure={strange[0]}: not the 14 digits of an exposure")
     allowed = {
         "filter": SKY_FILTERS,
         "ccd": CAMERA.ccds,

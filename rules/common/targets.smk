@@ -12,7 +12,9 @@ def wanted(key):
     values = {"ccd": key.ccdid, "quadrant": key.qid, "filter": None, "field": None}
     exposure = getattr(key, "exposure", key)
     values |= {name: getattr(exposure, name) for name in ("filter", "field") if hasattr(exposure, name)}
-    return all(values[name] is None or values[name] == ASKED[name] for name in ASKED if name != "night")
+    if "exposure" in ASKED and getattr(exposure, "filefracday", None) not in (None, *ASKED["exposure"]):
+        return False
+    return all(values[name] is None or values[name] == ASKED[name] for name in ASKED if name in values)
 
 
 def manifest_of_night(wildcards):

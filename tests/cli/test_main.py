@@ -1,6 +1,7 @@
 """What a call of `ztfpipe` becomes: one function of one step, and an exit code."""
 
 import errno
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from ztfpipe.cli import main
 from ztfpipe.errors import BadFile, TryAgain
-from ztfpipe.steps import calibration, difference, ingest, quality, reference, science, templates
+from ztfpipe.steps import calibration
 
 BIAS = ["calibration", "bias", "cal/x.fits", "--settings", "../settings/calibration.json", "--frames", "a", "b"]
 
@@ -94,10 +95,9 @@ def test_a_bug_is_nobodys_to_catch(monkeypatch, bug):
 
 
 def test_every_step_of_the_table_exists():
-    pipelines = (ingest, calibration, difference, quality, reference, science, templates)
-    modules = {module.__name__.rpartition(".")[2]: module for module in pipelines}
     for step in main.STEPS:
-        parameters = getattr(modules[step.pipeline], step.action).__code__.co_varnames
+        module = importlib.import_module(f"ztfpipe.steps.{step.pipeline}")
+        parameters = getattr(module, step.action).__code__.co_varnames
         assert parameters[:2] == ("output", "settings")
         assert {one.name for one in step.inputs} <= set(parameters)
 

@@ -7,7 +7,8 @@ from ztfpipe.model.keys import CalibrationKey, ExposureKey, QuadrantKey, Referen
 from ztfpipe.model.manifest import Manifest, ManifestEntry
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
-from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_factor, summarise
+from ztfpipe.pipelines.quality.night import focal_plane, shrink, shrink_factor, summarise
+from ztfpipe.pipelines.quality.stages import record_name
 
 NIGHT = "20180325"
 
@@ -57,7 +58,13 @@ def night():
 def test_tables_of_a_night():
     summary = night()
     tables = {table.title: table for table in summary.tables}
-    assert list(tables) == ["Files", "Set aside or left out", "Bias masters made tonight", "Masters not made tonight"]
+    assert list(tables) == [
+        "Stages",
+        "Files",
+        "Set aside or left out",
+        "Bias masters made tonight",
+        "Masters not made tonight",
+    ]
     assert tables["Files"].rows == (
         ("bias", 1, 1, 0, 0, 3),
         ("unreadable or not received", 2, 0, 1, 1, 0),
@@ -135,3 +142,38 @@ def test_differences_are_counted_and_those_without_reference_are_no_failures():
     assert [row[name] for name in ("differenced", "STATUS 0", "failed", "without reference")] == [1, 1, 1, 1]
     assert (row["limit [mag]"], row["candidates +"], row["CPU [s]"]) == (20.5, 3, 7.0)
     assert tables["Differences that cannot be used"].rows[0][-1] == "they do not overlap"
+
+
+def test_what_has_no_record_is_the_first_thing_said():
+    exposure = ExposureKey("20180325187500", 473, "zg", "o")
+    keys = tuple(QuadrantKey(exposure, 10, qid) for qid in (1, 2, 3))
+    facts = {"imgtype": "object", "filefracday": exposure.filefracday}
+    sent = IngestRecord(NIGHT, "a.fits", "accepted", "", 1, {}, "", 10, (1, 2, 3, 4), facts, {})
+    manifest = Manifest(NIGHT, "Night 20180325: 1 sent", True, "digest", {}, (ManifestEntry(True, sent),))
+    masters = (choice("bias", "00", 1, NIGHT), choice("bias", "00", 2, "20180324"))
+    pinned = (ReferenceVersionKey(ReferenceKey(473, "zg", 10, 1), 1),)
+    plan = NightPlan(NIGHT, "mini", "digest", keys, masters, (), (), pinned)
+    images = {keys[0]: QaRecord("s", "x", 1, "", {}), keys[1]: QaRecord("s", "y", 0, "clouds", {})}
+    summary = summarise(manifest, plan, {}, images)
+    assert summary.headline == (
+        "Without a record: 1 of 4 quadrants of the sky, 1 of 1 masters, 1 of 3 science images, 1 of 1 differences. "
+        "Night 20180325: 1 sent"
+    )
+    tables = {table.title: table.rows for table in summary.tables}
+    assert tables["Stages"] == (
+        ("Quadrants of the sky", 4, 3, 0, 1),
+        ("Masters", 1, 0, 0, 1),
+        ("Science images", 3, 1, 1, 1),
+        ("Differences", 1, 0, 0, 1),
+    )
+    place = "exposure 20180325187500 field 473 zg CCD 10 quadrant"
+    assert tables["Without a record"] == (
+        ("Quadrants of the sky", "exposure 20180325187500 CCD 10 quadrant 4"),
+        ("Masters", "bias 00 10 1"),
+        ("Science images", f"{place} 3"),
+        ("Differences", f"{place} 1"),
+    )
+    images[keys[2]] = QaRecord("s", "z", 1, "", {})
+    whole = NightPlan(NIGHT, "mini", "digest", (*keys, QuadrantKey(exposure, 10, 4)), (), ())
+    images[whole.science[-1]] = images[keys[2]]
+    assert summarise(manifest, whole, {}, images).headline == "Night 20180325: 1 sent"

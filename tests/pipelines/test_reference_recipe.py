@@ -69,23 +69,53 @@ def test_uncertainty_of_the_sky(made):
     assert 1.4826 * np.median(np.abs(pull - np.median(pull))) == pytest.approx(1, abs=0.05)
 
 
-def test_wrong_inputs_are_found_and_named(inputs, field, made):
-    elsewhere = inputs[1].catalog
-    shifted = replace(inputs[1], catalog=replace(elsewhere, dec_deg=elsewhere.dec_deg + 1.0 / 3600))
-    lost = replace(inputs[0], catalog=replace(elsewhere, ra_deg=elsewhere.ra_deg + 0.1))
+def moved(one, shift_px):
+    """An input whose WCS is off; its catalog has the places that were right."""
+    return replace(one, wcs=replace(one.wcs, crpix_px=one.wcs.crpix_px + np.array([0.0, shift_px])))
+
+
+def test_wrong_inputs_are_found_and_named(inputs, field):
+    """Forty epochs, one each of wrong WCS, far from its place, of wrong zero point, and half under a cloud."""
     brighter = replace(inputs[2], zero_point_mag=inputs[2].zero_point_mag + 0.2)
     half = np.where(field.x_px < 256, 10 ** (-0.4 * 0.12), 1.0)
     clouded = epoch(field, 3, dimmed=half)[2]
-    more = [epoch(field, k)[2] for k in range(N, N + 2)]
-    result = made_of([lost, shifted, brighter, clouded, *inputs[4:], *more], field)
+    more = [epoch(field, k)[2] for k in range(N, 40)]
+    all_of_them = [moved(inputs[0], 400.0), moved(inputs[1], 1.0), brighter, clouded, *inputs[4:], *more]
+    result = made_of(all_of_them, field, Reference())
     reasons = {key.exposure.filefracday: text for key, text in result.rejected.items()}
     assert set(result.rejected) == {key_of(k) for k in range(4)}
     assert "calibrators by place" in reasons[key_of(0).exposure.filefracday]
-    assert "WCS is off by 1.00 arcsec" in reasons[key_of(1).exposure.filefracday]
+    assert "WCS is off by 1.01 arcsec" in reasons[key_of(1).exposure.filefracday]
     assert "zero point is off by -0.20" in reasons[key_of(2).exposure.filefracday]
     assert "not flat" in reasons[key_of(3).exposure.filefracday]
-    assert (result.status, len(result.used)) == (1, 4)
+    assert (result.status, len(result.used)) == (1, 36)
     assert all(any(name in note for note in result.notes) for name in reasons)
+    # What is left is as deep, as flat and as right as its 36 good inputs promise.
+    assert result.limiting_mag == pytest.approx(result.metrics["maglim_promised"], abs=0.1)
+    assert abs(result.metrics["ps1_offset"]) < 0.005
+    assert result.metrics["flatrange"] < 0.01
+
+
+def test_an_input_with_the_pixels_of_another_is_named(inputs, field, made):
+    """Its catalog and calibration are right, so nothing but the trimming can tell."""
+    other = replace(inputs[2], rows=lambda first, stop: tuple(part[:, ::-1] for part in inputs[2].rows(first, stop)))
+    result = made_of([*inputs[:2], other, *inputs[3:]], field)
+    (note,) = result.notes
+    assert note.startswith(f"exposure {key_of(2).exposure.filefracday}: ")
+    assert not made.notes
+    # What it has is trimmed and the others are what they were: the same magnitudes.
+    assert result.status == 1
+    assert abs(result.metrics["ps1_offset"] - made.metrics["ps1_offset"]) < 0.003
+
+
+def test_fourteen_that_agree_of_forty_are_no_reference(inputs, field):
+    one = inputs[0]
+    wrong = [replace(moved(one, 1.0), key=key_of(100 + k)) for k in range(26)]
+    right = [replace(one, key=key_of(200 + k)) for k in range(14)]
+    result = made_of([*wrong, *right], field, Reference())
+    assert result.status == 0
+    assert "14 inputs are left of 15 needed" in result.notes
+    assert np.isnan(result.image_adu).all()
 
 
 def test_too_few_left_is_no_reference(inputs, field):

@@ -9,8 +9,8 @@ from ztfpipe.config import Reference
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import Epoch, Selection
-from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, UPDATABLE, Version, changes, standing, suspicions
+from ztfpipe.model.reference import SUSPECT, UPDATABLE, Epoch, Selection
+from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, Version, changes, standing, suspicions, touched
 
 SETTINGS = Reference()
 SOUND = {"flatrms": 0.01, "flatrange": 0.02, "maglim_shortfall": 0.05}
@@ -74,3 +74,28 @@ def test_seeds_lost_new_and_moved():
     assert rows["seeds fainter: median, half the central 68 % [mmag]"][0] == pytest.approx(10.0, rel=1e-3)
     nothing = changes(old, replace(new, catalog=PsfCatalog.empty()))
     assert not any("moved" in str(row[0]) for row in nothing.rows)
+
+
+def table(scorr, rbversion, drbversion):
+    return {"scorr": np.array(scorr), "rbversion": np.array(rbversion), "drbversion": np.array(drbversion)}
+
+
+def test_what_was_made_with_a_version_is_counted():
+    keys = [one.key for one in chosen(3).chosen]
+    other = replace(keys[2], exposure=replace(keys[2].exposure, filefracday="20180402000001"))
+    tables = {
+        keys[0]: table([5.0, 5.9, 6.1], ["t17"] * 3, ["d6"] * 3),
+        keys[1]: table([30.0], ["t18"], [""]),
+        other: {"scorr": np.zeros(0)},
+    }
+    rows = dict(touched(tables, 5.0).rows)
+    assert (rows["difference images"], rows["nights"], rows["candidates"]) == (3, 2, 4)
+    assert rows["candidates of S_corr 5 to 6, near the threshold"] == 2
+    assert rows["real-bogus trees that scored them, to be retrained"] == "t17, t18"
+    assert rows["deep real-bogus network that scored them, to be retrained"] == "d6"
+
+
+def test_nothing_made_with_a_version_touches_nothing():
+    rows = dict(touched({}, 5.0).rows)
+    assert [rows[name] for name in ("difference images", "nights", "candidates")] == [0, 0, 0]
+    assert rows["real-bogus trees that scored them, to be retrained"] == "none"

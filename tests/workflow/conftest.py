@@ -135,6 +135,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         "references",
         "diffimgs",
         "matchfiles",
+        "planted",
     ):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)

@@ -1,5 +1,6 @@
 """Faults of the machine and of people, struck into running nights: nothing is lost, nothing half-written stays."""
 
+import json
 import os
 import shutil
 import signal
@@ -100,6 +101,27 @@ def test_two_operators_at_once(new_site):
     assert second.returncode != 0
     assert f"night {NIGHT} is being worked on by process" in told or "locked" in told.lower()
     assert new_site.run("night").nothing_done
+
+
+def test_an_operator_killed_and_started_again(new_site):
+    configuration = new_site.workspace / "config.yaml"
+    configuration.write_text(f"camera: mini\nworkspace: {new_site.workspace}\ncalibration: {{frames_min: 4}}\n")
+    call = [str(BIN / "ztfpipe"), "operate", "--night", NIGHT, "--config", str(configuration), "--cores", "2"]
+    first = subprocess.Popen([*call, "--until", "now"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    memory = new_site.workspace / "ledger" / "operator" / f"{NIGHT}.json"
+    wait_for(lambda: list(new_site.archive.glob("cal/2018/0325/bias/*/*/*/*_bias.fits")) and memory.exists())
+    second = subprocess.run([*call, "--until", "now"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert f"night {NIGHT} is being worked on by process {first.pid} of" in second.stderr
+    first.kill()
+    first.communicate()
+    left = json.loads(memory.read_text())["group"]
+    third = subprocess.run([*call, "--until", "now"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert third.returncode == 0, third.stdout
+    assert "what an earlier operator left running has been ended" in third.stdout
+    assert not Path(f"/proc/{left}").exists()
+    assert new_site.run("night").nothing_done
+    assert not strange_files(new_site)
 
 
 def test_a_full_disk_leaves_no_half_written_product(site, small_disk):

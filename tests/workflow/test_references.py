@@ -129,6 +129,7 @@ def test_a_new_version_is_made_and_comes_in_force_by_command_only(site):
     assert run(site, path_of("vrefimg", SECOND)).jobs == {"reference_coadd": 1}
     compared = operate(site, "compare", REFIMG)
     assert "seeds moved" in compared.stdout, compared.stderr
+    assert "near the threshold" in compared.stdout
     assert header(site)["REFVERS"] == 1
     adopted = operate(site, "adopt", REFIMG)
     assert "version 2 is in force, version 1 was" in adopted.stdout, adopted.stderr

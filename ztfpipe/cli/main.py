@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.cli.lightcurves import add_lightcurve_commands
+from ztfpipe.cli.most import add_most
+from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
@@ -137,6 +139,9 @@ STEPS = (
             Input("refmsk", "its mask"),
             Input("refunc", "its uncertainty"),
             Input("refpsfcat", "its PSF catalog"),
+            Input("ps1", "all PS1 objects around", optional=True),
+            Input("gaia", "all Gaia sources around", optional=True),
+            Input("bodies", "the night's table of known solar-system bodies", optional=True),
         ),
     ),
     Step(
@@ -147,6 +152,38 @@ STEPS = (
         (Input("epochs", "the frozen list"),),
     ),
     Step(
+        "difference",
+        "planted",
+        "plant sources of known flux into a quadrant and look for them in its difference",
+        "planted",
+        (
+            Input("planting", "settings of what to plant"),
+            Input("image", "the science image"),
+            Input("mask", "its mask"),
+            Input("psfcat", "its PSF catalog"),
+            Input("refimg", "the reference"),
+            Input("refmsk", "its mask"),
+            Input("refunc", "its uncertainty"),
+            Input("refpsfcat", "its PSF catalog"),
+            Input("candidates", "candidates of the difference as it is"),
+            Input("diffqa", "record of the difference as it is"),
+        ),
+    ),
+    Step(
+        "difference",
+        "efficiency",
+        "make a night's efficiency against magnitude",
+        "efficiency",
+        (Input("tables", "tables of planted sources", many=True),),
+    ),
+    Step(
+        "moving",
+        "known",
+        "make the night's table of known solar-system bodies",
+        "known",
+        (Input("orbits", "the site's catalog of orbits", optional=True),),
+    ),
+    Step(
         "quality",
         "report",
         "write the night's report",
@@ -154,7 +191,7 @@ STEPS = (
         (
             Input("manifest", "the night's accounts"),
             _PLAN,
-            Input("references", "the night's list of references"),
+            Input("references", "the night's list of references", optional=True),
             Input("masters", "masters made tonight", many=True, optional=True),
             Input("raw", "raw files of one exposure to show", many=True, optional=True),
         ),
@@ -189,7 +226,8 @@ def _parser() -> argparse.ArgumentParser:
     add_reference_commands(actions["reference"])
     add_lightcurve_commands(actions["lightcurve"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
-    _add_stale(pipelines.add_parser("stale", help="list the products that an upgrade or a changed setting would touch"))
+    add_operations_commands(pipelines)
+    add_most(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
@@ -220,18 +258,6 @@ def _simulate(call: argparse.Namespace) -> int:
     from ztfpipe.steps.simulate import run_simulate
 
     return run_simulate(call.config, call.night, call.jobs, call.workspace)
-
-
-def _add_stale(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_stale)
-
-
-def _stale(call: argparse.Namespace) -> int:
-    from ztfpipe.steps.operations import run_stale
-
-    return run_stale(call.config, call.workspace)
 
 
 def _archive_path(text: str) -> Path:

@@ -16,8 +16,11 @@ def add_reference_commands(actions: Any) -> None:
     adopt = _command(actions, "adopt", "put a version in force: the newest, or another one", _adopt)
     adopt.add_argument("product", metavar="REFIMG", help="archive path of a reference")
     adopt.add_argument("--version", type=int, metavar="N", help="the version, in place of the newest")
-    backfill = _command(actions, "backfill", "list science images that have a reference only since", _backfill)
-    backfill.add_argument("--night", metavar="YYYYMMDD", help="of one night; of all when not given")
+    text = "science images that have a reference only since their night was planned: list them, or plan them"
+    backfill = _command(actions, "backfill", text, _backfill)
+    backfill.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
+    backfill.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+    backfill.add_argument("--plan", action="store_true", help="add the references to the plans of their nights")
 
 
 def _command(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -35,9 +38,9 @@ def _renew(call: argparse.Namespace) -> int:
 
 
 def _compare(call: argparse.Namespace) -> int:
-    from ztfpipe.steps.reference import renewal
+    from ztfpipe.steps.reference import comparing
 
-    return renewal.run_compare(call.config, call.workspace, call.product)
+    return comparing.run_compare(call.config, call.workspace, call.product)
 
 
 def _adopt(call: argparse.Namespace) -> int:
@@ -47,6 +50,6 @@ def _adopt(call: argparse.Namespace) -> int:
 
 
 def _backfill(call: argparse.Namespace) -> int:
-    from ztfpipe.steps.reference import renewal
+    from ztfpipe.steps.reference import backfilling
 
-    return renewal.run_backfill(call.config, call.workspace, call.night)
+    return backfilling.run_backfill(call.config, call.workspace, call.first, call.last, call.plan)

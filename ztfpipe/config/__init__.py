@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
+from ztfpipe.config.moving import Known, Moving
+from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -41,7 +43,10 @@ __all__ = [
     "Fraction",
     "Ingest",
     "InputLimits",
+    "Known",
     "Lightcurve",
+    "Moving",
+    "Planted",
     "Positive",
     "Quality",
     "Reference",
@@ -130,6 +135,8 @@ class Config(Section):
     reference: Reference = Reference()
     difference: Difference = Difference()
     lightcurve: Lightcurve = Lightcurve()
+    moving: Moving = Moving()
+    planted: Planted = Planted()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -142,6 +149,8 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 1,
     "lightcurve": 1,
+    "moving": 1,
+    "planted": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -6,11 +6,19 @@ Arrays are [y, x] on the science image's pixels; fluxes are in DN of the science
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.model.candidates import (
+    EXPOSURE_COLUMNS,
+    FILTER_COLUMNS,
+    KNOWN_COLUMNS,
+    NEIGHBOUR_COLUMNS,
+    Cutouts,
+    RawDetections,
+)
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.columns import Column
 from ztfpipe.model.stars import PsfModel
@@ -166,7 +174,7 @@ CANDIDATE_COLUMNS = (
     Column("magdiff", "f4", "mag", "magap - magpsf"),
     Column("magfromlim", "f4", "mag", "Limiting magnitude of the difference - magap"),
     Column("sky", "f4", "DN", "Local background: median of a ring"),
-    Column("fwhm", "f4", "pix", "FWHM of a Gaussian of the windowed size"),
+    Column("fwhm", "f4", "pix", "FWHM of a Gaussian of the windowed size; at least half that of the PSF"),
     Column("seeratio", "f4", "", "FWHM of the difference image's PSF over fwhm"),
     Column("classtar", "f4", "", "Likeness to the PSF: 1 a star, 0 extended"),
     Column("aimage", "f4", "pix", "RMS along the major axis of the light in a Gaussian window of the PSF's width"),
@@ -174,7 +182,7 @@ CANDIDATE_COLUMNS = (
     Column("aimagerat", "f4", "", "aimage / fwhm"),
     Column("bimagerat", "f4", "", "bimage / fwhm"),
     Column("elong", "f4", "", "aimage / bimage"),
-    Column("mindtoedge", "f4", "pix", "Distance to the nearest edge of the image"),
+    Column("mindtoedge", "f4", "pix", "Smallest of xpos, ypos, nx + 0.5 - xpos and ny + 0.5 - ypos"),
     Column("nneg", "i4", "", "Number of negative pixels in the 5 x 5 stamp"),
     Column("nbad", "i4", "", "Number of bad pixels in the 5 x 5 stamp"),
     Column("sumrat", "f4", "", "Sum over sum of absolute values of the 5 x 5 stamp after a 3 x 3 median"),
@@ -188,6 +196,10 @@ CANDIDATE_TABLE = (
     Column("ra", "f8", "deg", "Right ascension, ICRS"),
     Column("dec", "f8", "deg", "Declination, ICRS"),
     *CANDIDATE_COLUMNS,
+    *NEIGHBOUR_COLUMNS,
+    *FILTER_COLUMNS,
+    *EXPOSURE_COLUMNS,
+    *KNOWN_COLUMNS,
 )
 
 _ENDS = ("x0", "y0", "x1", "y1")
@@ -318,7 +330,8 @@ class Streaks:
 class DifferenceProducts:
     """All products of a difference in memory; None what could not be made, or was not looked for, and `notes` say why.
 
-    ra_deg, dec_deg: of the candidates, (n,).
+    ra_deg, dec_deg: of the candidates, (n,). more: further columns of the candidates, (n,), by name. raw: detections
+    below the candidates' threshold, with raw_ra_deg and raw_dec_deg. cutouts: of the candidates.
     """
 
     shape: tuple[int, int]
@@ -330,3 +343,8 @@ class DifferenceProducts:
     metrics: Mapping[str, float | int | str | None]
     status: int
     notes: tuple[str, ...]
+    more: Mapping[str, NDArray] = field(default_factory=dict)
+    raw: RawDetections | None = None
+    raw_ra_deg: Floats = field(default_factory=lambda: np.zeros(0))
+    raw_dec_deg: Floats = field(default_factory=lambda: np.zeros(0))
+    cutouts: Cutouts | None = None

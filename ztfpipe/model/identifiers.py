@@ -53,6 +53,17 @@ def candidate_id(pid: int, positive: bool, tblid: int) -> int:
     return pid * 10**6 + 10000 + (5000 if positive else 0) + tblid
 
 
+def raw_detection_id(pid: int, positive: bool, number: int) -> int:
+    """Identifier of raw detection `number` (zero-based per image and sign), below those of candidates' significance.
+
+    Candidates have 10000 to 19999 of the last six digits; raw detections, of which noise alone makes more than there is
+    room for there, have those from 100000 (negative) and from 550000 (positive).
+    """
+    if not 0 <= number < 450_000:
+        raise BadKey("number of a raw detection", number, "0 to 449999")
+    return pid * 10**6 + (550_000 if positive else 100_000) + number
+
+
 def reference_id(field: int, fid: int, rcid: int) -> int:
     """`rfid` of alerts: field, 120, filter number, readout channel."""
     _check_rcid(rcid)

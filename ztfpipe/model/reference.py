@@ -10,6 +10,8 @@ from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
 
 READY, MADE, WAITING = "ready", "has one", "too few epochs"
 """States of a field's quadrant and filter at the end of a night."""
+SUSPECT, UPDATABLE = "suspect", "potentially updatable"
+"""States of those whose reference is suspect: with enough other epochs to make it again, and without."""
 
 
 @dataclass(frozen=True)

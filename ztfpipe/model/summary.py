@@ -38,8 +38,9 @@ class FocalPlane:
 
 @dataclass(frozen=True)
 class NightSummary:
-    """The night in one sentence, and its tables."""
+    """The night in one sentence, and its tables. complete: whether everything planned has a record."""
 
     night: str
     headline: str
     tables: tuple[Table, ...]
+    complete: bool = True

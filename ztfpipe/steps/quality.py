@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import FocalPlane, NightSummary
-from ztfpipe.pipelines.quality import focal_plane, record_name, shrink, shrink_factor, summarise
+from ztfpipe.pipelines.quality.night import focal_plane, shrink, shrink_factor, summarise
+from ztfpipe.pipelines.quality.stages import record_name
 from ztfpipe.products.accounts.pictures import focal_plane_png
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_manifest, read_record
@@ -33,14 +35,14 @@ def report(
     settings: Path,
     manifest: Path,
     plan: Path,
-    references: Path,
+    references: Path | None,
     masters: Sequence[Path],
     raw: Sequence[Path],
 ) -> None:
     """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
 
-    references: the night's list. The records of masters, images and differences are found by the plan; those not
-    there yet are left out.
+    references: the night's list, if there is one. The records of masters, images and differences are found by the plan;
+    those not there yet are left out.
     """
     key_of(output, "nightreport")
     section, camera = read_settings(settings, Quality)
@@ -51,7 +53,7 @@ def report(
     write_report(output, summary, pictures)
 
 
-def night_summary(manifest: Path, plan: Path, references: Path) -> NightSummary:
+def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightSummary:
     """The night's tables, from its accounts, its plan, its list of references and the records of what was made."""
     chosen = read_plan(plan)
     records = {}
@@ -61,7 +63,8 @@ def night_summary(manifest: Path, plan: Path, references: Path) -> NightSummary:
             if path.exists():
                 records[record_name(one)] = read_record(QaRecord, path)
     images, differences = _records("sciqa", chosen), _records("diffqa", chosen)
-    return summarise(read_manifest(manifest), chosen, records, images, read_candidates(references), differences)
+    listed = read_candidates(references) if references else ()
+    return summarise(read_manifest(manifest), chosen, records, images, listed, differences)
 
 
 def _records(product: str, plan: NightPlan) -> dict[QuadrantKey, QaRecord]:
@@ -71,11 +74,18 @@ def _records(product: str, plan: NightPlan) -> dict[QuadrantKey, QaRecord]:
 
 
 def _master_planes(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:
-    """One picture for the biases and one for the flats of each filter, bad pixels left out of the averages."""
+    """One picture for the biases and one for the flats of each filter, bad pixels left out of the averages.
+
+    A master that cannot be read leaves its place empty: the report is there to tell of such things.
+    """
     by_filter: dict[str, dict[Tile, NDArray[np.float32]]] = {}
     night = ""
     for path in paths:
-        master = read_master(path)
+        try:
+            master = read_master(path)
+        except BadFile as fault:
+            print(f"not shown: {fault}", file=sys.stderr)
+            continue
         key: CalibrationKey = master.key
         night = key.night
         if master.usable:

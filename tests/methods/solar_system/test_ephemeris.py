@@ -5,7 +5,6 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.methods.solar_system.ephemeris import (
     bodies_near,
-    brought_to,
     dynamical_time,
     night_sky,
     observer,
@@ -99,14 +98,6 @@ def test_a_body_that_cannot_be_computed_is_left_out_of_the_night():
     times = np.full(3, NIGHT_JD)
     night = night_sky(orbits_at(position, velocity, NIGHT_JD), times, np.array([here(NIGHT_JD)] * 3))
     assert list(night.orbits.name) == ["b0", "b1", "b3", "b4"]
-
-
-def test_an_epoch_moved_changes_no_place():
-    position, velocity = main_belt(50, 4)
-    orbits = orbits_at(position, velocity, NIGHT_JD)
-    moved = brought_to(orbits, NIGHT_JD + 7)
-    one, other = (places(each, NIGHT_JD + 3, here(NIGHT_JD)) for each in (orbits, moved))
-    np.testing.assert_allclose(one.ra_deg, other.ra_deg, atol=1e-9)
 
 
 def test_brightness_at_opposition_and_beyond_the_system():

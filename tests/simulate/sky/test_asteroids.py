@@ -11,7 +11,7 @@ from ztfpipe.config import Simulate
 from ztfpipe.simulate.geometry import gnomonic, separation_deg, unit_vectors
 from ztfpipe.simulate.night import plan_night
 from ztfpipe.simulate.sky.asteroids import camera_box_deg, known_asteroids, moving_objects, phase_mag, population
-from ztfpipe.simulate.sky.orbits import elements, integrate, seen_from
+from ztfpipe.simulate.sky.orbits import GM_SUN, elements, integrate, seen_from
 
 CAMERA = Camera.load("mini")
 SETTINGS = Simulate(moving={"asteroids_per_square_degree": 300, "near_earth_objects": 4})
@@ -66,15 +66,19 @@ def test_known_orbits_are_near_but_not_the_truth(kepler_states):
     # Binomial: 80 % known.
     assert len(table) / total == pytest.approx(0.8, abs=4 * (0.16 / total) ** 0.5)
     field, plan = 473, next(p for p in PLANS if p.key.field == 473)
-    mine = table[table.identifier.isin(people[field].identifier)]
-    positions, velocities = kepler_states({name: column.to_numpy() for name, column in mine.items()}, 0.0)
+    mine = table[table.name.astype(int).isin(people[field].identifier)]
+    elements = {name: mine[name].to_numpy() for name in ("e", "i_deg", "node_deg", "peri_deg")}
+    elements["a_au"] = mine.q_au.to_numpy() / (1 - elements["e"])
+    mean_motion = np.sqrt(GM_SUN / elements["a_au"] ** 3)
+    elements["mean_anomaly_deg"] = np.degrees(mean_motion * mine.since_perihelion_d.to_numpy())
+    positions, velocities = kepler_states(elements, 0.0)
     epoch = float(mine.epoch_jd.iloc[0])
     assert epoch % 200 == pytest.approx(2458200.5 % 200)
     orbits = integrate(positions, velocities, epoch, epoch, plan.mid_jd + 0.1)
     predicted, _, _ = seen_from(orbits, plan.mid_jd, CAMERA.observatory)
     seen = moving_objects(SETTINGS, CAMERA, plan)
     where = {number: k for k, number in enumerate(seen.identifier)}
-    index = np.array([where[number] for number in mine.identifier])
+    index = np.array([where[number] for number in mine.name.astype(int)])
     apart = separation_deg(predicted, seen.middle[index]) * 3600
     belt = ~seen.near_earth[index]
     # 1e-6 au per axis, two axes across the line of sight at 0.9 to 2.5 au: Rayleigh of 0.08 to 0.23 arcsec.

@@ -8,18 +8,19 @@ import pandas as pd
 import pytest
 
 from ztfpipe.config import Config, Reference
-from ztfpipe.errors import BadFile, BadName, BadSettings
+from ztfpipe.errors import BadFile, BadName, BadSettings, Busy
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import MADE, READY, WAITING
+from ztfpipe.model.reference import MADE, READY, SUSPECT, UPDATABLE, WAITING
 from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.reference import check
-from ztfpipe.steps.reference.renewal import late_references
+from ztfpipe.steps.reference.backfilling import add_references, late_references, planned_nights
 
 FIRST, SECOND, THIRD = "20180401", "20180402", "20180403"
 GOOD = {
@@ -109,6 +110,23 @@ def test_a_frozen_list_never_changes(archive):
     assert not frozen(2).exists()
 
 
+def test_suspect_references_are_looked_at_every_night(archive):
+    archive.night(FIRST, 15)
+    archive.check(FIRST)
+    made = ReferenceVersionKey(PLACE, 1)
+    record = QaRecord("reference coadd", "x", 1, "", {"flatrms": 0.01, "flatrange": 0.02, "maglim_shortfall": 0.0})
+    archive.night(SECOND, 1, fwhm_arcsec=3.0)
+    write_record(path_of("vrefqa", made), record)
+    assert archive.check(SECOND)[0].state == MADE
+    # Not flat, and the same inputs would be chosen but for one more: still those, for fewer than 15 there is none.
+    write_record(path_of("vrefqa", made), replace(record, metrics={**record.metrics, "flatrange": 0.1}))
+    assert archive.check(SECOND, first_night="20180402")[0].state == UPDATABLE
+    # A night later there are enough others.
+    archive.night(THIRD, 15, fwhm_arcsec=1.9)
+    assert archive.check(THIRD)[0].state == SUSPECT
+    assert not frozen(2).exists()  # told, and left to a person
+
+
 def test_a_damaged_list_is_an_error_and_not_a_new_list(archive):
     archive.night(FIRST, 15)
     archive.check(FIRST)
@@ -150,7 +168,9 @@ def test_epochs_without_a_reference_are_found_again_when_there_is_one(archive):
     assert not list(late_references([FIRST]))  # frozen, but not made
     made = ReferenceVersionKey(PLACE, 1)
     write_record(path_of("vrefqa", made), QaRecord("reference coadd", "x", 1, "", {}))
-    assert len(list(late_references([FIRST]))) == 15
+    late = list(late_references(planned_nights()))
+    assert len(late) == 15
+    assert {version for _, version in late} == {made}
     plan = Path(path_of("plan", NightKey(FIRST)))
     write_plan(plan, replace(read_plan(plan), references=(made,)))
     assert read_plan(plan).references == (made,)
@@ -158,6 +178,29 @@ def test_epochs_without_a_reference_are_found_again_when_there_is_one(archive):
     write_record(path_of("vrefqa", made), QaRecord("reference coadd", "x", 0, "cloudy", {}))
     write_plan(plan, replace(read_plan(plan), references=()))
     assert not list(late_references([FIRST]))  # what is unusable back-fills nothing
+
+
+def test_plans_gain_the_references_that_have_come_and_nothing_else(archive):
+    archive.night(FIRST, 9)
+    archive.night(SECOND, 6)
+    for night in (FIRST, SECOND):
+        archive.check(night)
+    made = ReferenceVersionKey(PLACE, 1)
+    write_record(path_of("vrefqa", made), QaRecord("reference coadd", "x", 1, "", {}))
+    path = Path(path_of("plan", NightKey(FIRST)))
+    before, age = read_plan(path), path.stat().st_mtime_ns
+    assert add_references([FIRST]) == {FIRST: 9}
+    assert read_plan(path) == replace(before, references=(made,))
+    assert path.stat().st_mtime_ns == age  # whether it is still current is decided as before
+    assert not add_references([FIRST])
+    assert read_plan(path_of("plan", NightKey(SECOND))).references == ()
+    # One that a plan pins stays, whatever is in force since.
+    accounts.put_in_force(Path(), ReferenceVersionKey(PLACE, 2), "a test")
+    write_record(path_of("vrefqa", ReferenceVersionKey(PLACE, 2)), QaRecord("reference coadd", "x", 1, "", {}))
+    assert add_references(planned_nights()) == {SECOND: 6}
+    assert read_plan(path).references == (made,)
+    with take_lock(Path("../ledger/locks"), FIRST), pytest.raises(Busy, match=r"night 20180401"):
+        add_references([FIRST])
 
 
 def test_calls_that_cannot_be_done_are_refused(archive, tmp_path):

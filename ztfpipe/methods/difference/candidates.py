@@ -24,6 +24,7 @@ _RING_PX = (10.0, 16.0)
 _FIT_FWHM = 2.0
 """Radius of the PSF fit in FWHM of P_D."""
 _MAX_SHIFT_PX = 1.5
+_SEERATIO_MAX = 2.0
 
 
 def find_candidates(
@@ -57,8 +58,10 @@ def measure(
     x, y, flux = fitted[:, 0], fitted[:, 1], fitted[:, 2]
     sigma = difference.flux_sigma_adu[rows, columns].astype(np.float64)
     mag, sigma_mag = _magnitudes(flux, sigma, zero_point_mag)
-    form = np.empty((len(x), 6))
+    form = np.empty((len(x), 6))  # RMS along both axes, FWHM, negative and bad pixels, sumrat
     kernels.shapes(difference.image_adu, difference.bad, x, y, sign, psf.fwhm_px / 2.3548, form)
+    # In packets seeratio is never above 2: where it is 2, fwhm is half of difffwhm to the last digit.
+    width = np.maximum(form[:, 2], psf.fwhm_px / _SEERATIO_MAX)
     pixel_noise = _pixel_noise(difference, rows, columns, psf)
     small, small_sigma = _aperture(difference, x, y, sign, pixel_noise, APERTURE_PX)
     big, big_sigma = _aperture(difference, x, y, sign, pixel_noise, BIG_APERTURE_PX)
@@ -86,12 +89,13 @@ def measure(
         sigma_big_aperture_mag=sigma_big_aperture_mag,
         mag_from_limit=limit - aperture_mag,
         sky_adu=_local_sky(difference, x, y),
-        fwhm_px=form[:, 2],
-        seeing_ratio=psf.fwhm_px / form[:, 2],
+        fwhm_px=width,
+        seeing_ratio=psf.fwhm_px / width,
         stellarity=stellarity(form[:, 2] / 2, flux / sigma, psf.fwhm_px),
         major_px=form[:, 0],
         minor_px=form[:, 1],
-        edge_distance_px=np.minimum.reduce([x, y, nx - 1 - x, ny - 1 - y]),
+        # As packets have it: from the first pixel less one on one side, from the edge of the last on the other.
+        edge_distance_px=np.minimum.reduce([x + 1, y + 1, nx - 0.5 - x, ny - 0.5 - y]),
         negative_pixels=form[:, 3].astype(np.int32),
         bad_pixels=form[:, 4].astype(np.int32),
         sum_ratio=form[:, 5],

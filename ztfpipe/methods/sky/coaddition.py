@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.methods.sky import coaddition_nb, resampling
+from ztfpipe.methods.sky import coaddition_nb, resampling, resampling_nb
 from ztfpipe.methods.sky.resampling import PixelMapping, Resampled
 from ztfpipe.methods.sky.sky_mesh import SkyMesh, without_sky
 from ztfpipe.methods.statistics import percentile_position, percentile_sigma_expected, sorting_network
@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 HALO_ROWS = coaddition_nb.GROW_PX + 1
 """Rows on either side of a band in which outliers must be known: their wings reach in."""
 _LEAST_ROWS = 16
-_LEAST_FOR_SPREAD = 5
+_LEAST_FOR_SPREAD = 8
+"""Of fewer samples a single stranger is one of those that the percentiles are made from, and hides itself."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Coadd:
 
     image: float32, ADU at the output's zero point, NaN where no sample is left; uncertainty: float32, 1 sigma of a
     pixel, of sky and photons; coverage: int16, samples in the average; saturated: int16, epochs that were saturated
-    under the kernel's core (the average leaves them out, and has the PSF of the others: not to be measured).
+    anywhere under the kernel: the average has them as they are, clipped, and such a pixel is not to be measured.
     correlation: how many times noisier the mean of a large area is than its pixels, taken as independent.
     weights: (n,) of the epochs, sum 1; samples: (n,) pixels of the output that an epoch reaches with a good value;
     trimmed: (n,) how many of them were trimmed, wings included; outliers: (n,) how many of these were themselves
@@ -103,8 +104,9 @@ def coadd(
 ) -> Coadd:
     """Average of at least one epoch on the grid of `wcs`, `shape` (rows, columns); ValueError as `epoch_weights` does.
 
-    defect_bits: mask bits of pixels not to be used; saturated_bits: those of them that mean saturation. A sample is an
-    outlier when it differs from the median of its pixel by more than
+    defect_bits: mask bits of pixels not to be used; saturated_bits: those of them that mean saturation, whose pixels
+    are used and flagged: without them the stars' wings would step where some epochs drop out. A sample is an outlier
+    when it differs from the median of its pixel by more than
 
         clip_sigma * max(its noise, percentile sigma of the pixel's samples)
         + (gain_tolerance + seeing_tolerance |1 - (FWHM / median FWHM)^2|) (median + slope) + registration_px * slope,
@@ -168,9 +170,8 @@ class _Band:
             return
         image, bits = epoch.rows(first, stop)
         image = without_sky(image, epoch.sky, first, epoch.scale)
-        resampling.resample_into(
-            image, bits, mapping, rows, first, defect_bits, 1, True, Resampled(values, mask, factors)
-        )
+        bits, defects = _under_kernels(bits, saturated_bits), defect_bits & ~saturated_bits
+        resampling.resample_into(image, bits, mapping, rows, first, defects, 1, True, Resampled(values, mask, factors))
         self.saturated[:n] += (mask & np.uint16(saturated_bits)) != 0
         columns = np.arange(values.shape[1], dtype=np.float64)
         x, y, area = mapping(columns, np.full(columns.shape, (rows[0] + rows[1] - 1) / 2))
@@ -186,6 +187,20 @@ class _Band:
         return np.array([np.sum(variance * self.areas[:, None, None] * reached), np.sum(variance * factors**2.0)])
 
 
+def _under_kernels(mask: Mask, wanted: int) -> Mask:
+    """The mask with its `wanted` bits wherever a kernel whose core is there reaches a pixel that has one."""
+    rows, columns = np.nonzero(mask & np.uint16(wanted))
+    if rows.size == 0:
+        return mask
+    reach = resampling_nb.REACH - 1
+    out = mask.copy()
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            near = np.clip(rows + dy, 0, mask.shape[0] - 1), np.clip(columns + dx, 0, mask.shape[1] - 1)
+            out[near] |= np.uint16(wanted)
+    return out
+
+
 def _combine(
     band: _Band, halo: tuple[int, int], rows: tuple[int, int], limits: coaddition_nb.Limits, out: Coadd
 ) -> None:
@@ -197,8 +212,9 @@ def _combine(
     coaddition_nb.slopes(centre, slope)
     core = (rows[0] - halo[0], rows[1] - halo[0])
     coaddition_nb.trim(
-        values, factors, band.sky_noise, centre, spread, slope, limits, core, out.samples, out.outliers, out.trimmed
-    )
+        values, factors, band.sky_noise, centre, spread, slope, band.saturated[:n], limits, core,
+        out.samples, out.outliers, out.trimmed,
+    )  # fmt: skip
     part = slice(*rows)
     coaddition_nb.average(
         values, factors, band.sky_noise, centre, limits.photon_variance, out.weights, core,

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 TILE = 256
 GROW_PX = 3
 """Samples of an epoch this near to an outlier are trimmed with it: its wings, and the kernel's."""
+SATURATED_RATIO = np.float32(10)
+"""A saturated sample this much brighter than the median is a stranger's: a star's peak in the sharpest epoch of a list,
+with a third of the usual FWHM, is nine times the usual."""
 
 
 class Limits(NamedTuple):
@@ -94,8 +97,11 @@ def slopes(image, out):
 
 
 @njit(cache=True)
-def trim(values, factors, sky_noise, centre, spread, slope, limits, core, samples, outliers, trimmed):
-    """Make NaN of outliers and of what lies within GROW_PX of them; count, in the rows core[0]..core[1], per epoch."""
+def trim(values, factors, sky_noise, centre, spread, slope, saturated, limits, core, samples, outliers, trimmed):
+    """Make NaN of outliers and of what lies within GROW_PX of them; count, in the rows core[0]..core[1], per epoch.
+
+    saturated: int16 (rows, nx), epochs that were saturated there: samples that differ for that reason are no outliers.
+    """
     n, n_rows, nx = values.shape
     marks = np.empty((n_rows, nx), np.bool_)
     light = np.empty(nx, np.float32)
@@ -103,7 +109,7 @@ def trim(values, factors, sky_noise, centre, spread, slope, limits, core, sample
         marked = False
         for y in range(n_rows):
             line, factor, noise, mark = values[i, y], factors[i, y], sky_noise[i], marks[y]
-            middle, scatter, steep = centre[y], spread[y], slope[y]
+            middle, scatter, steep, clipped = centre[y], spread[y], slope[y], saturated[y]
             tolerance, photons = limits.tolerance[i], limits.photon_variance[i]
             clip, registration = limits.clip_sigma, limits.registration_px
             found, known = 0, 0
@@ -114,6 +120,7 @@ def trim(values, factors, sky_noise, centre, spread, slope, limits, core, sample
                 square = max(variance, scatter[x] * scatter[x])
                 limit = clip * np.sqrt(square) + tolerance * (light[x] + steep[x]) + registration * steep[x]
                 beyond = abs(line[x] - middle[x]) > limit
+                beyond &= (clipped[x] == 0) | (line[x] > SATURATED_RATIO * middle[x])
                 mark[x] = beyond
                 found += beyond
                 known += line[x] == line[x]
@@ -183,6 +190,7 @@ def warm() -> None:
     centre_and_spread(values, exchanges, places, fractions, np.zeros(3, np.float32), *images[:2])
     slopes(images[0], images[2])
     counts = [np.zeros(2, np.int64) for _ in range(3)]
-    trim(values, values, noise, *images, Limits(one, one, row, row), (0, 2), *counts)
+    saturated = np.zeros((5, 4), np.int16)
+    trim(values, values, noise, *images, saturated, Limits(one, one, row, row), (0, 2), *counts)
     average(values, values, noise, images[0], row, np.ones(2), (0, 2), images[1][:2], images[2][:2],
             np.zeros((2, 4), np.int16))  # fmt: skip

@@ -2,7 +2,7 @@
 
 Two-body motion is enough between an epoch and a night a few days away: against an integration with all planets it is
 off by 0.001 arcsec after a day and 0.1 after ten (90th percentile, main belt). An orbit table older than that is
-brought forward by an n-body integrator first. Bodies in a close approach to the Earth need it every night.
+brought there under the pull of the planets first (`perturbed`). Bodies in a close approach to the Earth move by more.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def _equatorial(ecliptic: Floats) -> Floats:
     return np.ascontiguousarray(np.stack([x, cosine * y - sine * z, sine * y + cosine * z], axis=1))
 
 
-def brought_to(orbits: Orbits, jd_tdb: float) -> Orbits:
-    """The same orbits at another epoch, by two-body motion."""
-    days = np.full(len(orbits), jd_tdb - orbits.epoch_jd)
-    positions, velocities = propagate(orbits.position_au, orbits.velocity_au_d, days)
-    return Orbits(orbits.name, jd_tdb, positions, velocities, orbits.h_mag, orbits.slope_g)
+def to_ecliptic(positions: Floats) -> Floats:
+    """Positions (n, 3) on the axes of the ecliptic of J2000 from those on the axes of the ICRS."""
+    cosine, sine = np.cos(OBLIQUITY_RAD), np.sin(OBLIQUITY_RAD)
+    x, y, z = positions.T
+    return np.stack([x, cosine * y + sine * z, cosine * z - sine * y], axis=1)
 
 
 def places(orbits: Orbits, jd_tdb: float, observer_au: Floats) -> Places:
@@ -148,11 +148,4 @@ def bodies_near(
         [np.cos(dec_seen) * np.cos(ra_seen), np.cos(dec_seen) * np.sin(ra_seen), np.sin(dec_seen)], axis=1
     )
     inside = _separation(direction, towards[None]) <= np.radians(radius_deg)
-    return possible.select(inside), Places(
-        seen.ra_deg[inside],
-        seen.dec_deg[inside],
-        seen.observer_au[inside],
-        seen.sun_au[inside],
-        seen.phase_deg[inside],
-        seen.v_mag[inside],
-    )
+    return possible.select(inside), seen.select(inside)

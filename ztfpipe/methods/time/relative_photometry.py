@@ -18,7 +18,7 @@ from ztfpipe.methods.time.relative_photometry_nb import surface_at, surface_norm
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-_SURFACE_TURNS, _SURFACE_CHANGE_MAG = 10, 2e-5
+_SURFACE_TURNS, _SURFACE_CHANGE_MAG = 4, 2e-5
 _LEAST_ERROR_MAG = 0.02
 """Errors are taken as at least this when it is asked what is absurd before anything is solved."""
 N_TERMS_MAX = 15
@@ -307,11 +307,11 @@ def _fitting(
     """Measurements near the solution, in units of their errors times the scatter that the epoch and the star show."""
     pull = residual / sigma
     rows = np.flatnonzero(used).astype(np.int32)
-    wide = np.ones(len(data))
-    for index, n in ((data.epoch, data.n_epochs), (data.star, data.n_stars)):
-        spread = group_median_sigma(pull, *group(index, rows, n))[1]
-        wide = np.maximum(wide, np.nan_to_num(spread, nan=1.0)[index])
-    star_spread = np.nan_to_num(group_median_sigma(pull, *group(data.star, rows, data.n_stars))[1], nan=1.0)
+    epoch_spread, star_spread = (
+        np.nan_to_num(group_median_sigma(pull, *group(index, rows, n))[1], nan=1.0)
+        for index, n in ((data.epoch, data.n_epochs), (data.star, data.n_stars))
+    )
+    wide = np.maximum(np.maximum(epoch_spread[data.epoch], star_spread[data.star]), 1.0)
     typical = np.median(star_spread[np.unique(data.star[used])]) if rows.size else 1.0
     steady = star_spread[data.star] < 3 * max(typical, 1.0)
     return (np.abs(pull) < reject_sigma * wide) & steady

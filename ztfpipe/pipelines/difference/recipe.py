@@ -16,15 +16,18 @@ from ztfpipe.config import Difference as Settings
 from ztfpipe.errors import Unusable
 from ztfpipe.methods.difference import preparation
 from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
-from ztfpipe.methods.difference.candidates import find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.candidates import difference_psf, find_candidates, limiting_magnitude
 from ztfpipe.methods.difference.preparation import CatalogStars
+from ztfpipe.methods.difference.raw_detections import find_raw
 from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
 from ztfpipe.methods.difference.streaks import find_streaks
 from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import Background, estimate
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
 from ztfpipe.methods.statistics import robust_image
+from ztfpipe.model.candidates import Cutouts, RawDetections, Surroundings
 from ztfpipe.model.difference import (
     Candidates,
     Difference,
@@ -35,6 +38,8 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.pipelines.difference import description
+from ztfpipe.pipelines.difference.known import known_near_candidates
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -49,17 +54,29 @@ class _Progress:
     difference: Difference | None = None
     candidates: Candidates | None = None
     streaks: Streaks | None = None
+    template_adu: Image | None = None
+    more: dict[str, NDArray] = field(default_factory=dict)
+    cutouts: Cutouts | None = None
+    raw: RawDetections | None = None
 
 
-def make_difference(science: Stored, reference: Stored, camera: Camera, settings: Settings) -> DifferenceProducts:
-    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it."""
-    work = _Work(science, reference, camera, settings)
+def make_difference(
+    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None
+) -> DifferenceProducts:
+    """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
+
+    around: what other surveys and the catalog of orbits know there; without it candidates have no neighbours of theirs.
+    """
+    work = _Work(science, reference, camera, settings, around)
     try:
         work.look_at_inputs()
         pair = work.prepare()
         work.subtract(pair)
         work.judge()
         work.extract_candidates()
+        work.describe_candidates()
+        work.name_known_bodies()
+        work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
         work.so_far.notes.append(str(reason))
@@ -84,6 +101,7 @@ class _Work:
     reference: Stored
     camera: Camera
     settings: Settings
+    around: Surroundings | None = None
     so_far: _Progress = field(default_factory=_Progress)
 
     def look_at_inputs(self) -> None:
@@ -98,6 +116,7 @@ class _Work:
             "refsat": reference.saturation_adu,
             "refinpseeing": reference.seeing_px,
             "infobitsref": reference.infobits,
+            "bitsinfobitsref": description.bits_in_words(reference.infobits),
         }
         for noun, one in (("science image", science), ("reference", reference)):
             if one.status != 1:
@@ -108,7 +127,7 @@ class _Work:
     def prepare(self) -> _Pair:
         """Match registration and throughput, resample the reference, mask, match backgrounds."""
         settings = self.settings
-        catalog = _stars(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
+        catalog = stars_of(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
         science, stars = self.science_exposed(catalog)
         reference, reference_stars = self.reference_resampled(catalog)
         found = self.register(stars, reference_stars)
@@ -128,10 +147,14 @@ class _Work:
             raise Unusable("difference", "stars scatter too much about the registration", scatter_px=worst)
         reference = preparation.match_throughput(reference, found)
         background = preparation.differential_background(
-            science, reference, cell_px=settings.background_cell_px, scale_px=settings.background_scale_px
-        )
+            science, reference, cell_px=self.fitting(settings.background_cell_px, 10),
+            scale_px=self.fitting(settings.background_scale_px, 5),
+        )  # fmt: skip
         self.so_far.metrics["diffbckgnd_range"] = float(np.ptp(background))
         science = replace(science, image_adu=science.image_adu - background)
+        self.so_far.metrics["diffavgsqbef"] = description.squares_before(science, reference)
+        # The reference on the science image's own sky: what cutouts show.
+        self.so_far.template_adu = self.science.image_adu - science.image_adu + reference.image_adu
         return _Pair(*preparation.fill_masked(science, reference, catalog), found)
 
     def science_exposed(self, catalog: CatalogStars) -> tuple[Exposed, CatalogStars]:
@@ -155,7 +178,7 @@ class _Work:
         if top >= end or left >= right:
             raise Unusable("difference", "science image and reference do not overlap")
         x, y = sky_to_pixel(science.wcs, reference.catalog.ra_deg, reference.catalog.dec_deg)
-        first = self.register(catalog, _stars(reference, x, y))
+        first = self.register(catalog, stars_of(reference, x, y))
         signal, sky, bad = self.above_background(reference)
         self.so_far.metrics |= {"refbckgnd": sky.median, "refsigpix": sky.scatter}
         # The noise that a PSF sees: interpolation has moved some of it from single pixels to larger areas.
@@ -165,7 +188,7 @@ class _Work:
             np.where(np.isfinite(variance), variance, np.float32(0)),
             bad | ~np.isfinite(signal) | ~(variance > 0),
             refined_mapping(mapping, first),
-            _stars(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
+            stars_of(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
             gain_e_per_adu=reference.gain_e_per_adu,
             fwhm_px=reference.seeing_px,
             radius_px=self.settings.psf_radius_px,
@@ -174,10 +197,14 @@ class _Work:
     def above_background(self, one: Stored) -> tuple[Image, Background, NDArray[np.bool_]]:
         """An image less its background, the background, and its defects."""
         bad = (one.mask & np.uint16(self.camera.defect_mask)) != 0
-        sky = estimate(one.image_adu, bad, mesh_px=self.settings.background_mesh_px)
+        sky = estimate(one.image_adu, bad, mesh_px=self.fitting(self.settings.background_mesh_px, 8))
         if not np.isfinite(sky.median):
             raise Unusable("difference", f"less than a hundredth of the pixels of {one.name} is usable")
         return one.image_adu - sky.level, sky, bad
+
+    def fitting(self, length_px: float, parts: int) -> int:
+        """A length of the settings, at most this part of the shorter side of the camera's quadrants."""
+        return int(min(length_px, min(self.camera.quadrant_shape) // parts))
 
     def register(self, stars: CatalogStars, reference: CatalogStars) -> Registration:
         settings = self.settings
@@ -194,10 +221,13 @@ class _Work:
 
     def subtract(self, pair: _Pair) -> None:
         found = pair.registration
-        self.so_far.difference = subtract(
+        difference = subtract(
             pair.science, pair.reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px,
             flux_error=found.flux_error, offset=(found.dx, found.dy), tile_px=self.settings.tile_px,
         )  # fmt: skip
+        stars = self.science.catalog
+        difference = discount_stars(difference, stars.x_px, stars.y_px, stars.flux_adu.astype(np.float64))
+        self.so_far.difference = discount_lost_cores(difference)
 
     def judge(self) -> None:
         """Measure the difference; Unusable when no events should be extracted from it."""
@@ -206,9 +236,10 @@ class _Work:
         self.so_far.metrics |= {
             "pdiffbckgnd": pixels.median,
             "diffsigpix": pixels.sigma,
-            "difffwhm": difference.fwhm_px,
+            "difffwhm": difference_psf(difference).fwhm_px,
             "diffmaglim": limiting_magnitude(difference, self.science.zero_point_mag),
             "scorr_width": difference.scale,
+            **description.squares_after(self.so_far.metrics["diffavgsqbef"], difference),
         }
         low, high = settings.noise_scale
         if not low <= difference.scale <= high:
@@ -226,6 +257,45 @@ class _Work:
         self.so_far.candidates = found
         self.so_far.metrics |= {"ncandscimref": positive, "ncandrefmsci": len(found) - positive}
 
+    def describe_candidates(self) -> None:
+        """Neighbours, light filters and cutouts of the candidates."""
+        so_far = self.so_far
+        found = so_far.candidates
+        bits = description.light_filters(found, self.settings.light_filters)
+        around = description.neighbours(*self.on_sky(found), self.reference, self.around, self.camera)
+        so_far.more |= {**around, "filterbits": bits}
+        so_far.cutouts = description.cut_out(found, self.science.image_adu, so_far.template_adu, so_far.difference)
+        so_far.metrics |= description.filtered_counts(found, bits)
+
+    def name_known_bodies(self) -> None:
+        """The known body nearest to each candidate; nsolarsystobj is None when the night has no table of them."""
+        so_far, science = self.so_far, self.science
+        known = self.around.known if self.around else None
+        near, so_far.metrics["nsolarsystobj"] = known_near_candidates(
+            known, science.wcs, science.image_adu.shape, self.camera.observatory, self.on_sky(so_far.candidates),
+            radius_arcsec=self.settings.known_radius_arcsec,
+        )  # fmt: skip
+        so_far.more |= near.columns()
+
+    def extract_raw_detections(self) -> None:
+        settings = self.settings
+        found = find_raw(
+            self.so_far.difference, threshold=settings.raw_scorr_min, below=settings.candidate_scorr_min,
+            edge_px=settings.edge_px, max_count=settings.raw_detections_max,
+        )  # fmt: skip
+        self.so_far.raw = found
+        self.so_far.metrics["nraw"] = len(found)
+        if found.capped:
+            self.so_far.notes.append(
+                f"more than {settings.raw_detections_max} raw detections: the most significant are kept"
+            )
+
+    def on_sky(self, found: Candidates | RawDetections | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Right ascensions and declinations [deg]."""
+        if found is None:
+            return np.zeros(0), np.zeros(0)
+        return pixel_to_sky(self.science.wcs, found.x_px, found.y_px)
+
     def extract_streaks(self) -> None:
         settings = self.settings
         if settings.streaks:
@@ -240,9 +310,8 @@ class _Work:
 
     def finished(self, status: int) -> DifferenceProducts:
         so_far = self.so_far
-        ra, dec = np.zeros(0), np.zeros(0)
-        if so_far.candidates is not None:
-            ra, dec = pixel_to_sky(self.science.wcs, so_far.candidates.x_px, so_far.candidates.y_px)
+        ra, dec = self.on_sky(so_far.candidates)
+        raw_ra, raw_dec = self.on_sky(so_far.raw)
         return DifferenceProducts(
             shape=self.science.image_adu.shape,
             difference=so_far.difference,
@@ -253,10 +322,15 @@ class _Work:
             metrics={**so_far.metrics, "statusdif": status},
             status=status,
             notes=tuple(so_far.notes),
+            more=so_far.more,
+            raw=so_far.raw,
+            raw_ra_deg=raw_ra,
+            raw_dec_deg=raw_dec,
+            cutouts=so_far.cutouts,
         )
 
 
-def _stars(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
+def stars_of(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
     """The stars of a catalog at these places; the position error of a Gaussian core is its sigma over the S/N."""
     catalog = one.catalog
     sigma = one.seeing_px / _FWHM_PER_SIGMA * catalog.flux_error_adu / np.abs(catalog.flux_adu)

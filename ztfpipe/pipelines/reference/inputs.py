@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ztfpipe.camera import Filter
 from ztfpipe.config import Reference
 from ztfpipe.methods.sky.matching import julian_year, match_sky, move_to_epoch
+from ztfpipe.methods.sky.projection import pixel_to_sky
 from ztfpipe.methods.stars.calibrator_pairs import match_calibrators
 from ztfpipe.methods.stars.flatness import Flatness, throughput_flatness
 from ztfpipe.methods.statistics import robust
@@ -27,10 +29,15 @@ def agreement(
     band: Filter,
     settings: Reference,
 ) -> Agreement:
-    """Compare the stars of an input with calibrators by its own WCS, zero point and colour coefficient."""
-    east, north = _offsets(one, astrometric, settings)
+    """Compare the stars of an input with calibrators by its own WCS, zero point and colour coefficient.
+
+    Stars are placed by their pixels and the WCS of the image, which is what co-addition goes by, not by the catalog.
+    """
+    ra, dec = pixel_to_sky(one.wcs, one.catalog.x_px, one.catalog.y_px)
+    catalog = replace(one.catalog, ra_deg=ra, dec_deg=dec)
+    east, north = _offsets(catalog, one.jd, astrometric, settings)
     flat, median = compare_with_ps1(
-        one.catalog, one.zero_point_mag, one.colour_coefficient, one.shape, photometric, band, settings
+        catalog, one.zero_point_mag, one.colour_coefficient, one.shape, photometric, band, settings
     )
     positions = robust(east), robust(north)
     return Agreement(
@@ -90,15 +97,14 @@ def compare_with_ps1(
 
 
 def _offsets(
-    one: ReferenceInput, astrometric: AstrometricCalibrators | None, settings: Reference
+    catalog: PsfCatalog, jd: float, astrometric: AstrometricCalibrators | None, settings: Reference
 ) -> tuple[np.ndarray, np.ndarray]:
-    """East and north [arcsec] of an input's bright stars from astrometric calibrators at its epoch."""
+    """East and north [arcsec] of a catalog's bright stars from astrometric calibrators at its epoch."""
     if astrometric is None:
         return np.zeros(0), np.zeros(0)
-    catalog = one.catalog
     ra, dec = move_to_epoch(
         astrometric.ra_deg, astrometric.dec_deg, astrometric.pmra_mas, astrometric.pmdec_mas,
-        julian_year(one.jd) - astrometric.epoch_year,
+        julian_year(jd) - astrometric.epoch_year,
     )  # fmt: skip
     bright = np.flatnonzero((catalog.snr >= SNR_MIN) & (catalog.flags == 0))
     pairs = match_sky(catalog.ra_deg[bright], catalog.dec_deg[bright], ra, dec, settings.match_radius_arcsec)

@@ -21,6 +21,7 @@ from ztfpipe.methods.sky.projection import tangent_wcs
 from ztfpipe.methods.sky.sky_mesh import measure_sky
 from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
+from ztfpipe.methods.stars.psf import core_fwhm
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.coadd import ReferenceImage, ReferenceInput
@@ -32,6 +33,9 @@ from ztfpipe.pipelines.reference.inputs import agreement, compare_with_ps1, faul
 from ztfpipe.pipelines.reference.selection import promised_depth
 
 Image = NDArray[np.float32]
+TRIMMED_MAX = 0.01
+"""An input of which more was trimmed is named. A satellite's track is 0.2 % of a quadrant; an image with other stars
+than its catalog has loses two places a star."""
 
 
 @dataclass
@@ -157,6 +161,12 @@ class _Work:
             "trimmed_worst_input": self.so_far.used[worst].key.exposure.filefracday,
             "coverage_median": float(np.median(made.coverage)),
         }
+        self.so_far.notes += [
+            f"exposure {one.key.exposure.filefracday}: {100 * share:.1f} % of its samples were trimmed, its stars or"
+            " sky are not those of the others"
+            for one, share in zip(self.so_far.used, trimmed, strict=True)
+            if share > TRIMMED_MAX
+        ]
         pairs = zip(made.weights, epochs, strict=True)
         self.gain = float(1.0 / sum(weight**2 * one.scale / one.gain_e_per_adu for weight, one in pairs))
         self.weights = made.weights
@@ -232,7 +242,7 @@ class _Work:
             wcs,
             defects=self.camera.defect_mask,
             gain_e_per_adu=self.gain,
-            fwhm_px=self.so_far.psf.fwhm_px if self.so_far.psf is not None else sources.GUESSED_FWHM_PX,
+            fwhm_px=core_fwhm(self.so_far.psf) if self.so_far.psf is not None else sources.GUESSED_FWHM_PX,
             aperture_diameters_px=self.settings.aperture_diameters_px,
             threshold_sigma=self.settings.aperture_threshold_sigma,
             pixels_min=self.settings.aperture_pixels_min,
@@ -301,7 +311,7 @@ class _Work:
             "psf_catalog": so_far.catalog,
             "aperture_catalog": so_far.apertures,
             "apertures": so_far.corrections,
-            "seeing_px": so_far.psf.fwhm_px if so_far.psf is not None else np.nan,
+            "seeing_px": core_fwhm(so_far.psf) if so_far.psf is not None else np.nan,
             "metrics": {
                 **so_far.metrics, **counts, "npsfcat": len(so_far.catalog), "nsexcat": len(so_far.apertures),
                 "maglimcat": so_far.limiting_mag,

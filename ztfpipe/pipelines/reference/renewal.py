@@ -1,4 +1,4 @@
-"""Recipe: when a reference should be made again, and what a new version changes.
+"""Recipe: when a reference should be made again, what a new version changes, and what it touches.
 
 Source: Masci, ZTF Science Data System: Progress and Plans (2019-09-03), "Suspect reference images", "Regenerating
 references: moving forward" and "Consequences of regenerating references".
@@ -6,24 +6,30 @@ references: moving forward" and "Consequences of regenerating references".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ztfpipe.config import Reference
 from ztfpipe.methods.sky.matching import match_sky
 from ztfpipe.model.catalogs import PsfCatalog
+from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import Selection
+from ztfpipe.model.reference import SUSPECT, UPDATABLE, Selection
 from ztfpipe.model.summary import Cell, Table
 from ztfpipe.pipelines.reference.selection import promised_depth
 
-SUSPECT, UPDATABLE, DEEPER, GOOD = "suspect", "potentially updatable", "deeper", "good"
-"""Suspect with enough other epochs; suspect without; sound, but deeper inputs are at hand; nothing to do."""
+DEEPER, GOOD = "deeper", "good"
+"""Sound, but deeper inputs are at hand; nothing to do."""
 SEED_SNR = 10.0
 """Seeds above this S/N are expected in every version: fainter ones come and go with the noise."""
 SEED_RADIUS_ARCSEC = 1.5
+NEAR_SIGMA = 1.0
+"""A candidate this little above the threshold, by its own noise, may be below it in a difference with other noise."""
+CLASSIFIERS = {"real-bogus trees": "rbversion", "deep real-bogus network": "drbversion"}
+"""Classifiers, and the column of the candidates that names their version."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +104,34 @@ def changes(old: Version, new: Version) -> Table:
     rows += _seed_rows(old.catalog, new.catalog)
     text = (
         "Seeds are sources of the PSF catalog; lost and new ones are counted above S/N 10, moved ones are those found"
-        " in both. Their light curves are matched anew, and difference images of the old version stay what they are."
+        " in both. Their light curves are matched anew."
     )
     columns = ("what", f"version {old.number}", f"version {new.number}")
     return Table("What a new version changes", text, columns, tuple(rows))
+
+
+def touched(candidates: Mapping[QuadrantKey, Mapping[str, NDArray]], threshold: float) -> Table:
+    """What was made with a version: how many candidates lie so near to the detection threshold that with another
+    reference they may be lost, and which classifiers have judged such differences.
+
+    candidates: of each difference, columns of CANDIDATE_TABLE by name; threshold: least |S_corr| of a candidate.
+    """
+    tables = list(candidates.values())
+    near = sum(int(np.count_nonzero(one["scorr"] < threshold + NEAR_SIGMA)) for one in tables)
+    rows: list[tuple[Cell, ...]] = [
+        ("difference images", len(candidates)),
+        ("nights", len({key.night for key in candidates})),
+        ("candidates", sum(len(one["scorr"]) for one in tables)),
+        (f"candidates of S_corr {threshold:g} to {threshold + NEAR_SIGMA:g}, near the threshold", near),
+    ]
+    for name, column in CLASSIFIERS.items():
+        versions = {str(version) for one in tables for version in one.get(column, ()) if version}
+        rows.append((f"{name} that scored them, to be retrained", ", ".join(sorted(versions)) or "none"))
+    text = (
+        "Candidates near the threshold may be lost, and as many come, when the reference's noise changes; scores of all"
+        " change with its residuals. Differences already made keep their reference, and alerts sent stay as they are."
+    )
+    return Table("What was made with the version in force", text, ("what", "number"), tuple(rows))
 
 
 def _seed_rows(old: PsfCatalog, new: PsfCatalog) -> list[tuple[Cell, ...]]:

@@ -81,9 +81,12 @@ def promised_depth(limits_mag: Sequence[float]) -> float:
     return float(np.median(known) + 1.25 * np.log10(known.size)) if known.size else math.nan
 
 
-def candidate(reference: ReferenceKey, selection: Selection, version: int | None, frozen_tonight: bool) -> Candidate:
-    """How a field's quadrant and filter stands at the end of a night; version: the one it has, if it has one."""
-    state = WAITING if version is None else READY if frozen_tonight else MADE
+def candidate(
+    reference: ReferenceKey, selection: Selection, version: int | None, frozen_tonight: bool, made: str = MADE
+) -> Candidate:
+    """How a field's quadrant and filter stands at the end of a night; version: the one it has, if it has one; made:
+    how that one stands."""
+    state = WAITING if version is None else READY if frozen_tonight else made
     seen = len(selection.chosen) + len(selection.rejected)
     return Candidate(reference, state, version, len(selection.chosen), seen, selection.counts)
 

@@ -1,31 +1,48 @@
-"""Tables of a difference's events: candidates and streaks, one Parquet file each per quadrant."""
+"""Tables of a difference's events: candidates, raw detections and streaks, one Parquet file each per quadrant."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from numpy.typing import NDArray
 
 from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
+from ztfpipe.model.candidates import CUTOUT_COLUMNS, RAW_TABLE, Cutouts
+from ztfpipe.model.catalogs import POGSON
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS, DifferenceProducts, Streaks
-from ztfpipe.products.formats.plain import read_table, write_table
+from ztfpipe.model.planted import PLANTED_COLUMNS, Recovered
+from ztfpipe.products.formats.plain import column_names, read_table, write_measurements, write_table
+
+_SKY_DIGITS = 7
+"""Decimals of degrees in packets."""
 
 
-def write_candidates(path: str | Path, made: DifferenceProducts, pid: int) -> None:
-    """Write the candidates of the image with processing id `pid`; zero rows are a valid table."""
+def write_candidates(path: str | Path, made: DifferenceProducts, words: Mapping[str, Any]) -> None:
+    """Write the candidates, with cutouts of those that pass the light filters; zero rows are a valid table.
+
+    words: what all of them share, by column (`exposure_words`); its pid is the first part of their candid.
+    """
     found = made.candidates
-    columns = {column.name: np.zeros(0, column.dtype) for column in CANDIDATE_TABLE}
+    columns: dict[str, Any] = {}
     if found is not None:
         # Numbered by row and column, apart for each sign.
-        tblid = np.where(found.positive, np.cumsum(found.positive), np.cumsum(~found.positive)) - 1
-        candid = [
-            identifiers.candidate_id(pid, bool(sign), int(one)) for sign, one in zip(found.positive, tblid, strict=True)
-        ]
-        columns |= {"candid": np.array(candid, np.int64), "ra": made.ra_deg, "dec": made.dec_deg, **found.columns()}
-    write_table(path, pd.DataFrame(columns))
+        number = _numbered(found.positive)
+        candid = _identifiers(words["pid"], found.positive, number, identifiers.candidate_id)
+        shared = {name: np.full(len(found), value) for name, value in words.items()}
+        columns = {
+            "candid": candid, "ra": made.ra_deg, "dec": made.dec_deg, "tblid": number,
+            **found.columns(), **made.more, **shared,
+        }  # fmt: skip
+    stored = _typed(columns, CANDIDATE_TABLE)
+    packed = np.asarray(columns.get("filterbits", np.zeros(0))) == 0
+    write_table(path, pd.DataFrame({**stored, **_packed(made.cutouts, packed)}))
 
 
 def read_candidates(path: str | Path) -> pd.DataFrame:
@@ -33,12 +50,44 @@ def read_candidates(path: str | Path) -> pd.DataFrame:
     return _read(path, CANDIDATE_TABLE)
 
 
+def read_cutouts(path: str | Path) -> tuple[NDArray[np.int64], Cutouts]:
+    """The candid (n,) and cutouts, in the table's order, of the candidates that pass the light filters.
+
+    BadFile when a column is missing.
+    """
+    table = _read(path, (CANDIDATE_TABLE[0], *CUTOUT_COLUMNS))
+    table = table[table[CUTOUT_COLUMNS[0].name].notna()]
+    stacks = []
+    for column in CUTOUT_COLUMNS:
+        pixels = np.frombuffer(b"".join(table[column.name]), "<f4").astype(np.float32)
+        side = int(np.sqrt(pixels.size // max(len(table), 1)))
+        stacks.append(pixels.reshape(len(table), side, side))
+    return table["candid"].to_numpy(), Cutouts(*stacks)
+
+
+def write_raw_detections(path: str | Path, made: DifferenceProducts, pid: int, zero_point_mag: float) -> None:
+    """Write the raw detections of the image with processing id `pid`; zero rows are a valid table."""
+    found = made.raw
+    columns: dict[str, Any] = {}
+    if found is not None:
+        candid = _identifiers(pid, found.positive, _numbered(found.positive), identifiers.raw_detection_id)
+        columns = {
+            "candid": candid, "isdiffpos": found.positive, "xpos": found.x_px + 1, "ypos": found.y_px + 1,
+            "ra": made.raw_ra_deg.round(_SKY_DIGITS), "dec": made.raw_dec_deg.round(_SKY_DIGITS),
+            "magpsf": zero_point_mag - 2.5 * np.log10(found.flux_adu),
+            "sigmapsf": POGSON * found.sigma_flux_adu / found.flux_adu, "scorr": found.scorr,
+        }  # fmt: skip
+    write_measurements(path, pd.DataFrame(_typed(columns, RAW_TABLE)))
+
+
+def read_raw_detections(path: str | Path) -> pd.DataFrame:
+    """The raw detections of a quadrant, columns as in RAW_TABLE. BadFile when one is missing."""
+    return _read(path, RAW_TABLE)
+
+
 def write_streaks(path: str | Path, found: Streaks | None) -> None:
     """Write the streaks of a difference; zero rows are a valid table."""
-    columns = {column.name: np.zeros(0, column.dtype) for column in STREAK_COLUMNS}
-    if found is not None:
-        columns |= found.columns()
-    write_table(path, pd.DataFrame(columns))
+    write_table(path, pd.DataFrame(_typed({} if found is None else found.columns(), STREAK_COLUMNS)))
 
 
 def read_streaks(path: str | Path) -> pd.DataFrame:
@@ -46,11 +95,59 @@ def read_streaks(path: str | Path) -> pd.DataFrame:
     return _read(path, STREAK_COLUMNS)
 
 
+def write_planted(path: str | Path, recovered: Recovered) -> None:
+    """Write what was planted into a quadrant and found; zero rows are a valid table."""
+    write_table(path, pd.DataFrame(dict(recovered.table)))
+
+
+def read_planted(path: str | Path) -> pd.DataFrame:
+    """What was planted into a quadrant, columns as in PLANTED_COLUMNS. BadFile when one is missing."""
+    return _read(path, PLANTED_COLUMNS)
+
+
+def _numbered(positive: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number of each row among those of its sign, from 0."""
+    return np.where(positive, np.cumsum(positive), np.cumsum(~positive)) - 1
+
+
+def _identifiers(pid: int, positive: NDArray[np.bool_], number: NDArray[np.int64], scheme: Any) -> NDArray[np.int64]:
+    """Identifiers by a scheme that counts up by one for each sign."""
+    out = np.zeros(len(number), np.int64)
+    for sign in (True, False):
+        of_sign = positive == sign
+        if of_sign.any():
+            scheme(pid, sign, int(number[of_sign].max()))  # raises when there is no room for the last one
+            out[of_sign] = scheme(pid, sign, 0) + number[of_sign]
+    return out
+
+
+def _typed(columns: Mapping[str, Any], contract: tuple[Column, ...]) -> dict[str, Any]:
+    """Columns of a contract in its order and types; no rows when there are no columns. KeyError for a missing one."""
+    return {
+        column.name: pd.array(list(columns[column.name]) if columns else [], dtype="str")
+        if column.dtype == "str"
+        else np.asarray(columns[column.name] if columns else [], column.dtype)
+        for column in contract
+    }
+
+
+def _packed(cutouts: Cutouts | None, kept: NDArray[np.bool_]) -> dict[str, pd.Series]:
+    """Cutouts as bytes, null where they are not kept."""
+    stacks = list(vars(cutouts).values()) if cutouts else [[]] * len(CUTOUT_COLUMNS)
+    return {
+        column.name: pd.Series(
+            [one.astype("<f4").tobytes() if keep else None for one, keep in zip(stack, kept, strict=True)],
+            dtype=pd.ArrowDtype(pyarrow.binary()),
+        )
+        for column, stack in zip(CUTOUT_COLUMNS, stacks, strict=True)
+    }
+
+
 def _read(path: str | Path, contract: tuple[Column, ...]) -> pd.DataFrame:
     if not Path(path).exists():
         raise BadFile(path, "no such file")
-    table = read_table(path)
-    missing = [column.name for column in contract if column.name not in table]
+    stored = column_names(path)
+    missing = [column.name for column in contract if column.name not in stored]
     if missing:
         raise BadFile(path, f"column {missing[0]} missing")
-    return table
+    return read_table(path, [column.name for column in contract])

@@ -159,6 +159,12 @@ def read_header(path: str | Path, hdu: int = 0) -> Cards:
         return cards_of(_hdu(path, hdus, hdu).header)
 
 
+def read_shape(path: str | Path, hdu: int = 0) -> tuple[int, ...]:
+    """Shape (y, x) of the array of one HDU, which is not read. Raises as `read_image`."""
+    with opened(path) as hdus:
+        return tuple(_hdu(path, hdus, hdu).shape)
+
+
 def read_table(path: str | Path, hdu: int = 1) -> tuple[dict[str, NDArray[Any]], Cards]:
     """Columns of a binary table in native byte order, and the primary keywords. Raises as `read_image`."""
     with opened(path) as hdus:

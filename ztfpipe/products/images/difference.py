@@ -12,7 +12,7 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model import identifiers
-from ztfpipe.model.difference import DifferenceProducts, Stored
+from ztfpipe.model.difference import DifferenceProducts, Image, Stored
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
 from ztfpipe.products.catalogs.catalogs import read_psfcat
@@ -120,6 +120,11 @@ def _quality_cards(made: DifferenceProducts) -> Iterator[Card]:
         ("SCORRWID", "scorr_width", "Width of S_corr in empty sky as predicted"),
         ("NCANDPOS", "ncandscimref", "Candidates, science minus reference"),
         ("NCANDNEG", "ncandrefmsci", "Candidates, reference minus science"),
+        ("NFILTPOS", "ncandscimreffilt", "Of these, past the light filters, positive"),
+        ("NFILTNEG", "ncandrefmscifilt", "Of these, past the light filters, negative"),
+        ("AVSQBEF", "diffavgsqbef", "Mean square of the plain difference [DN^2]"),
+        ("AVSQAFT", "diffavgsqaft", "Mean square of the difference image [DN^2]"),
+        ("AVSQCHG", "diffavgsqchg", "Change of the mean square [percent]"),
     ):
         yield keyword, made.metrics.get(name), text
     yield "STATUS", made.status, "of the difference: 0 = bad; 1 = usable"
@@ -137,3 +142,24 @@ def write_difference_images(path: str | Path, psf_path: str | Path, made: Differ
         stamp = difference.psf[len(difference.psf) // 2]
     write_image(psf_path, stamp, header)
     write_packed_image(path, pixels, header)
+
+
+def write_scorr_image(path: str | Path, made: DifferenceProducts, header: Cards) -> None:
+    """Write S_corr, the significance of a point source at each pixel, packed; NaN where masked or without a difference.
+
+    The header is the difference image's, whose SCORRWID S_corr has been divided by.
+    """
+    pixels = np.full(made.shape, np.nan, np.float32)
+    if made.difference is not None:
+        pixels = np.where(made.difference.bad, np.float32(np.nan), made.difference.scorr)
+    write_packed_image(path, pixels, {**header, "BUNIT": ("sigma", "S_corr of the difference image")})
+
+
+def read_difference_image(path: str | Path, *, negative: bool = False) -> tuple[Image, Cards]:
+    """The difference image, float32 in DN, NaN where masked, and its keywords; `negative`: reference minus science.
+
+    There is one subtraction, and the negative image is minus one times the positive. Raises BadFile as `read_image`.
+    """
+    pixels, header = read_image(path, 1)
+    pixels = pixels.astype(np.float32, copy=False)
+    return (-pixels if negative else pixels), header

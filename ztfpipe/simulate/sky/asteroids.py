@@ -217,10 +217,11 @@ def _nearby(settings: Simulate, camera: Camera, field: int) -> Population:
 
 
 def known_asteroids(settings: Simulate, camera: Camera) -> pd.DataFrame:
-    """Osculating elements of the known objects of all fields at the nearest standard epoch, a multiple of 200 days.
+    """A catalog of the known objects of all fields as a site would have it: not all of them, and none quite right.
 
-    Ecliptic of J2000, degrees, au; h_mag, g. The orbits are off by some tenths of an arcsecond on the sky, as after a
-    year without observations; h_mag by 0.1.
+    Osculating elements at the nearest standard epoch, a multiple of 200 days: ecliptic of J2000, degrees, au, days;
+    h_mag, g. The orbits are off by some tenths of an arcsecond on the sky, as after a year without observations; near
+    the Earth by more; h_mag by 0.1. name is the identifier of the truth.
     """
     frames = []
     for field in settings.night.fields:
@@ -232,7 +233,14 @@ def known_asteroids(settings: Simulate, camera: Camera) -> pd.DataFrame:
         n = len(positions)
         positions = positions + rng.normal(0, 1.0e-6, (n, 3))
         velocities = velocities + rng.normal(0, 5.0e-9, (n, 3))
-        table = {"identifier": people.identifier, "epoch_jd": np.full(n, epoch), **elements(positions, velocities)}
-        table |= {"h_mag": people.h_mag + rng.normal(0, 0.1, n), "g": np.full(n, SLOPE_G)}
+        found = elements(positions, velocities)
+        anomaly_deg = (found.pop("mean_anomaly_deg") + 180) % 360 - 180
+        a_au = found.pop("a_au")
+        table = {
+            "name": people.identifier.astype(str), "designation": [f"({one}) Simulated" for one in people.identifier],
+            "epoch_jd": np.full(n, epoch), "q_au": a_au * (1 - found["e"]), **found,
+            "since_perihelion_d": np.radians(anomaly_deg) * np.sqrt(a_au**3 / GM_SUN),
+            "h_mag": people.h_mag + rng.normal(0, 0.1, n), "g": np.full(n, SLOPE_G),
+        }  # fmt: skip
         frames.append(pd.DataFrame(table)[people.known])
     return pd.concat(frames, ignore_index=True)

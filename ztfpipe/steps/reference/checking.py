@@ -6,8 +6,6 @@ the history of a field is read from the tables of earlier nights.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
 from ztfpipe.camera import Camera
@@ -15,7 +13,7 @@ from ztfpipe.config import Reference
 from ztfpipe.model.keys import NightKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import WAITING, Epoch, FrozenInputs, Selection
+from ztfpipe.model.reference import MADE, WAITING, Epoch, FrozenInputs, Selection
 from ztfpipe.pipelines.reference.selection import candidate, epoch_of, select
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.plan import read_plan
@@ -23,15 +21,15 @@ from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import epochs as tables
 from ztfpipe.products.names import key_of, path_of
-
-ARCHIVE = Path()
+from ztfpipe.steps.reference.looking import ARCHIVE, earlier_epochs, epochs_by_reference, look, suspects
 
 
 def check(output: str, settings: Path, plan: Path) -> None:
     """Write the night's list of references, its table of epochs, and why fields without a reference have none.
 
     The inputs of a field, quadrant and filter that has no reference yet and enough good epochs, those of earlier nights
-    included, are frozen as its version 1. One that was frozen stays so, whatever comes later.
+    included, are frozen as its version 1. One that was frozen stays so, whatever comes later. A suspect reference is
+    listed as such, with whether there are now enough other epochs to make it again.
     """
     key: NightKey = key_of(output, "references")
     values, camera = read_settings(settings, Reference)
@@ -41,13 +39,15 @@ def check(output: str, settings: Path, plan: Path) -> None:
     versions = {one: accounts.newest_version(ARCHIVE, one) for one in observed}
     without = {one for one in observed if versions[one] is None or _frozen_on(one, key.night)}
     history = epochs_by_reference([*tonight, *earlier_epochs(ARCHIVE, key.night, without)])
+    stands = {one.key.reference: one.standing.state for one in look(values, suspects(values, observed - without))}
     lines, waiting = [], []
     for reference in sorted(observed):
         selection = select(history[reference], values) if reference in without else Selection((), (), values.epochs_min)
         version = versions[reference]
         if version is None and selection.enough:
             version = _freeze(reference, key.night, selection, values)
-        line = candidate(reference, selection, version, frozen_tonight=reference in without)
+        state = stands.get(reference, MADE)
+        line = candidate(reference, selection, version, frozen_tonight=reference in without, made=state)
         lines.append(line)
         if line.state == WAITING:
             waiting.append(selection)
@@ -63,23 +63,6 @@ def epochs_of(plan: NightPlan, camera: Camera) -> list[Epoch]:
         if key.exposure.field in camera.fields and path.exists():
             epochs.append(epoch_of(key, read_record(QaRecord, path)))
     return epochs
-
-
-def earlier_epochs(archive: Path, night: str, wanted: set[ReferenceKey]) -> list[Epoch]:
-    """Epochs of `wanted` from the tables of nights before `night`."""
-    epochs: list[Epoch] = []
-    for path in sorted(archive.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_epochs.parquet")):
-        if wanted and key_of(path.relative_to(archive), "epochs").night < night:
-            epochs += tables.read_epochs(path, wanted)
-    return epochs
-
-
-def epochs_by_reference(epochs: Iterable[Epoch]) -> dict[ReferenceKey, list[Epoch]]:
-    """Epochs by what they are an epoch of; an empty list for what has none."""
-    grouped: dict[ReferenceKey, list[Epoch]] = defaultdict(list)
-    for one in epochs:
-        grouped[one.reference].append(one)
-    return grouped
 
 
 def _frozen_on(reference: ReferenceKey, night: str) -> bool:

@@ -1,4 +1,4 @@
-"""What an operator does with references: look for those to be made again, freeze new inputs, compare, put in force.
+"""What an operator does with references: look for those to be made again, freeze new inputs, put in force.
 
 Nothing here runs by itself: each change of a reference is one of these commands.
 """
@@ -6,40 +6,18 @@ Nothing here runs by itself: each change of a reference is one of these commands
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ztfpipe.config import Config, Reference, load_config
 from ztfpipe.errors import BadFile
-from ztfpipe.model.keys import NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
-from ztfpipe.model.plan import NightPlan
-from ztfpipe.model.records import QaRecord
-from ztfpipe.model.reference import FrozenInputs, Selection
-from ztfpipe.model.summary import NightSummary
-from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD, SUSPECT, Standing, Version, changes, standing
-from ztfpipe.pipelines.reference.selection import select
+from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
+from ztfpipe.model.reference import SUSPECT, FrozenInputs
+from ztfpipe.pipelines.reference.renewal import DEEPER, GOOD
 from ztfpipe.products.accounts import references as accounts
-from ztfpipe.products.accounts.plan import read_plan
-from ztfpipe.products.accounts.records import read_record
-from ztfpipe.products.accounts.report import text_tables
-from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.names import key_of, path_of
-from ztfpipe.steps.reference.checking import earlier_epochs, epochs_by_reference
+from ztfpipe.steps.reference.looking import ARCHIVE, Known, look
 from ztfpipe.steps.reference.publishing import link_version
-
-ARCHIVE = Path()
-ALL_NIGHTS = "99999999"
-
-
-@dataclass(frozen=True)
-class Known:
-    """A reference that was made: the version in force, its record, what it was made of and what would be now."""
-
-    key: ReferenceVersionKey
-    standing: Standing
-    selection: Selection
-    newest: int
 
 
 def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]) -> int:
@@ -48,7 +26,7 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
     Prints the path of each new version: it is made by asking Snakemake for it, and comes in force by `adopt` only.
     Raises BadFile when a reference asked for has too few good epochs, or has a newer version already.
     """
-    with _archive(config_path, workspace) as config:
+    with archive_of(config_path, workspace) as config:
         asked = [key_of(product, "refimg") for product in products]
         known = list(look(config.reference, asked or all_references()))
         if not asked:
@@ -64,23 +42,14 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
     return 0
 
 
-def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:
-    """Print what would change between the version in force and the newest one made."""
-    with _archive(config_path, workspace):
-        reference = key_of(product, "refimg")
-        old, new = (_made(ReferenceVersionKey(reference, number)) for number in _in_force_and_newest(reference))
-        print(text_tables(NightSummary("", path_of("refimg", reference), (changes(old, new),))), end="")
-    return 0
-
-
 def run_adopt(config_path: Path, workspace: Path | None, product: str, version: int | None) -> int:
     """Put a version in force: the newest, or the one given. Raises BadFile when it was not made or has STATUS 0.
 
     It gets the archive's names, and plans made from now on use it; every version stays where it is.
     """
-    with _archive(config_path, workspace):
+    with archive_of(config_path, workspace):
         reference = key_of(product, "refimg")
-        old, newest = _in_force_and_newest(reference)
+        old, newest = in_force_and_newest(reference)
         key = ReferenceVersionKey(reference, newest if version is None else version)
         if not accounts.usable(ARCHIVE, key):
             raise BadFile(path_of("vrefimg", key), "it was not made, or its STATUS is 0")
@@ -90,54 +59,10 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
     return 0
 
 
-def run_backfill(config_path: Path, workspace: Path | None, night: str | None) -> int:
-    """Print the science images that had no reference when their night was planned, and have one now."""
-    with _archive(config_path, workspace):
-        for key in late_references([NightKey(night).night] if night else planned_nights()):
-            print(path_of("sciimg", key))
-    return 0
-
-
-def late_references(nights: Iterable[str]) -> Iterator[QuadrantKey]:
-    """Science quadrants to be back-filled: their plan pins no reference, and their field has a usable one now."""
-    for night in nights:
-        plan: NightPlan = read_plan(ARCHIVE / path_of("plan", NightKey(night)))
-        pinned = {one.reference for one in plan.references}
-        for key in plan.science:
-            reference = key.reference
-            if reference is None or reference in pinned:
-                continue
-            if accounts.usable_in_force(ARCHIVE, reference) is not None:
-                yield key
-
-
-def planned_nights() -> list[str]:
-    """Nights that have a plan, in order."""
-    paths = ARCHIVE.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_plan.json")
-    return sorted(path.parts[-3] + path.parts[-2] for path in paths)
-
-
 def all_references() -> list[ReferenceKey]:
     """References of which some version's inputs are frozen."""
     paths = ARCHIVE.glob("ref/*/field*/*/ccd*/q*/v001/*_refinputs.json")
     return sorted(accounts.read_frozen_inputs(path).key.reference for path in paths)
-
-
-def look(settings: Reference, references: Iterable[ReferenceKey]) -> Iterator[Known]:
-    """How each reference stands, by its record and all epochs known now; those not made yet are passed over."""
-    wanted = set(references)
-    history = epochs_by_reference(earlier_epochs(ARCHIVE, ALL_NIGHTS, wanted))
-    for reference in sorted(wanted):
-        version = accounts.version_in_force(ARCHIVE, reference)
-        newest = accounts.newest_version(ARCHIVE, reference)
-        if version is None or newest is None:
-            continue
-        key = ReferenceVersionKey(reference, version)
-        record = ARCHIVE / path_of("vrefqa", key)
-        if record.exists():
-            made_of = accounts.read_frozen_inputs(ARCHIVE / path_of("refinputs", key)).selection
-            selection = select(history[reference], settings)
-            yield Known(key, standing(read_record(QaRecord, record), made_of, selection, settings), selection, newest)
 
 
 def freeze_next(known: Known, settings: Reference) -> ReferenceVersionKey:
@@ -156,22 +81,17 @@ def freeze_next(known: Known, settings: Reference) -> ReferenceVersionKey:
 
 
 @contextlib.contextmanager
-def _archive(config_path: Path, workspace: Path | None) -> Iterator[Config]:
+def archive_of(config_path: Path, workspace: Path | None) -> Iterator[Config]:
     """Work in the archive of a configuration."""
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
     with contextlib.chdir(Path(config.workspace) / "archive"):
         yield config
 
 
-def _in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:
+def in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:
+    """Numbers of the version in force and of the newest. BadFile when there is none."""
     version = accounts.version_in_force(ARCHIVE, reference)
     newest = accounts.newest_version(ARCHIVE, reference)
     if version is None or newest is None:
         raise BadFile(path_of("refimg", reference), "there is no version of this reference")
     return version, newest
-
-
-def _made(key: ReferenceVersionKey) -> Version:
-    record = read_record(QaRecord, ARCHIVE / path_of("vrefqa", key))
-    catalog, _ = read_psfcat(ARCHIVE / path_of("vrefpsfcat", key))
-    return Version(key.version, record, catalog)

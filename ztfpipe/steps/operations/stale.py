@@ -1,4 +1,4 @@
-"""Steps of `operations`: what an upgrade or a changed setting would make again."""
+"""What an upgrade or a changed setting would make again."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.manifest import ACCEPTED, NOT_RECEIVED, SET_ASIDE, Manifest
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.model.records import IngestRecord, QaRecord
-from ztfpipe.model.reference import MADE, READY, WAITING, Candidate
+from ztfpipe.model.reference import MADE, READY, SUSPECT, UPDATABLE, WAITING, Candidate
 from ztfpipe.model.summary import Cell, FocalPlane, NightSummary, Table
+from ztfpipe.pipelines.quality.stages import headline, missing_table, record_name, stage_table, stages_of
 
 _NOUNS = {"bias": "bias", "hifreqflat": "flat"}
 _SCIENCE_COLUMNS = {
@@ -52,11 +53,16 @@ def summarise(
 ) -> NightSummary:
     """The night's tables: accounts, what was set aside, masters made or taken from earlier nights, images, differences.
 
-    records: of the masters made tonight, by kind, filter, CCD and quadrant joined by blanks. science: of the science
+    The headline and the first tables say whether anything that was planned has no record.
+
+    records: of the masters made tonight, by `record_name`. science: of the science
     images made tonight. references: how the fields observed stand. differences: records of those made tonight.
     """
     made = [one for one in plan.masters if one.made_tonight]
+    stages = stages_of(manifest, plan, records, science, differences or {})
     tables = (
+        stage_table(stages),
+        missing_table(stages),
         _accounts(manifest),
         _set_aside(manifest),
         _masters("bias", made, records),
@@ -68,12 +74,9 @@ def summarise(
         _unusable("Differences", differences or {}),
         _references(references),
     )
-    return NightSummary(manifest.night, manifest.summary, tuple(table for table in tables if table.rows))
-
-
-def record_name(choice: MasterChoice) -> str:
-    """The name by which `summarise` looks for the record of a master."""
-    return f"{choice.kind} {choice.filter} {choice.ccdid} {choice.qid}"
+    filled = tuple(table for table in tables if table.rows)
+    complete = all(one.complete for one in stages)
+    return NightSummary(manifest.night, headline(manifest.summary, stages), filled, complete)
 
 
 def focal_plane(
@@ -225,7 +228,8 @@ def _references(candidates: Sequence[Candidate]) -> Table:
         groups.setdefault((one.reference.field, one.reference.filter), []).append(one)
     rows = []
     for (field, code), group in sorted(groups.items()):
-        number = {state: sum(one.state == state for one in group) for state in (MADE, READY, WAITING)}
+        states = MADE, SUSPECT, UPDATABLE, READY, WAITING
+        number = {state: sum(one.state == state for one in group) for state in states}
         waiting = [one for one in group if one.state == WAITING]
         good = float(np.median([one.good for one in waiting])) if waiting else None
         seen = float(np.median([one.seen for one in waiting])) if waiting else None
@@ -236,8 +240,12 @@ def _references(candidates: Sequence[Candidate]) -> Table:
         rows.append((field, code, *number.values(), good, seen, why))
     text = (
         "Medians are over the waiting quadrants; counts are epochs that fail a criterion. `references` makes the ready."
+        " `ztfpipe reference renew` makes suspect ones again; those potentially updatable wait for other good epochs."
     )
-    head = ("field", "filter", "have one", "ready", "waiting", "good epochs", "epochs", "most frequent failures")
+    head = (
+        "field", "filter", "have a sound one", "suspect", "potentially updatable", "ready", "waiting", "good epochs",
+        "epochs", "most frequent failures",
+    )  # fmt: skip
     return Table("References", text, head, tuple(rows))
 
 

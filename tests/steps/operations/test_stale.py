@@ -6,7 +6,7 @@ import yaml
 from ztfpipe.config import RECIPE_VERSIONS, Config
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products.accounts.records import write_record
-from ztfpipe.steps import operations
+from ztfpipe.steps.operations import stale
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def record(config, name, step="calibration bias", recipe=None, **changed):
 
 def test_products_of_now_are_not_listed(config, capsys, tmp_path):
     record(config, "a")
-    assert list(operations.stale(config)) == []
+    assert list(stale.stale(config)) == []
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump({"camera": "mini", "workspace": str(tmp_path)}))
-    assert operations.run_stale(path) == 0
+    assert stale.run_stale(path) == 0
     assert capsys.readouterr().out == "every product on record was made by the recipes and settings of now\n"
 
 
@@ -37,7 +37,7 @@ def test_another_recipe_or_setting_is_named(config):
     record(config, "a", recipe="0")
     record(config, "b", clip_sigma=9.0)
     record(config, "c", step="science image", edge_px=99)
-    found = {one.product: one.reason for one in operations.stale(config)}
+    found = {one.product: one.reason for one in stale.stale(config)}
     assert found == {
         "cal/a.fits": f"recipe 0, now {RECIPE_VERSIONS['calibration']}",
         "cal/b.fits": f"clip_sigma 9.0, now {config.calibration.clip_sigma}",
@@ -52,7 +52,7 @@ def test_a_part_of_a_section_is_compared_with_that_part(config):
     for border, expected in ((values["border_arcmin"], []), (7.0, ["border_arcmin 7.0, now 2.0"])):
         settings = {**values, "border_arcmin": border}
         write_record(path, QaRecord("science calibrators", "x", 1, "", {}, versions=made, settings=settings))
-        assert [one.reason for one in operations.stale(config)] == expected
+        assert [one.reason for one in stale.stale(config)] == expected
 
 
 def test_the_count_by_step_closes_the_list(config, capsys, tmp_path):
@@ -60,5 +60,5 @@ def test_the_count_by_step_closes_the_list(config, capsys, tmp_path):
     record(config, "b", recipe="0")
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump({"camera": "mini", "workspace": str(tmp_path)}))
-    operations.run_stale(path)
+    stale.run_stale(path)
     assert capsys.readouterr().out.splitlines()[-1] == "2 products of calibration bias would be made again"

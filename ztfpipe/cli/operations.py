@@ -1,0 +1,55 @@
+"""What an operator can ask: `ztfpipe operate` runs a night while it arrives, `ztfpipe stale` lists what is outdated."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+def add_operations_commands(pipelines: Any) -> None:
+    """Add the commands beside the pipelines."""
+    operate = _command(pipelines, "operate", "run a night while it arrives, and end it", _operate)
+    operate.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
+    operate.add_argument("--project", type=Path, default=Path.cwd(), metavar="FOLDER", help="where the Snakefile is")
+    operate.add_argument("--profile", default="profiles/local", metavar="FOLDER", help="Snakemake's profile")
+    operate.add_argument("--cores", metavar="N", help="in place of the profile's")
+    operate.add_argument("--until", default="15:00", metavar="HH:MM", help="UT when no more will come; or now")
+    operate.add_argument("--batch", type=int, default=4, metavar="N", help="exposures in one run of Snakemake")
+    operate.add_argument("--pause", type=float, default=5.0, metavar="S", help="seconds between looks at the folder")
+    _command(pipelines, "stale", "list the products that an upgrade or a changed setting would touch", _stale)
+
+
+def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    parser = pipelines.add_parser(name, help=text, description=text)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _operate(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations.night import run_operate
+
+    options = ["--profile", call.profile, *(["--cores", call.cores] if call.cores else [])]
+    until = _time(call.night, call.until)
+    return run_operate(call.night, call.config, call.workspace, call.project, options, until, call.batch, call.pause)
+
+
+def _time(night: str, text: str) -> datetime:
+    """A time of a night's UT date."""
+    from ztfpipe.errors import BadKey
+
+    if text == "now":
+        return datetime.now(UTC)
+    try:
+        return datetime.strptime(f"{night} {text}", "%Y%m%d %H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadKey("time", text, "HH:MM of a night YYYYMMDD, or now") from None
+
+
+def _stale(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations.stale import run_stale
+
+    return run_stale(call.config, call.workspace)

@@ -1,0 +1,1 @@
+"""Recipes of `quality`: the night's tables and pictures, and its accounts."""

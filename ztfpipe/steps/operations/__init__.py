@@ -1,0 +1,1 @@
+"""What an operator asks for: what is stale, and a night run while it arrives."""

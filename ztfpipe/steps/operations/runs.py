@@ -1,0 +1,115 @@
+"""Runs of Snakemake by an operator: one operator a night, and nothing left running by one that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from ztfpipe.errors import Busy
+from ztfpipe.products.formats.atomic import write_text
+
+ENDING_S = 20.0
+"""A run told to end has this long before it is killed."""
+
+
+@contextlib.contextmanager
+def sole_operator(workspace: Path, night: str) -> Iterator[None]:
+    """Hold the night as its operator. Busy naming the holder when there is another one."""
+    path = workspace / "ledger" / "locks" / f"operator-{night}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.seek(0)
+            raise Busy(f"night {night}", held.read().strip() or "another operator") from None
+        held.truncate(0)
+        held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
+        held.flush()
+        yield
+
+
+class Runs:
+    """Runs Snakemake for one night, remembers the run that is on, and ends what an earlier operator left of one."""
+
+    def __init__(self, project: Path, workspace: Path, night: str, options: Sequence[str], log: IO[str]) -> None:
+        self.project, self.night, self.options, self.log = project, night, options, log
+        self.memory = workspace / "ledger" / "operator" / f"{night}.json"
+        self.locks = workspace / "archive" / ".snakemake" / "locks"
+
+    def __call__(self, targets: Sequence[str], narrowing: Mapping[str, str]) -> int:
+        """Run Snakemake on named targets, with the warm worker; its words go to the log. Its exit code."""
+        asked = {"night": self.night, **narrowing}
+        words = ["--config", *(f"{name}={value}" for name, value in asked.items()), "--", *targets]
+        return self._run([*self._program(), *self.options, *words])
+
+    def recover(self) -> bool:
+        """End the processes an earlier operator left, and take Snakemake's own lock away. Whether there was any."""
+        left = self._left_over()
+        if left:
+            _end(left)
+        self.memory.unlink(missing_ok=True)
+        locked = self.locks.is_dir() and any(self.locks.iterdir())
+        if locked:
+            self._run([*self._program(warm=False), *self.options, "--unlock", "--config", f"night={self.night}"])
+        return bool(left) or locked
+
+    def _program(self, warm: bool = True) -> list[str]:
+        folder = Path(sys.executable).parent
+        worker = [str(folder / "ztfpipe"), "worker", "--"] if warm else []
+        return [*worker, str(folder / "snakemake")]
+
+    def _run(self, command: list[str]) -> int:
+        process = subprocess.Popen(
+            command, cwd=self.project, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        words = {"group": process.pid, "started": _started(process.pid), "node": os.uname().nodename}
+        write_text(self.memory, json.dumps(words) + "\n")
+        try:
+            return process.wait()
+        except BaseException:  # an operator that is told to stop takes its run along
+            _end(process.pid)
+            process.wait()
+            raise
+        finally:
+            self.memory.unlink(missing_ok=True)
+
+    def _left_over(self) -> int:
+        """The process group of a run that outlived its operator, 0 where there is none on this machine."""
+        try:
+            words = json.loads(self.memory.read_text())
+            group, started, node = int(words["group"]), str(words["started"]), words["node"]
+        except (FileNotFoundError, ValueError, KeyError):
+            return 0
+        # A number may have been given to another process since: its start tells.
+        return group if node == os.uname().nodename and started and _started(group) == started else 0
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the machine did; empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except FileNotFoundError:
+        return ""
+
+
+def _end(group: int) -> None:
+    """Ask a process group to end, and kill what has not ended in time."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGTERM)
+        until = time.monotonic() + ENDING_S
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(0.1)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(group, os.WNOHANG)
+        os.killpg(group, signal.SIGKILL)
