@@ -111,12 +111,19 @@ rule references:
         references_of_night,
 
 
+# Of the fields that the night observed, once their epochs are listed.
+rule matchfiles:
+    input:
+        matchfiles_of_night,
+
+
 include: "rules/ingest.smk"
 include: "rules/calibration.smk"
 include: "rules/science.smk"
 include: "rules/templates.smk"
 include: "rules/reference.smk"
 include: "rules/difference.smk"
+include: "rules/lightcurve.smk"
 include: "rules/moving.smk"
 include: "rules/alerts.smk"
 include: "rules/quality.smk"

@@ -12,7 +12,7 @@ def lock_nights(workflow):
         return
     jobs = [job.wildcards for job in workflow.dag.needrun_jobs()]
     nights = {night_of(one) for one in jobs if "year" in one.keys()}
-    fields = {f"field{one.field}" for one in jobs if "field3" in one.keys()}  # references are of no night
+    fields = {f"field{one.field}" for one in jobs if {"field3", "block"} & set(one.keys())}  # of no night
     try:
         HELD_LOCKS.extend(take_lock(WORKSPACE / "ledger" / "locks", unit) for unit in sorted(nights | fields))
     except ZtfpipeError as error:

@@ -134,6 +134,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         "measured",
         "references",
         "diffimgs",
+        "matchfiles",
         "planted",
     ):
         jobs.pop(named, None)

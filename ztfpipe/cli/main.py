@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.cli.alerts import add_alert_commands
+from ztfpipe.cli.lightcurves import add_lightcurve_commands
 from ztfpipe.cli.most import add_most
 from ztfpipe.cli.moving import add_moving_commands
 from ztfpipe.cli.operations import add_operations_commands
@@ -147,6 +148,13 @@ STEPS = (
         ),
     ),
     Step(
+        "lightcurve",
+        "match",
+        "bring a matchfile to its frozen list of epochs",
+        "matchfile",
+        (Input("epochs", "the frozen list"),),
+    ),
+    Step(
         "difference",
         "planted",
         "plant sources of known flux into a quadrant and look for them in its difference",
@@ -249,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     add_reference_commands(actions["reference"])
     add_moving_commands(actions["moving"])
     add_alert_commands(pipelines)
+    add_lightcurve_commands(actions["lightcurve"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     add_operations_commands(pipelines)
     add_most(pipelines)

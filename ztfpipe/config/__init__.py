@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
+from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
 from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
@@ -45,6 +46,7 @@ __all__ = [
     "Ingest",
     "InputLimits",
     "Known",
+    "Lightcurve",
     "Moving",
     "Planted",
     "Positive",
@@ -134,6 +136,7 @@ class Config(Section):
     templates: Templates = Templates()
     reference: Reference = Reference()
     difference: Difference = Difference()
+    lightcurve: Lightcurve = Lightcurve()
     moving: Moving = Moving()
     planted: Planted = Planted()
     alerts: Alerts = Alerts()
@@ -148,6 +151,7 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 1,
+    "lightcurve": 1,
     "moving": 1,
     "planted": 1,
     "alerts": 1,

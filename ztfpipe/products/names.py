@@ -344,6 +344,11 @@ PRODUCTS: dict[str, Product] = {
         },
     ),
     **_family(ReferenceKey, _MATCH, {"matchfile": ""}),
+    **_family(
+        ReferenceKey,
+        _MATCH.removesuffix(".pytable"),
+        {"matchepochs": "epochs.json", "matchqa": "qa.json", "matchids": "ids.parquet"},
+    ),
     **_family(ReleaseKey, _CURVE, {"lightcurve": ""}),
     **_family(
         ProgramKey,

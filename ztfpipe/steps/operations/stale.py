@@ -12,8 +12,8 @@ from ztfpipe.config import RECIPE_VERSIONS, Config, load_config
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products.accounts.records import read_record
 
-LOCKED_STEP = "reference coadd"
-"""No upgrade and no setting makes a version of a reference again: `ztfpipe reference renew` tells of those."""
+LOCKED_STEPS = ("reference coadd", "lightcurve match")
+"""No upgrade and no setting makes a reference or a matchfile again: `reference renew` and `lightcurve extend` do."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def stale(config: Config) -> Iterator[Stale]:
     for path in sorted(Path(config.workspace, "archive").glob("**/*qa.json")):
         record = read_record(QaRecord, path)
         section = record.step.split()[0]
-        if record.step == LOCKED_STEP:
+        if record.step in LOCKED_STEPS:
             continue
         reasons = list(_differences(record, section, config)) if section in RECIPE_VERSIONS else []
         if reasons:

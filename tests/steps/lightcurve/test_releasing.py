@@ -1,0 +1,110 @@
+"""A release of light curves: layout, schema of a real file, and what is not public yet."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.lightcurve_scene import KEY, N_STARS, listed, scene, write_epoch, write_reference
+from ztfpipe.cli.main import run
+from ztfpipe.config import Config
+from ztfpipe.model.keys import ReleaseKey
+from ztfpipe.model.lightcurve import DTYPES
+from ztfpipe.pipelines.lightcurve.release import released_epochs
+from ztfpipe.products.accounts.matchepochs import write_match_epochs
+from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.catalogs import matchfile
+from ztfpipe.products.names import path_of
+from ztfpipe.steps.lightcurve.matching import match
+
+REAL = Path(__file__).resolve().parents[4] / "shared/data/lightcurve/ztf_001518_zg_c01_q2_dr19.parquet"
+N = 6
+PARQUET = path_of("lightcurve", ReleaseKey(1, KEY))
+CALL = ["lightcurve", "release", "1", "--from", "20180310", "--to", "20180322", "--config", "../config.yaml"]
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """An archive with a matchfile; every other epoch is of program 2, and one is bad."""
+    (tmp_path / "archive").mkdir()
+    monkeypatch.chdir(tmp_path / "archive")
+    Path("../config.yaml").write_text(yaml.safe_dump({"camera": "mini", "workspace": str(tmp_path)}))
+    truth = scene()
+    write_reference(truth)
+    keys = [write_epoch(truth, k, PROGRMID=1 + k % 2, INFOBITS=(k == 2) << 25) for k in range(N)]
+    settings = write_settings(Path("../settings"), "lightcurve", Config(camera="mini", workspace=".."))
+    write_match_epochs(Path(), listed(keys))
+    match(path_of("matchfile", KEY), settings, Path(path_of("matchepochs", KEY)))
+
+
+def test_light_curves_of_public_epochs(archive):
+    assert run([*CALL, "--on", "20180601"]) == 0
+    table = pd.read_parquet(PARQUET)
+    data = matchfile.read_rows(path_of("matchfile", KEY), "sourcedata")
+    exposures = matchfile.read_rows(path_of("matchfile", KEY), "exposures")
+    # Of the six, 0 to 3 are of these nights, and 0 and 2 of program 1.
+    public = np.isin(data["expid"], exposures["expid"][[0, 2]])
+    assert table.index.tolist() == np.unique(data["matchid"][public]).tolist()
+    assert table["nepochs"].sum() == public.sum()
+    one = table.loc[7]
+    rows = data[public & (data["matchid"] == 7)]
+    assert one["objectid"] == 473210100000007
+    assert one["mag"].tolist() == rows["mag"].tolist()
+    assert one["hmjd"] == pytest.approx(rows["hjd"] - 2400000.5, abs=5.1e-6)
+    assert one["catflags"].tolist() == [0, 1 << 15]
+    assert set(table["clrcoeff"].explode()) == {np.float32(0.1)}
+    digest = hashlib.md5(Path(PARQUET).read_bytes()).hexdigest()
+    assert Path(PARQUET).with_name("checksum.md5").read_text() == f"{digest}  {Path(PARQUET).name}\n"
+
+
+def test_what_is_not_public_yet_is_not_released(archive, capsys):
+    assert run([*CALL, "--on", "20180330"]) == 0
+    assert not Path(PARQUET).exists()
+    assert run([*CALL, "--on", "20180601", "--programs", "2"]) == 0
+    assert not Path(PARQUET).exists()
+    assert run([*CALL, "--on", "20191101", "--programs", "1", "2"]) == 0
+    assert pd.read_parquet(PARQUET)["nepochs"].max() == 4
+    assert len(pd.read_parquet(PARQUET)) == N_STARS
+    assert run([*CALL, "--on", "20191101", "--programs", "7"]) == 2
+
+
+def test_light_curves_at_a_position(archive, capsys):
+    truth = scene()
+    where = ["--ra", str(truth.ra_deg[7]), "--dec", str(truth.dec_deg[7])]
+    assert run(["lightcurve", "show", *where, "--picture", "curve.png", "--config", "../config.yaml"]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    data = matchfile.read_rows(path_of("matchfile", KEY), "sourcedata")
+    rows = data[data["matchid"] == 7]
+    assert set(table["oid"]) == {473210100000007}
+    assert table["mag"].tolist() == pytest.approx(rows["mag"], abs=1e-5)
+    assert table["mjd"].to_numpy() == pytest.approx(rows["mjd"] - 15 / 86400, abs=1e-8)
+    assert Path("curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert run(["lightcurve", "show", "--ra", "10", "--dec", "80", "--config", "../config.yaml"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert run(["lightcurve", "show", "--ra", "400", "--dec", "80", "--config", "../config.yaml"]) == 2
+
+
+def test_proprietary_periods_are_those_of_the_programs():
+    exposures = np.zeros(4, DTYPES["exposures"])
+    exposures["obsmjd"], exposures["programid"] = 58000 + np.array([0, 0, 50, 0]), [1, 2, 1, 3]
+    shown = released_epochs(exposures, 57999, 58100, {1: 2, 2: 18}, 58000 + 61)
+    assert shown.tolist() == [True, False, False, False]
+
+
+@pytest.mark.shared_data
+def test_the_schema_is_that_of_a_real_file(archive):
+    if not REAL.exists():
+        assert "CI" not in os.environ, f"{REAL} is missing"
+        pytest.skip(f"no real light curves at {REAL}")
+    assert run([*CALL, "--on", "20180601"]) == 0
+    real, ours = pq.ParquetFile(REAL), pq.ParquetFile(PARQUET)
+    assert ours.schema_arrow.equals(real.schema_arrow, check_metadata=False)
+    assert ours.num_row_groups == 1
+    assert ours.metadata.row_group(0).column(0).compression == "SNAPPY"
+    assert pd.read_parquet(PARQUET).dtypes.to_dict() == pd.read_parquet(REAL).dtypes.to_dict()
