@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.ephemeris import bodies_near, places, separation
 from ztfpipe.methods.solar_system.known import nearest_known
+from ztfpipe.model.candidates import NO_NAME
 from ztfpipe.model.moving import Detections
-from ztfpipe.model.orbits import NO_NAME, KnownBodies
+from ztfpipe.model.orbits import KnownBodies
 from ztfpipe.model.tracks import Sightings
 
 Floats = NDArray[np.float64]
