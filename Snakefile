@@ -72,6 +72,24 @@ rule diffimgs:
         diffimgs_of_night,
 
 
+# Sources of known flux planted into a part of those: the night's efficiency against magnitude.
+rule planted:
+    input:
+        planted_of_night,
+
+
+# Tracks of moving objects with the reports on them.
+rule tracks:
+    input:
+        tracks_of_night,
+
+
+# Packets of the night's differences, and each program's in one archive.
+rule alerts:
+    input:
+        alerts_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,
@@ -100,6 +118,7 @@ include: "rules/templates.smk"
 include: "rules/reference.smk"
 include: "rules/difference.smk"
 include: "rules/moving.smk"
+include: "rules/alerts.smk"
 include: "rules/quality.smk"
 
 

@@ -9,6 +9,7 @@ include: "common/templates.smk"
 include: "common/references.smk"
 include: "common/difference.smk"
 include: "common/moving.smk"
+include: "common/alerts.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 

@@ -14,9 +14,11 @@ from tests.reference_scene import frozen_inputs
 from ztfpipe.config import Config, Reference
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
-from ztfpipe.products.catalogs.events import read_candidates
+from ztfpipe.products.alerts.packets import read_archive
+from ztfpipe.products.catalogs.events import read_candidates, read_planted
 from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
@@ -58,6 +60,8 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     make_reference(site)
     simulated(tmp_path / "next", NEXT_NIGHT, biases=0)
     shutil.copytree(tmp_path / "next" / "incoming" / NEXT_NIGHT, site.incoming(NEXT_NIGHT))
+    # The bodies of that night are its own, and so is what the site knows of them.
+    shutil.copy(tmp_path / "next" / "calibrators" / "known_asteroids.parquet", site.workspace / "calibrators")
     run = site.run("night", night=NEXT_NIGHT)
     assert run.code == 0, run.text
     assert run.jobs["science_image"] == 2 * FRAMES
@@ -82,11 +86,39 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()
     assert "without reference" in report
+    # The night's candidates are linked, whatever comes of it, and reports are written.
+    assert run.jobs["moving_detections"] == run.jobs["moving_tracks"] == run.jobs["moving_report"] == 1
+    for product in ("tracks", "trackmembers", "trackpage", "adespsv", "adesxml", "mpcreport"):
+        assert (site.archive / path_of(product, NightKey(NEXT_NIGHT))).exists()
+    assert "Moving objects" in report
+    assert site.run("tracks", night=NEXT_NIGHT).nothing_done
+    # Packets of what passed the light filters, by one job for names and one for the exposure; and by path.
+    packets = site.run("alerts", night=NEXT_NIGHT)
+    assert packets.jobs == {"alerts_names": 1, "alerts_exposure": 1, "alerts_night": 3}, packets.text
+    table = read_candidates(site.archive / path_of("candidates", key))
+    archive = site.archive / path_of("alerts", key)
+    assert len(list(read_archive(archive))) == np.count_nonzero(table["filterbits"] == 0)
+    assert site.run("alerts", night=NEXT_NIGHT).nothing_done
+    assert site.run(path_of("alerts", key), night=None).nothing_done
+    before = archive.read_bytes()
+    archive.unlink()
+    assert site.run(path_of("alerts", key), night=None).jobs == {"alerts_quadrant": 1}
+    assert archive.read_bytes() == before
     # A second run does nothing, by any of its names, also when the files of the reference are newer than all else.
     for product in ("vrefimg", "vrefunc", "vrefmsk", "vrefpsfcat"):
         (site.archive / path_of(product, VERSION)).touch()
     assert site.run("night", night=NEXT_NIGHT).nothing_done
     assert site.run("diffimgs", night=NEXT_NIGHT).nothing_done
+    # Planted sources on request: one quadrant's table and the night's efficiency, and nothing else is touched.
+    before = (site.archive / path_of("candidates", key)).read_bytes()
+    planted = site.run("planted", night=NEXT_NIGHT)
+    assert planted.jobs == {"difference_planted": 1, "difference_efficiency": 1}, planted.text
+    assert (site.archive / path_of("candidates", key)).read_bytes() == before
+    assert len(read_planted(site.archive / path_of("planted", key))) > 10
+    curves = read_efficiencies(site.archive / path_of("efficiency", NightKey(NEXT_NIGHT)))
+    assert [(one.filter, one.quadrants) for one in curves if not one.hosted] == [("zg", 1)]
+    assert site.run("planted", night=NEXT_NIGHT).nothing_done
+    assert site.run("planted", night=NEXT_NIGHT, ccd=10, quadrant=1).nothing_done
     # One that is asked for without a reference is not made, and it is said why.
     other = str(made[0].relative_to(site.archive)).replace("_q1_", "_q2_")
     refused = site.run(other, night=None)

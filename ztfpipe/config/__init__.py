@@ -13,9 +13,11 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.moving import Known, Moving
+from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -34,6 +36,7 @@ from ztfpipe.errors import BadSettings
 __all__ = [
     "RECIPE_VERSIONS",
     "SKY_EFFECTS",
+    "Alerts",
     "Calibration",
     "Calibrators",
     "Config",
@@ -43,6 +46,7 @@ __all__ = [
     "InputLimits",
     "Known",
     "Moving",
+    "Planted",
     "Positive",
     "Quality",
     "Reference",
@@ -131,6 +135,8 @@ class Config(Section):
     reference: Reference = Reference()
     difference: Difference = Difference()
     moving: Moving = Moving()
+    planted: Planted = Planted()
+    alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -143,6 +149,8 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 1,
     "moving": 1,
+    "planted": 1,
+    "alerts": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""
