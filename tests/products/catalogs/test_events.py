@@ -9,13 +9,11 @@ from ztfpipe.model import identifiers
 from ztfpipe.model.candidates import (
     CUTOUT_COLUMNS,
     EXPOSURE_COLUMNS,
-    FILTER_COLUMNS,
-    NEIGHBOUR_COLUMNS,
     RAW_TABLE,
     Cutouts,
     RawDetections,
 )
-from ztfpipe.model.difference import CANDIDATE_TABLE, Candidates, DifferenceProducts
+from ztfpipe.model.difference import CANDIDATE_COLUMNS, CANDIDATE_TABLE, Candidates, DifferenceProducts
 from ztfpipe.products.catalogs.events import (
     read_candidates,
     read_cutouts,
@@ -39,7 +37,12 @@ def candidates():
 def made(**values):
     rng = np.random.default_rng(1)
     bits = np.array([0, 4, 0, 0, 9])
-    more = {column.name: np.arange(5) for column in (*NEIGHBOUR_COLUMNS, *FILTER_COLUMNS)} | {"filterbits": bits}
+    elsewhere = {column.name for column in (*CANDIDATE_TABLE[:3], *CANDIDATE_COLUMNS, *EXPOSURE_COLUMNS)}
+    more = {
+        column.name: np.array(["x"] * 5) if column.dtype == "str" else np.arange(5)
+        for column in CANDIDATE_TABLE
+        if column.name not in elsewhere
+    } | {"filterbits": bits}
     stamps = rng.normal(size=(3, 5, 63, 63)).astype(np.float32)
     stamps[0, 2, :5] = np.nan
     whole = {
