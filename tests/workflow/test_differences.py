@@ -56,6 +56,30 @@ def make_reference(site):
         publish(path_of("refimg", VERSION.reference), section, image.relative_to(site.archive))
 
 
+def check_packets(site, key):
+    """Packets of what passed the light filters, by one job for names and one for the exposure; and by path."""
+    packets = site.run("alerts", night=NEXT_NIGHT)
+    assert packets.jobs == {"alerts_names": 1, "alerts_exposure": 1, "alerts_night": 3}, packets.text
+    table = read_candidates(site.archive / path_of("candidates", key))
+    archive = site.archive / path_of("alerts", key)
+    assert len(list(read_archive(archive))) == np.count_nonzero(table["filterbits"] == 0)
+    assert site.run("alerts", night=NEXT_NIGHT).nothing_done
+    assert site.run(path_of("alerts", key), night=None).nothing_done
+    before = archive.read_bytes()
+    archive.unlink()
+    assert site.run(path_of("alerts", key), night=None).jobs == {"alerts_quadrant": 1}
+    assert archive.read_bytes() == before
+
+
+def check_tracks(site, run, report):
+    """The night's candidates are linked, whatever comes of it, and reports are written."""
+    assert run.jobs["moving_detections"] == run.jobs["moving_tracks"] == run.jobs["moving_report"] == 1
+    for product in ("tracks", "trackmembers", "trackpage", "adespsv", "adesxml", "mpcreport"):
+        assert (site.archive / path_of(product, NightKey(NEXT_NIGHT))).exists()
+    assert "Moving objects" in report
+    assert site.run("tracks", night=NEXT_NIGHT).nothing_done
+
+
 def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     make_reference(site)
     simulated(tmp_path / "next", NEXT_NIGHT, biases=0)
@@ -86,24 +110,8 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()
     assert "without reference" in report
-    # The night's candidates are linked, whatever comes of it, and reports are written.
-    assert run.jobs["moving_detections"] == run.jobs["moving_tracks"] == run.jobs["moving_report"] == 1
-    for product in ("tracks", "trackmembers", "trackpage", "adespsv", "adesxml", "mpcreport"):
-        assert (site.archive / path_of(product, NightKey(NEXT_NIGHT))).exists()
-    assert "Moving objects" in report
-    assert site.run("tracks", night=NEXT_NIGHT).nothing_done
-    # Packets of what passed the light filters, by one job for names and one for the exposure; and by path.
-    packets = site.run("alerts", night=NEXT_NIGHT)
-    assert packets.jobs == {"alerts_names": 1, "alerts_exposure": 1, "alerts_night": 3}, packets.text
-    table = read_candidates(site.archive / path_of("candidates", key))
-    archive = site.archive / path_of("alerts", key)
-    assert len(list(read_archive(archive))) == np.count_nonzero(table["filterbits"] == 0)
-    assert site.run("alerts", night=NEXT_NIGHT).nothing_done
-    assert site.run(path_of("alerts", key), night=None).nothing_done
-    before = archive.read_bytes()
-    archive.unlink()
-    assert site.run(path_of("alerts", key), night=None).jobs == {"alerts_quadrant": 1}
-    assert archive.read_bytes() == before
+    check_tracks(site, run, report)
+    check_packets(site, key)
     # A second run does nothing, by any of its names, also when the files of the reference are newer than all else.
     for product in ("vrefimg", "vrefunc", "vrefmsk", "vrefpsfcat"):
         (site.archive / path_of(product, VERSION)).touch()
