@@ -122,6 +122,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
     jobs = Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout))
     for named in (
         "night",
+        "alerts",
         "manifest",
         "plan",
         "raws",
