@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate docs slurm-up slurm-down clean
+.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -42,12 +42,26 @@ bench-peers:  ## peers of the benchmarks: Debian packages (root), and crowdsourc
 validate: env  ## full-size products against truth, docs/accuracy.md
 	$(BIN)/python -m benchmarks validate
 
+.venv-training/.ready: training/requirements.lock $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-training
+	$(BIN)/uv pip sync --quiet --python .venv-training/bin/python --require-hashes training/requirements.lock
+	$(BIN)/uv pip install --quiet --python .venv-training/bin/python --no-deps --editable .
+	touch $@
+
+train: .venv-training/.ready  ## fit the real-bogus classifiers anew (docs/scores.md), in .venv-training
+	PATH=$(CURDIR)/.venv-training/bin:$$PATH PYTHONPATH=$(CURDIR) OPENBLAS_NUM_THREADS=1 \
+	  snakemake --snakefile training/Snakefile --directory $(CURDIR) --cores $(WORKERS)
+
+test-training: .venv-training/.ready  ## a tiny training, in .venv-training
+	ZTFPIPE_TRAINING=1 .venv-training/bin/python -m pytest -q tests/training
+
 docs: env  ## docs/pictures/floors.png and docs/columns.md from the code as it is
 	$(BIN)/python tools/draw_floors.py
 	$(BIN)/python tools/describe_columns.py
 
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra training -c requirements.lock pyproject.toml -o training/requirements.lock
 	$(BIN)/python tools/conda_env.py
 
 # Fast tests first; then whole nights, which use all processors themselves; SLURM last.

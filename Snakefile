@@ -78,6 +78,18 @@ rule planted:
         planted_of_night,
 
 
+# Tracks of moving objects with the reports on them.
+rule tracks:
+    input:
+        tracks_of_night,
+
+
+# Packets of the night's differences, and each program's in one archive.
+rule alerts:
+    input:
+        alerts_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,
@@ -113,6 +125,7 @@ include: "rules/reference.smk"
 include: "rules/difference.smk"
 include: "rules/lightcurve.smk"
 include: "rules/moving.smk"
+include: "rules/alerts.smk"
 include: "rules/quality.smk"
 
 

@@ -13,6 +13,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.methods.difference import preparation as prepare
 from ztfpipe.methods.difference.alignment import reference_on_science, refined_mapping
 from ztfpipe.methods.difference.candidates import find_candidates
+from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
@@ -93,6 +94,7 @@ def _subtracted(science: Exposed, reference: Exposed, own: CatalogStars, other: 
         science, reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px, flux_error=found.flux_error,
         offset=(found.dx, found.dy),
     )  # fmt: skip
+    difference = levelled(difference)
     difference = discount_lost_cores(discount_stars(difference, own.x_px, own.y_px, own.flux_adu))
     clock.mark("ZOGY")
     candidates = find_candidates(difference, zero_point_mag=26.3)

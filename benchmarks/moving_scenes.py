@@ -26,11 +26,13 @@ KINDS = {"main belt": 0.9, "near Earth": 0.07, "distant": 0.03}
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections, the body of each (-1: false), and the kind of each body."""
+    """Detections, the body of each (-1: false), the kind of each body, and its state [au, au/d] at FIRST_JD (n, 3)."""
 
     detections: Detections
     body: NDArray[np.int64]
     kind: NDArray[np.str_]
+    position_au: NDArray[np.float64]
+    velocity_au_d: NDArray[np.float64]
 
     def linkable(self) -> NDArray[np.int64]:
         """Bodies with four or more detections, one with another within 10 h and a third within 2.5 d."""
@@ -117,4 +119,4 @@ def scene(bodies: int, half_deg: float, false_per_real: float, seed: int) -> Sce
              np.full(n, SIGMA_ARCSEC), here, np.full(n, exposure), np.concatenate([own, np.full(false, -1)]))
         )  # fmt: skip
     columns = [np.concatenate(many) for many in zip(*parts, strict=True)]
-    return Scene(Detections(*columns[:6]), columns[6], kind)
+    return Scene(Detections(*columns[:6]), columns[6], kind, position, velocity)

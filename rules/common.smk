@@ -10,6 +10,7 @@ include: "common/references.smk"
 include: "common/difference.smk"
 include: "common/lightcurve.smk"
 include: "common/moving.smk"
+include: "common/alerts.smk"
 include: "common/targets.smk"
 include: "common/locks.smk"
 

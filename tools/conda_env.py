@@ -1,4 +1,4 @@
-"""Write envs/ztfpipe.yaml, for clusters that use conda, from requirements.lock: `make lock` calls it."""
+"""Write the environments of envs/, for clusters that use conda, from the lock files: `make lock` calls it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _HEADER = """\
-# Generated from requirements.lock by tools/conda_env.py (make lock). Snakemake uses it with
+# Generated from {lock} by tools/conda_env.py (make lock). Snakemake uses it with
 # --software-deployment-method conda; everywhere else jobs run in the environment that runs Snakemake.
-name: ztfpipe
+name: {name}
 channels: [conda-forge]
 dependencies:
   - python=3.11
@@ -18,11 +18,17 @@ dependencies:
 """
 
 
-def conda_env(lock: str) -> str:
-    """Text of the conda environment with the pins of the text of a lock file."""
+ENVIRONMENTS = {"ztfpipe": "requirements.lock", "training": "training/requirements.lock"}
+"""Environments by name, and what they are pinned by."""
+
+
+def conda_env(name: str) -> str:
+    """Text of the conda environment with the pins of its lock file."""
+    lock = (ROOT / ENVIRONMENTS[name]).read_text()
     pins = re.findall(r"^([A-Za-z0-9._-]+==[^\s\\;]+)", lock, flags=re.MULTILINE)
-    return _HEADER + "".join(f"      - {pin}\n" for pin in pins)
+    return _HEADER.format(name=name, lock=ENVIRONMENTS[name]) + "".join(f"      - {pin}\n" for pin in pins)
 
 
 if __name__ == "__main__":
-    (ROOT / "envs" / "ztfpipe.yaml").write_text(conda_env((ROOT / "requirements.lock").read_text()))
+    for name in ENVIRONMENTS:
+        (ROOT / "envs" / f"{name}.yaml").write_text(conda_env(name))

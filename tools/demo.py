@@ -193,7 +193,8 @@ def _simulate(config_path: Path, incoming: Path) -> None:
     simulate_night(load_config(config_path), NIGHT, jobs=min(4, os.cpu_count() or 1))
     short = yaml.safe_load(config_path.read_text())
     # Asteroids are drawn for the night's date: those of the first night have left so small a field.
-    short["simulate"]["night"] |= {"date": LATER, "biases": 0, "flats": 0, "visits": 2}
+    # Four visits within an hour and a half make tracks: later they would have left.
+    short["simulate"]["night"] |= {"date": LATER, "biases": 0, "flats": 0, "visits": 4, "hours_ut": [7.0, 8.5]}
     short_path = config_path.with_name("second_night.yaml")
     short_path.write_text(yaml.safe_dump(short))
     later = load_config(short_path)

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import sys
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ztfpipe.model.keys import (
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
+    ProgramKey,
     ReferenceKey,
     ReferenceVersionKey,
 )

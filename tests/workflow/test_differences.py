@@ -17,6 +17,7 @@ from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
+from ztfpipe.products.alerts.packets import read_archive
 from ztfpipe.products.catalogs.events import read_candidates, read_planted
 from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
@@ -85,6 +86,24 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()
     assert "without reference" in report
+    # The night's candidates are linked, whatever comes of it, and reports are written.
+    assert run.jobs["moving_detections"] == run.jobs["moving_tracks"] == run.jobs["moving_report"] == 1
+    for product in ("tracks", "trackmembers", "trackpage", "adespsv", "adesxml", "mpcreport"):
+        assert (site.archive / path_of(product, NightKey(NEXT_NIGHT))).exists()
+    assert "Moving objects" in report
+    assert site.run("tracks", night=NEXT_NIGHT).nothing_done
+    # Packets of what passed the light filters, by one job for names and one for the exposure; and by path.
+    packets = site.run("alerts", night=NEXT_NIGHT)
+    assert packets.jobs == {"alerts_names": 1, "alerts_exposure": 1, "alerts_night": 3}, packets.text
+    table = read_candidates(site.archive / path_of("candidates", key))
+    archive = site.archive / path_of("alerts", key)
+    assert len(list(read_archive(archive))) == np.count_nonzero(table["filterbits"] == 0)
+    assert site.run("alerts", night=NEXT_NIGHT).nothing_done
+    assert site.run(path_of("alerts", key), night=None).nothing_done
+    before = archive.read_bytes()
+    archive.unlink()
+    assert site.run(path_of("alerts", key), night=None).jobs == {"alerts_quadrant": 1}
+    assert archive.read_bytes() == before
     # A second run does nothing, by any of its names, also when the files of the reference are newer than all else.
     for product in ("vrefimg", "vrefunc", "vrefmsk", "vrefpsfcat"):
         (site.archive / path_of(product, VERSION)).touch()

@@ -17,8 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ztfpipe.cli.alerts import add_alert_commands
 from ztfpipe.cli.lightcurves import add_lightcurve_commands
 from ztfpipe.cli.most import add_most
+from ztfpipe.cli.moving import add_moving_commands
 from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
@@ -54,6 +56,7 @@ class Step:
 _FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
 _PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
 _PLAN = Input("plan", "the night's plan")
+_NAMES = Input("names", "the night's names of objects")
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 _LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 STEPS = (
@@ -183,6 +186,34 @@ STEPS = (
         "known",
         (Input("orbits", "the site's catalog of orbits", optional=True),),
     ),
+    Step("moving", "detections", "gather a night's candidates that may be moving objects", "detections", (_PLAN,)),
+    Step(
+        "moving",
+        "tracks",
+        "link the detections of up to four nights and fit orbits",
+        "tracks",
+        (
+            Input("detections", "detections of this night and of nights before", many=True),
+            Input("streaks", "the night's streaks to be vetted"),
+            Input("known", "the night's table of known solar-system bodies"),
+        ),
+    ),
+    Step(
+        "moving",
+        "report",
+        "write what goes to the Minor Planet Center",
+        "adespsv",
+        (
+            Input("tracks", "the night's tracks"),
+            Input("members", "their detections"),
+            Input("streaks", "the night's streaks to be vetted"),
+            Input("decisions", "what a person decided on the page", optional=True),
+        ),
+    ),
+    Step("alerts", "names", "give names to objects and bring histories up to date", "objectnames", (_PLAN,)),
+    Step("alerts", "exposure", "make the packets of an exposure", "alertsqa", (_PLAN, _NAMES)),
+    Step("alerts", "quadrant", "make the packets of one quadrant", "alerts", (_NAMES,)),
+    Step("alerts", "night", "gather a program's packets of a night", "nightalerts", (_PLAN,)),
     Step(
         "quality",
         "report",
@@ -224,6 +255,8 @@ def _parser() -> argparse.ArgumentParser:
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
     add_reference_commands(actions["reference"])
+    add_moving_commands(actions["moving"])
+    add_alert_commands(pipelines)
     add_lightcurve_commands(actions["lightcurve"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     add_operations_commands(pipelines)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
@@ -36,6 +37,7 @@ from ztfpipe.errors import BadSettings
 __all__ = [
     "RECIPE_VERSIONS",
     "SKY_EFFECTS",
+    "Alerts",
     "Calibration",
     "Calibrators",
     "Config",
@@ -137,6 +139,7 @@ class Config(Section):
     lightcurve: Lightcurve = Lightcurve()
     moving: Moving = Moving()
     planted: Planted = Planted()
+    alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -151,6 +154,7 @@ RECIPE_VERSIONS = {
     "lightcurve": 1,
     "moving": 1,
     "planted": 1,
+    "alerts": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

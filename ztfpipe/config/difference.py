@@ -80,3 +80,7 @@ class Difference(Section):
     """With more scatter of stars about the registration, per axis, STATUS 0: every star would leave a dipole."""
     noise_scale: tuple[float, float] = (0.8, 1.5)
     """Allowed width of S_corr in empty sky before it is made one; outside, the noise was not understood: STATUS 0."""
+    rb_version: str = Field(default="t1", pattern=r"^[a-z0-9_]+$")
+    """The trees that score candidates by their features: weights/rb_VERSION.npz."""
+    drb_version: str = Field(default="n1", pattern=r"^[a-z0-9_]+$")
+    """The network that scores candidates by their cutouts: weights/drb_VERSION.npz."""

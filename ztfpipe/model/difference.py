@@ -21,6 +21,7 @@ from ztfpipe.model.candidates import (
 )
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.columns import Column
+from ztfpipe.model.real_bogus import SCORE_COLUMNS
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
 
@@ -200,6 +201,7 @@ CANDIDATE_TABLE = (
     *FILTER_COLUMNS,
     *EXPOSURE_COLUMNS,
     *KNOWN_COLUMNS,
+    *SCORE_COLUMNS,
 )
 
 _ENDS = ("x0", "y0", "x1", "y1")

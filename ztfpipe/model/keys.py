@@ -254,6 +254,7 @@ class ProgramKey:
 Key = (
     NightKey
     | IncomingKey
+    | ExposureKey
     | RawKey
     | QuadrantKey
     | CalibrationKey

@@ -75,6 +75,8 @@ _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_mat
 _STATIC = "ops/static/rc{rcid}/"
 _TILE = "{field}_c{ccd}_q{qid}"
 _CURVE = "lc_dr{release}/{thousand}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}.parquet"
+_HISTORY = "ops/history/rc{rcid}/ztf_{field}_c{ccd}_q{qid}_"
+_ALERTS = "ops/alerts/{year}/{monthday}/"
 _NIGHT = "ops/night/{year}/{monthday}/ztf_{year}{monthday}_"
 
 
@@ -127,6 +129,7 @@ _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
         lambda k: {**_night_parts(k.night), "name": k.name},
         lambda p: IncomingKey(p["year"] + p["monthday"], p["name"]),
     ),
+    ExposureKey: (_exposure_parts, _exposure),
     RawKey: (
         lambda k: {**_exposure_parts(k.exposure), "ccd": f"{k.ccdid:02d}"},
         lambda p: RawKey(_exposure(p), int(p["ccd"])),
@@ -349,10 +352,35 @@ PRODUCTS: dict[str, Product] = {
     **_family(ReleaseKey, _CURVE, {"lightcurve": ""}),
     **_family(
         ProgramKey,
-        "ops/alerts/{year}/{monthday}/ztf_{program}_{year}{monthday}",
+        f"{_ALERTS}ztf_{{program}}_{{year}}{{monthday}}",
         {"nightalerts": ".tar.gz"},
     ),
-    **_family(NightKey, "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_", {"tracks": "tracks.parquet"}),
+    **_family(
+        NightKey,
+        "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_",
+        {
+            "detections": "detections.parquet",
+            "detectionsqa": "detectionsqa.json",
+            "streaklist": "streaklist.parquet",
+            "tracks": "tracks.parquet",
+            "trackmembers": "trackmembers.parquet",
+            "tracksqa": "tracksqa.json",
+            "trackpage": "tracks.html",
+            "trackdecisions": "trackdecisions.json",
+            "adespsv": "ades.psv",
+            "adesxml": "ades.xml",
+            "mpcreport": "mpc.txt",
+            "digest2": "digest2.txt",
+            "reportqa": "reportqa.json",
+        },
+    ),
+    **_family(NightKey, f"{_ALERTS}ztf_{{year}}{{monthday}}_", {"objectnames": "objectnames.parquet"}),
+    **_family(
+        ExposureKey,
+        f"{_ALERTS}ztf_{{year}}{{monthday}}{{fracday}}_{{field}}_{{filter}}_{{imgtype}}_",
+        {"alertsqa": "alertsqa.json"},
+    ),
+    **_family(FieldQuadrantKey, _HISTORY, {"coverage": "coverage.parquet", "history": "history.parquet"}),
 }
 _BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
 _SKY_PRODUCTS = frozenset(

@@ -34,6 +34,7 @@ from ztfpipe.products.images.difference import (
 from ztfpipe.products.images.headers import needed
 from ztfpipe.products.images.previews import write_preview
 from ztfpipe.products.names import key_of, path_of
+from ztfpipe.products.weights import read_scorers
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record, spelt
 
 
@@ -75,8 +76,9 @@ def image(
             julian_year(needed(image, science_header, "OBSJD")),
             _known_sky(bodies, image, science, science_header, section) if bodies else None,
         )
+        scorers = read_scorers(section.rb_version, section.drb_version)
     with watch.part("recipe"):
-        made = make_difference(science, reference, camera, section, around)
+        made = make_difference(science, reference, camera, section, around, scorers)
     with watch.part("write"):
         limit = float(made.metrics.get("diffmaglim") or np.nan)
         words = exposure_words(key, camera, science_header, reference_header, limiting_mag=limit)

@@ -17,6 +17,7 @@ from ztfpipe.errors import Unusable
 from ztfpipe.methods.difference import preparation
 from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
 from ztfpipe.methods.difference.candidates import difference_psf, find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.raw_detections import find_raw
 from ztfpipe.methods.difference.smooth_field import field_at
@@ -38,8 +39,10 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
+from ztfpipe.model.real_bogus import Scorers
 from ztfpipe.pipelines.difference import description
 from ztfpipe.pipelines.difference.known import known_near_candidates
+from ztfpipe.pipelines.difference.scores import scores
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -61,11 +64,17 @@ class _Progress:
 
 
 def make_difference(
-    science: Stored, reference: Stored, camera: Camera, settings: Settings, around: Surroundings | None = None
+    science: Stored,
+    reference: Stored,
+    camera: Camera,
+    settings: Settings,
+    around: Surroundings | None = None,
+    scorers: Scorers | None = None,
 ) -> DifferenceProducts:
     """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
 
     around: what other surveys and the catalog of orbits know there; without it candidates have no neighbours of theirs.
+    scorers: classifiers of candidates; without them scores are NaN.
     """
     work = _Work(science, reference, camera, settings, around)
     try:
@@ -76,6 +85,7 @@ def make_difference(
         work.extract_candidates()
         work.describe_candidates()
         work.name_known_bodies()
+        work.score_candidates(scorers)
         work.extract_raw_detections()
         work.extract_streaks()
     except Unusable as reason:
@@ -225,6 +235,10 @@ class _Work:
             pair.science, pair.reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px,
             flux_error=found.flux_error, offset=(found.dx, found.dy), tile_px=self.settings.tile_px,
         )  # fmt: skip
+        difference = levelled(
+            difference, cell_px=self.fitting(self.settings.background_cell_px, 10),
+            scale_px=self.fitting(self.settings.background_scale_px, 5),
+        )  # fmt: skip
         stars = self.science.catalog
         difference = discount_stars(difference, stars.x_px, stars.y_px, stars.flux_adu.astype(np.float64))
         self.so_far.difference = discount_lost_cores(difference)
@@ -276,6 +290,10 @@ class _Work:
             radius_arcsec=self.settings.known_radius_arcsec,
         )  # fmt: skip
         so_far.more |= near.columns()
+
+    def score_candidates(self, scorers: Scorers | None) -> None:
+        so_far = self.so_far
+        so_far.more |= scores(so_far.candidates, so_far.cutouts, scorers)
 
     def extract_raw_detections(self) -> None:
         settings = self.settings

@@ -1,0 +1,92 @@
+"""What anyone can ask of alerts: `ztfpipe candidates` and `ztfpipe forced`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from ztfpipe.errors import BadFile, BadKey
+
+
+def add_alert_commands(pipelines: Any) -> None:
+    """Add the commands beside the pipelines."""
+    text = "list candidates by place, object, field, time or score"
+    parser = _command(pipelines, "candidates", text, _candidates)
+    parser.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place")
+    parser.add_argument("--dec", type=float, metavar="DEG", help="its declination")
+    parser.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="about the place; 1.5")
+    parser.add_argument("--object", metavar="NAME", help="the detections of an object")
+    parser.add_argument("--field", type=int, metavar="N", help="of one field")
+    parser.add_argument("--score", metavar="NAME>=VALUE", help="a column and its least value, such as drb>=0.65")
+    parser = _command(pipelines, "forced", "measure the flux at places on all their difference images", _forced)
+    parser.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place")
+    parser.add_argument("--dec", type=float, metavar="DEG", help="its declination")
+    parser.add_argument(
+        "--list", type=Path, metavar="FILE", help="places instead: lines of right ascension, declination"
+    )
+    parser.add_argument("--output", type=Path, default=Path(), metavar="FOLDER", help="where the answers go; here")
+    parser.add_argument("--plot", action="store_true", help="a picture beside each answer")
+
+
+def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    parser = pipelines.add_parser(name, help=text, description=text)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.add_argument(
+        "--since", type=float, default=-math.inf, metavar="JD", help="exposures from this Julian date on"
+    )
+    parser.add_argument("--until", type=float, default=math.inf, metavar="JD", help="exposures up to it")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _candidates(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.alerts import asking
+
+    place = None if call.ra is None and call.dec is None else _place(call)
+    score = None
+    if call.score is not None:
+        name, _, least = call.score.partition(">=")
+        score = name.strip(), _number("score", least)
+    question = asking.Question(place, call.radius, call.object, call.field, (call.since, call.until), score)
+    return asking.run_candidates(call.config, call.workspace, question)
+
+
+def _forced(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.alerts import asking
+
+    places = _listed(call.list) if call.list else [_place(call)]
+    return asking.run_forced(call.config, call.workspace, places, (call.since, call.until), call.output, call.plot)
+
+
+def _place(call: argparse.Namespace) -> tuple[float, float]:
+    if call.ra is None or call.dec is None:
+        raise BadKey("place", (call.ra, call.dec), "a right ascension and a declination: --ra DEG --dec DEG")
+    return _checked(call.ra, call.dec)
+
+
+def _checked(ra_deg: float, dec_deg: float) -> tuple[float, float]:
+    if not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):
+        raise BadKey("place", (ra_deg, dec_deg), "0 to 360 and -90 to 90 degrees")
+    return ra_deg, dec_deg
+
+
+def _listed(path: Path) -> list[tuple[float, float]]:
+    """Places of a text file, separated by a comma or white space; lines that begin with # are comments."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(path, str(error)) from error
+    rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not rows or any(len(row) < 2 for row in rows):
+        raise BadFile(path, "not a list of places: two numbers on each line")
+    return [_checked(_number("right ascension", row[0]), _number("declination", row[1])) for row in rows]
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise BadKey(what, text, "a number") from error

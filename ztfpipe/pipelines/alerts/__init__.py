@@ -1,0 +1,1 @@
+"""Alerts: histories of places and the packets of a quadrant."""

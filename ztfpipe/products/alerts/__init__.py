@@ -1,0 +1,1 @@
+"""Alert packets and what they are made from: schema, stamps, histories, names of objects."""

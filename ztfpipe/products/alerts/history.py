@@ -1,0 +1,134 @@
+"""Histories of a field's quadrant: the difference images that looked there, and what was found on them.
+
+Two small Parquet files each, brought up to date after every night by one writer; they can be made again from the
+differences and candidates of all nights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ztfpipe.errors import BadFile
+from ztfpipe.model import identifiers
+from ztfpipe.model.alerts import COVERAGE
+from ztfpipe.model.images import HeaderValue
+from ztfpipe.model.keys import ExposureKey, FieldQuadrantKey, QuadrantKey
+from ztfpipe.model.wcs import PV_INDICES, TpvWcs
+from ztfpipe.products.formats.fits import read_header
+from ztfpipe.products.formats.plain import read_table, write_table
+from ztfpipe.products.images.headers import known
+from ztfpipe.products.images.wcs import wcs_of
+from ztfpipe.products.names import key_of, path_of
+
+_FROM_HEADER = {
+    "rfid": "RFID", "refvers": "REFVERS", "programid": "PROGRMID", "programpi": "PROGRMPI", "status": "STATUS",
+    "infobits": "INFOBITS", "exptime": "EXPTIME", "diffmaglim": "DIFMLIM", "magzpsci": "MAGZP",
+    "magzpsciunc": "MAGZPUNC", "magzpscirms": "MAGZPRMS", "nmatches": "NMATCHES", "clrcoeff": "CLRCOEFF",
+    "clrcounc": "CLRCOUNC", "sciinpseeing": "SEEING", "scibckgnd": "SCIBCKG", "scisigpix": "SCISIGPX",
+    "diffsigpix": "DIFSIGPX", "gain": "GAIN", "jd": "OBSJD", "fid": "FILTERID",
+}  # fmt: skip
+
+
+def coverage_row(key: QuadrantKey, shape: tuple[int, int]) -> dict[str, object]:
+    """What the coverage keeps of a difference image, from its header. BadFile when it cannot be read."""
+    path = path_of("scimrefdiffimg", key)
+    header = read_header(path, 1)
+    found: dict[str, HeaderValue] = {name: header.get(word, (None, ""))[0] for name, word in _FROM_HEADER.items()}
+    jd = known(header, "OBSJD")
+    if not math.isfinite(jd):
+        raise BadFile(path, "OBSJD is missing or no number")
+    wcs = wcs_of(path, header)
+    row = {
+        **found,
+        "pid": identifiers.processing_id(identifiers.exposure_id(jd), key.rcid),
+        "nid": identifiers.night_id(jd),
+        "filefracday": key.exposure.filefracday,
+        "filter": key.exposure.filter,
+        "imgtype": key.exposure.imgtype,
+        "field": key.exposure.field,
+        "ccdid": key.ccdid,
+        "qid": key.qid,
+        "rcid": key.rcid,
+        "pdiffimfilename": path.rpartition("/")[2].removesuffix(".fz"),
+        "adpctdif1": known(header, "ASTRRMS1") * 3600.0,
+        "adpctdif2": known(header, "ASTRRMS2") * 3600.0,
+        "nx": shape[1],
+        "ny": shape[0],
+        "wcs": wcs_numbers(wcs),
+    }
+    return {column.name: _plain(row[column.name], column.dtype) for column in COVERAGE}
+
+
+def coverage_table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """Rows of coverage as a table of COVERAGE's types."""
+    table = pd.DataFrame(list(rows), columns=[column.name for column in COVERAGE])
+    return table.astype({c.name: c.dtype for c in COVERAGE if c.dtype != "str" and c.width == 1})
+
+
+def read_coverage(place: FieldQuadrantKey) -> pd.DataFrame:
+    """The difference images that looked at a place, in order of time; none where there never was one."""
+    path = Path(path_of("coverage", place))
+    return read_table(path) if path.exists() else coverage_table([])
+
+
+def known_places() -> list[FieldQuadrantKey]:
+    """All fields' quadrants that have a history, in order."""
+    return sorted(key_of(path, "coverage") for path in Path().glob("ops/history/rc[0-9][0-9]/*_coverage.parquet"))
+
+
+def read_detections(place: FieldQuadrantKey) -> pd.DataFrame:
+    """The candidates ever found at a place, in order of time; none where there never was one."""
+    path = Path(path_of("history", place))
+    return read_table(path) if path.exists() else no_detections()
+
+
+def no_detections() -> pd.DataFrame:
+    """A table of detections without rows."""
+    return pd.DataFrame({"candid": np.zeros(0, np.int64), "pid": np.zeros(0, np.int64), "ra": [], "dec": []})
+
+
+def update_place(place: FieldQuadrantKey, coverage: pd.DataFrame, detections: pd.DataFrame) -> None:
+    """Put difference images and their candidates into a place's history, in place of what it had of the same images.
+
+    The coverage is written last: an image that it has, has its candidates there too.
+    """
+    images = coverage["pid"]
+    _write(path_of("history", place), read_detections(place), detections, images, ["pid", "candid"])
+    _write(path_of("coverage", place), read_coverage(place), coverage, images, ["jd", "pid"])
+
+
+def _write(path: str, old: pd.DataFrame, new: pd.DataFrame, images: pd.Series, order: list[str]) -> None:
+    kept = old[~old["pid"].isin(images)]
+    parts = [part for part in (kept, new) if len(part)] or [new]
+    write_table(path, pd.concat(parts, ignore_index=True).sort_values(order, kind="stable", ignore_index=True))
+
+
+def quadrant_of(row: pd.Series) -> QuadrantKey:
+    """Key of the image of a row of coverage."""
+    exposure = ExposureKey(str(row["filefracday"]), int(row["field"]), str(row["filter"]), str(row["imgtype"]))
+    return QuadrantKey(exposure, int(row["ccdid"]), int(row["qid"]))
+
+
+def wcs_numbers(wcs: TpvWcs) -> list[float]:
+    """A solution as one list: CRVAL, zero-based CRPIX, CD by rows, PV by axis."""
+    return [float(value) for part in astuple(wcs) for value in np.ravel(part)]
+
+
+def wcs_from(numbers: NDArray[np.float64]) -> TpvWcs:
+    """The solution of `wcs_numbers`."""
+    values = np.asarray(numbers, np.float64)
+    return TpvWcs(values[:2], values[2:4], values[4:8].reshape(2, 2), values[8:].reshape(2, len(PV_INDICES)))
+
+
+def _plain(value: object, dtype: str) -> object:
+    """A value as the table has it where the header has none: NaN, 0 or an empty text."""
+    if value is not None:
+        return value
+    return "" if dtype == "str" else math.nan if dtype.startswith("f") else 0
