@@ -18,7 +18,7 @@ from ztfpipe.methods.time.relative_photometry_nb import surface_at, surface_norm
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-_SURFACE_TURNS, _SURFACE_CHANGE_MAG = 4, 2e-5
+_SURFACE_TURNS, _SURFACE_CHANGE_MAG = 10, 2e-5
 _LEAST_ERROR_MAG = 0.02
 """Errors are taken as at least this when it is asked what is absurd before anything is solved."""
 N_TERMS_MAX = 15

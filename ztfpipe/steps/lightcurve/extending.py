@@ -16,8 +16,8 @@ from ztfpipe.model.lightcurve import MatchEpochs
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.matchepochs import read_match_epochs, write_match_epochs
 from ztfpipe.products.names import key_of, path_of
-from ztfpipe.steps.reference.checking import earlier_epochs, epochs_by_reference
-from ztfpipe.steps.reference.renewal import ALL_NIGHTS, all_references
+from ztfpipe.steps.reference.looking import ALL_NIGHTS, earlier_epochs, epochs_by_reference
+from ztfpipe.steps.reference.renewal import all_references
 
 ARCHIVE = Path()
 
