@@ -55,8 +55,9 @@ train: .venv-training/.ready  ## fit the real-bogus classifiers anew (docs/score
 test-training: .venv-training/.ready  ## a tiny training, in .venv-training
 	ZTFPIPE_TRAINING=1 .venv-training/bin/python -m pytest -q tests/training
 
-docs: env  ## draw docs/pictures/floors.png from the code as it is
+docs: env  ## docs/pictures/floors.png and docs/columns.md from the code as it is
 	$(BIN)/python tools/draw_floors.py
+	$(BIN)/python tools/describe_columns.py
 
 lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock

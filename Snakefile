@@ -72,6 +72,18 @@ rule diffimgs:
         diffimgs_of_night,
 
 
+# Sources of known flux planted into a part of those: the night's efficiency against magnitude.
+rule planted:
+    input:
+        planted_of_night,
+
+
+# Tracks of moving objects with the reports on them.
+rule tracks:
+    input:
+        tracks_of_night,
+
+
 rule lofreqflats:
     input:
         lofreqflats_of_night,

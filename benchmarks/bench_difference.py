@@ -56,6 +56,63 @@ def difference_of(path: str) -> Callable[[], object]:
     return work
 
 
+def make_products(path: str, density: str) -> Callable[[], object]:
+    """Two exposures of a field by the synthetic camera through the science recipe, kept in a file."""
+    from benchmarks.difference_pairs import stored_of
+    from benchmarks.science_scenes import expose_sky, sky_settings
+    from ztfpipe.camera import Camera
+
+    def work() -> None:
+        camera = Camera.load("quadrant")
+        settings = sky_settings({
+            "night": {"visits": 2, "exposures_s": [30.0, 30.0]}, "stars": {"stars_per_square_degree": float(density)},
+        })  # fmt: skip
+        exposures = [expose_sky(camera, settings, k) for k in (0, 1)]
+        Path(path).write_bytes(pickle.dumps([stored_of(one.science(), camera, one.gain) for one in exposures]))
+
+    return work
+
+
+def recipe_of(path: str) -> Callable[[], object]:
+    """The whole recipe, streaks and all; returns what it found."""
+    from ztfpipe.camera import Camera
+    from ztfpipe.config import Difference
+    from ztfpipe.methods.warm import warm
+    from ztfpipe.pipelines.difference.recipe import make_difference
+
+    warm()
+    pair, camera = pickle.loads(Path(path).read_bytes()), Camera.load("quadrant")
+
+    def work() -> dict[str, float | int]:
+        made = make_difference(*pair, camera, Difference())
+        count = 0 if made.candidates is None else len(made.candidates)
+        return {"status": made.status, "candidates": count, "width of S_corr": round(made.metrics["scorr_width"], 4)}
+
+    return work
+
+
+def recipe_rows() -> list[dict[str, Any]]:
+    """The recipe on sparse and dense exposures, the second playing reference."""
+    from benchmarks.science_scenes import DENSE, SPARSE
+
+    table = []
+    for case, density, bar_s in (("sparse", SPARSE, 10), ("dense", DENSE, 13)):
+        with tempfile.TemporaryDirectory(prefix="bench-difference-") as folder:
+            path = str(Path(folder) / "pair")
+            measure("benchmarks.bench_difference:make_products", path, str(density), repeats=1)
+            cost = measure("benchmarks.bench_difference:recipe_of", path)
+        table.append(
+            row(
+                f"the recipe of differences on a {case} full-size quadrant, from products in memory",
+                cost,
+                bar=f"<= {bar_s} CPU s, <= {MEMORY_MAX_MB} MB",
+                met=cost.cpu_s <= bar_s and cost.peak_mb <= MEMORY_MAX_MB,
+                note=", ".join(f"{name} {value}" for name, value in cost.value.items()),
+            )
+        )
+    return table
+
+
 def rows() -> list[dict[str, Any]]:
     """A sparse and a dense pair."""
     table = []
@@ -74,4 +131,4 @@ def rows() -> list[dict[str, Any]]:
                 note=f"processor: {parts}; {PEERS}",
             )
         )
-    return table
+    return table + recipe_rows()

@@ -13,13 +13,15 @@ from ztfpipe.camera import Camera
 from ztfpipe.methods.difference import preparation as prepare
 from ztfpipe.methods.difference.alignment import reference_on_science, refined_mapping
 from ztfpipe.methods.difference.candidates import find_candidates
+from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
 from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import estimate
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
-from ztfpipe.model.difference import Candidates, Difference, Exposed, Registration
+from ztfpipe.model.difference import Candidates, Difference, Exposed, Registration, Stored
 from ztfpipe.model.science import ScienceImage
 
 
@@ -58,6 +60,17 @@ def subtract_products(science: ScienceImage, reference: ScienceImage, camera: Ca
     return _subtracted(exposed[0], moved, own, other, clock)
 
 
+def stored_of(image: ScienceImage, camera: Camera, gain: float, name: str = "image") -> Stored:
+    """A science image in memory as one side of the recipe; with the noise of its pixels it can play reference."""
+    bad = (image.mask & np.uint16(camera.defect_mask)) != 0
+    sky = estimate(image.image_adu, bad)
+    sigma = np.sqrt(np.square(sky.noise) + np.maximum(image.image_adu - sky.level, 0) / np.float32(gain))
+    return Stored(
+        name, 1, image.image_adu, image.mask, sigma, 1.0, image.wcs, image.psf_catalog, gain, image.saturation_adu,
+        image.seeing_px, image.photometry.zero_point, image.infobits, 1,
+    )  # fmt: skip
+
+
 class _Clock:
     """Processor seconds of stages."""
 
@@ -81,6 +94,8 @@ def _subtracted(science: Exposed, reference: Exposed, own: CatalogStars, other: 
         science, reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px, flux_error=found.flux_error,
         offset=(found.dx, found.dy),
     )  # fmt: skip
+    difference = levelled(difference)
+    difference = discount_lost_cores(discount_stars(difference, own.x_px, own.y_px, own.flux_adu))
     clock.mark("ZOGY")
     candidates = find_candidates(difference, zero_point_mag=26.3)
     clock.mark("candidates")

@@ -26,11 +26,13 @@ KINDS = {"main belt": 0.9, "near Earth": 0.07, "distant": 0.03}
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections, the body of each (-1: false), and the kind of each body."""
+    """Detections, the body of each (-1: false), the kind of each body, and its state [au, au/d] at FIRST_JD (n, 3)."""
 
     detections: Detections
     body: NDArray[np.int64]
     kind: NDArray[np.str_]
+    position_au: NDArray[np.float64]
+    velocity_au_d: NDArray[np.float64]
 
     def linkable(self) -> NDArray[np.int64]:
         """Bodies with four or more detections, one with another within 10 h and a third within 2.5 d."""
@@ -43,7 +45,7 @@ class Scene:
         return np.array(result, np.int64)
 
 
-def _elements(kind: str, n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bodies_of(kind: str, n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """States at FIRST_JD drawn from broad distributions of a kind."""
     if kind == "main belt":
         a, e, i = rng.uniform(2.1, 3.3, n), np.minimum(rng.rayleigh(0.12, n), 0.4), rng.rayleigh(7, n)
@@ -68,7 +70,7 @@ def _bodies(n: int, half_deg: float, rng: np.random.Generator) -> tuple[NDArray,
     for kind, share in KINDS.items():
         wanted = round(share * n)
         while wanted:
-            position, velocity = _elements(kind, 100_000, rng)
+            position, velocity = bodies_of(kind, 100_000, rng)
             away = position - here
             distance = np.linalg.norm(away, axis=1)
             east, dec = _east_north(away / distance[:, None])
@@ -117,4 +119,4 @@ def scene(bodies: int, half_deg: float, false_per_real: float, seed: int) -> Sce
              np.full(n, SIGMA_ARCSEC), here, np.full(n, exposure), np.concatenate([own, np.full(false, -1)]))
         )  # fmt: skip
     columns = [np.concatenate(many) for many in zip(*parts, strict=True)]
-    return Scene(Detections(*columns[:6]), columns[6], kind)
+    return Scene(Detections(*columns[:6]), columns[6], kind, position, velocity)

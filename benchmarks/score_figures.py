@@ -133,6 +133,11 @@ def _drift(axis, both: list[Scored]) -> None:
         axis.plot(numbers, real, color=colour, marker=marker, markersize=4, linewidth=1, label=f"{one.name}, real")
         axis.plot(numbers, false, color=colour, marker=marker, markersize=4, linewidth=1, linestyle=":",
                   markerfacecolor="none", label=f"{one.name}, bogus")  # fmt: skip
-    axis.set(xlabel="night", xticks=numbers, ylabel="share that passes", ylim=(-0.03, 1.03),
-             title="one threshold, many nights")  # fmt: skip
+    axis.set(
+        xlabel="night",
+        xticks=numbers,
+        ylabel="share that passes",
+        ylim=(-0.03, 1.03),
+        title="one threshold, many nights",
+    )
     axis.legend(frameon=False, fontsize=8)

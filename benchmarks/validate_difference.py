@@ -42,6 +42,8 @@ PER_SNR = 300
 RESIDUAL_PX = 0.004
 """Displacement left of turbulence once it was measured and taken out: what the registration of real pairs leaves."""
 LEAST_SEPARATION_PX = 30.0
+SPARSE_SEED, DENSE_SEED, CAMERA_SEEDS = 101, 103, (1, 2, 3, 4)
+"""None of these skies was looked at while the methods were made."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def sky_rows(name: str, difference: Difference, left_out: NDArray[np.bool_]) -> 
     ]  # fmt: skip
 
 
-def planted_rows(planted: Planted) -> list[dict[str, Any]]:
+def planted_rows(name: str, planted: Planted) -> list[dict[str, Any]]:
     """Recovery, fluxes and false candidates of the planted pair."""
     difference, found = planted.result.difference, planted.result.candidates
     tree = cKDTree(np.stack([found.x_px[found.positive], found.y_px[found.positive]], 1))
@@ -182,28 +184,29 @@ def planted_rows(planted: Planted) -> list[dict[str, Any]]:
     for aimed, bar in ((5.0, 0.47), (7.0, 0.96), (8.0, 0.99)):
         chosen = clear & ~planted.hosted & (planted.aimed_snr == aimed)
         share = seen[chosen].mean()
-        name = f"transients off hosts found at S/N {aimed:.0f}"
-        table.append(row(name, share, bar=f">= {bar}", met=share >= bar,
+        table.append(row(f"{name}: transients off hosts found at S/N {aimed:.0f}", share, bar=f">= {bar}",
+                         met=share >= bar,
                          note=f"{chosen.sum()} planted; S/N in the difference {snr[chosen].mean():.2f}"))  # fmt: skip
     hosted = clear & planted.hosted & (snr < 12)
     predicted = _phi(_peak_snr(planted)[hosted] - 5).mean()
     share = seen[hosted].mean()
     allowed = 3 * np.sqrt(predicted * (1 - predicted) / hosted.sum()) + 0.02
-    table.append(row("transients on hosts found less share that S_corr predicts", share - predicted,
+    table.append(row(f"{name}: transients on hosts found less share that S_corr predicts", share - predicted,
                      bar=f"|difference| <= {allowed:.3f}", met=abs(share - predicted) <= allowed,
                      note=f"{hosted.sum()} planted; predicted {predicted:.3f}"))  # fmt: skip
-    for name, on in (("off", ~planted.hosted), ("on", planted.hosted)):
+    for where, on in (("off", ~planted.hosted), ("on", planted.hosted)):
         chosen = clear & on & seen & (snr > 9)
         k = np.flatnonzero(found.positive)[which[chosen]]
         pull = (found.flux_adu[k] - planted.flux_adu[chosen]) / found.sigma_flux_adu[k]
+        what = f"{name}: flux pulls {where} hosts"
         table += [
-            row(f"flux pulls {name} hosts: mean", pull.mean(), bar="|mean| <= 0.1", met=abs(pull.mean()) <= 0.1,
+            row(f"{what}: mean", pull.mean(), bar="|mean| <= 0.1", met=abs(pull.mean()) <= 0.1,
                 note=f"{chosen.sum()} of S/N above 9"),
-            row(f"flux pulls {name} hosts: width", pull.std(), bar="0.9 to 1.1", met=abs(pull.std() - 1) <= 0.1),
+            row(f"{what}: width", pull.std(), bar="0.9 to 1.1", met=abs(pull.std() - 1) <= 0.1),
         ]  # fmt: skip
     free = planted.free[np.rint(found.y_px).astype(int), np.rint(found.x_px).astype(int)]
     other = cKDTree(np.stack([planted.x_px, planted.y_px], 1)).query(np.stack([found.x_px, found.y_px], 1))[0] > 6
-    table.append(row("planted pair: false candidates at 5 sigma, both signs", (free & other).sum(), bar="<= 6",
+    table.append(row(f"{name}: false candidates at 5 sigma, both signs", (free & other).sum(), bar="<= 6",
                      met=(free & other).sum() <= 6))  # fmt: skip
     return table
 
@@ -261,51 +264,74 @@ def single_psf_rows(planted: Planted) -> list[dict[str, Any]]:
     return table
 
 
-def null_rows() -> list[dict[str, Any]]:
-    """Two exposures of one field by the synthetic camera."""
+@dataclass(frozen=True)
+class Null:
+    """Two exposures of one field by the synthetic camera, subtracted: halos, and how many candidates are false."""
+
+    result: Subtracted
+    halo: NDArray[np.bool_]
+    false: int
+
+
+def null_pair(seed: int) -> Null:
+    """Both exposures by the science recipe, the second as reference; false is what is near nothing that changes."""
     camera = Camera.load("quadrant")
     settings = sky_settings({
         "night": {"visits": 2, "exposures_s": [30.0, 30.0]}, "stars": {"stars_per_square_degree": SPARSE},
     })  # fmt: skip
+    settings = settings.model_copy(update={"sky_seed": settings.sky_seed + seed, "noise_seed": 1 + seed})
     exposures = [expose_sky(camera, settings, k) for k in (0, 1)]
     science, reference = (one.science() for one in exposures)
     result = subtract_products(science, reference, camera, exposures[0].gain)
-    difference, found = result.difference, result.candidates
+    found = result.candidates
     halo = (science.mask & np.uint16(camera.mask_value("halo"))) != 0
-    x, y = [], []
+    places = []
     for one in exposures:
         for name in ("transients", "asteroids", "stars"):
             truth = one.tables[name]
             truth = truth[truth.kind != 0] if name == "stars" else truth
-            place = sky_to_pixel(science.wcs, truth.ra_deg.to_numpy(), truth.dec_deg.to_numpy())
-            x.append(place[0])
-            y.append(place[1])
-    real = cKDTree(np.stack([np.concatenate(x), np.concatenate(y)], 1))
-    distance, _ = real.query(np.stack([found.x_px, found.y_px], 1))
+            places.append(np.stack(sky_to_pixel(science.wcs, truth.ra_deg.to_numpy(), truth.dec_deg.to_numpy()), 1))
+    distance, _ = cKDTree(np.concatenate(places)).query(np.stack([found.x_px, found.y_px], 1))
     masked = halo[np.rint(found.y_px).astype(int), np.rint(found.x_px).astype(int)] | (found.bad_pixels > 4)
-    false = int(((distance > 4) & ~masked).sum())
-    registration = result.registration
-    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.cpu_s.items())
+    return Null(result, halo, int(((distance > 4) & ~masked).sum()))
+
+
+def null_rows() -> list[dict[str, Any]]:
+    """Pairs of the synthetic camera: S_corr of each, false candidates of all."""
+    pairs = [null_pair(seed) for seed in CAMERA_SEEDS]
+    table = []
+    for seed, pair in zip(CAMERA_SEEDS, pairs, strict=True):
+        table += sky_rows(f"camera pair {seed}", pair.result.difference, pair.halo)
+    false = np.mean([pair.false for pair in pairs])
+    seconds = [sum(pair.result.cpu_s.values()) for pair in pairs]
+    registration = [pair.result.registration for pair in pairs]
+    noise = np.mean([np.hypot(one.sigma_x_px, one.sigma_y_px) / np.sqrt(2) for one in registration])
     return [
-        *sky_rows("camera pair", difference, halo),
-        row("camera pair: false candidates at 5 sigma, both signs", false, bar="<= 6", met=false <= 6,
-            note=f"of {len(found)}; nothing that varies or moves within 4 px, outside masks and halos"),
-        row("camera pair: registration noise", np.hypot(registration.sigma_x_px, registration.sigma_y_px) / np.sqrt(2),
-            bar="", met=None, unit="px"),
-        row("camera pair: processor time", sum(result.cpu_s.values()), bar="<= 8", met=sum(result.cpu_s.values()) <= 8,
-            unit="s", note=parts),
+        *table,
+        row("camera pairs: false candidates a quadrant at 5 sigma, both signs", false, bar="<= 6", met=false <= 6,
+            note=f"{', '.join(str(pair.false) for pair in pairs)}; nothing that varies or moves within 4 px, outside "
+            "masks and halos; white noise alone gives 3.5 to 4"),
+        row("camera pairs: registration noise", noise, bar="", met=None, unit="px"),
+        row("camera pairs: processor time", float(np.median(seconds)), bar="<= 8", met=np.median(seconds) <= 8,
+            unit="s"),
     ]  # fmt: skip
+
+
+def near_transients(planted: Planted) -> NDArray[np.bool_]:
+    """Pixels within 8 of a transient, or not free."""
+    near = ~planted.free
+    for y, x in zip(planted.row, planted.column, strict=True):
+        near[max(y - 8, 0) : y + 9, max(x - 8, 0) : x + 9] = True
+    return near
 
 
 def rows() -> list[dict[str, Any]]:
     """All rows."""
-    planted = plant()
-    near = np.zeros(planted.free.shape, bool)
-    for y, x in zip(planted.row, planted.column, strict=True):
-        near[max(y - 8, 0) : y + 9, max(x - 8, 0) : x + 9] = True
-    return [
-        *sky_rows("planted pair", planted.result.difference, near | ~planted.free),
-        *planted_rows(planted),
-        *single_psf_rows(planted),
-        *null_rows(),
-    ]
+    table = []
+    for name, count, seed in (("sparse", 5000, SPARSE_SEED), ("dense", 30_000, DENSE_SEED)):
+        planted = plant(count, seed)
+        table += sky_rows(f"{name} planted pair", planted.result.difference, near_transients(planted))
+        table += planted_rows(f"{name} planted pair", planted)
+        if name == "sparse":
+            table += single_psf_rows(planted)
+    return table + null_rows()

@@ -13,7 +13,7 @@ rule difference_image:
         refpsfcat=pinned("vrefpsfcat"),
         ps1=catalog_of("ps1context"),
         gaia=catalog_of("gaiacontext"),
-        known=ancient(target("known")),
+        bodies=ancient(target("known")),
         settings=settings("difference"),
     output:
         **targets(
@@ -35,4 +35,47 @@ rule difference_image:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
         " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
         " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q} --known {input.known:q} 2> {log:q}"
+        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q}"
+        " --bodies {input.bodies:q} 2> {log:q}"
+
+
+# Asked for by name, or by the target `planted` for a part of the night.
+rule difference_planted:
+    input:
+        image=target("sciimg"),
+        mask=target("mskimg"),
+        psfcat=target("psfcat"),
+        refimg=pinned("vrefimg"),
+        refmsk=pinned("vrefmsk"),
+        refunc=pinned("vrefunc"),
+        refpsfcat=pinned("vrefpsfcat"),
+        candidates=target("candidates"),
+        diffqa=target("diffqa"),
+        settings=settings("difference"),
+        planting=settings("planted"),
+    output:
+        **targets("planted", "plantedqa"),
+    log:
+        log_of("difference", "planted"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe difference planted {output.planted:q} --settings {input.settings:q} --planting {input.planting:q}"
+        " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
+        " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
+        " --refpsfcat {input.refpsfcat:q} --candidates {input.candidates:q} --diffqa {input.diffqa:q} 2> {log:q}"
+
+
+rule difference_efficiency:
+    input:
+        tables=planted_tables,
+        settings=settings("planted"),
+    output:
+        **targets("efficiency", "efficiencyplot"),
+    log:
+        log_of("difference", "efficiency"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe difference efficiency {output.efficiency:q} --settings {input.settings:q}"
+        " --tables {input.tables:q} 2> {log:q}"

@@ -10,6 +10,7 @@ rule quality_report:
         references=target("references"),
         science=science_records,  # only to wait for these and the next: the step finds them by the plan
         differences=difference_records,
+        tracks=target("reportqa"),
         settings=settings("quality"),
     output:
         report=target("nightreport"),

@@ -19,13 +19,17 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import NightSummary, Table
+from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.report import text_tables
+from ztfpipe.products.formats.plain import write_table
 from ztfpipe.products.names import path_of
+from ztfpipe.simulate.sky.asteroids import known_asteroids
 from ztfpipe.steps.quality import night_summary
 from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
@@ -36,8 +40,8 @@ CONFIG = {
     "camera": "mini",
     "workspace": str(ROOT / "demo"),
     "reference": {"epochs_min": 4},
-    # The small camera's sky varies over a sixth of the pixels.
-    "difference": {"background_mesh_px": 64, "background_cell_px": 48, "background_scale_px": 100.0},
+    # A quarter of the quadrants, each with as many sources as fit into so small an image.
+    "planted": {"fraction": 0.25, "points_per_megapixel": 300.0},
     "simulate": {
         # So many that a few fall on a tenth of a square degree.
         "moving": {"asteroids_per_square_degree": 1000.0},
@@ -67,6 +71,7 @@ def main() -> int:
     times["night"] = _timed(lambda: _snakemake(config_path, "night"))
     times["references"] = _timed(lambda: _snakemake(config_path, "references"))
     times["differences"] = _timed(lambda: _snakemake(config_path, "night", LATER))
+    times["planted sources"] = _timed(lambda: _snakemake(config_path, "planted", LATER))
     times["second run"] = _timed(lambda: _snakemake(config_path, "night"))
     os.chdir(workspace / "archive")
     night = NightKey(NIGHT)
@@ -78,6 +83,7 @@ def main() -> int:
     )
     print(references_table())
     print(found_table(workspace / "truth"))
+    print(efficiency_table())
     print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in times.items()))
     print(f"The night's report, with pictures: {Path(path_of('nightreport', night)).resolve()}")
     return 0
@@ -103,23 +109,53 @@ def found_table(truth: Path) -> str:
         record = read_record(QaRecord, path)
         stem = path.name.removesuffix("_diffqa.json")
         if record.status != 1:
-            rows.append((stem, record.status, None, "", "", "", record.reason))
+            rows.append((stem, record.status, None, "", "", "", "", record.reason))
             continue
         candidates = pd.read_parquet(path.with_name(f"{stem}_candidates.parquet"))
         limit = float(record.metrics["diffmaglim"])
         named, ccdid, qid = stem.rsplit("_c", 1)[0], int(stem.split("_c")[-1][:2]), int(stem[-1])
         counts = []
+        bodies = _moving(truth, f"{named}_c{ccdid:02d}_o", qid, limit)
+        counts.append(_named(candidates, bodies[bodies.known]))
         known = np.zeros(len(candidates), bool)
         for expected in (
-            _moving(truth, f"{named}_c{ccdid:02d}_o", qid, limit),
+            bodies,
             _changed(truth, named, ccdid, qid, limit),
         ):
             near = _near(candidates, expected)
             known |= near.any(axis=0)
             counts.append(f"{near.any(axis=1).sum()} of {len(expected)}")
         rows.append((stem, record.status, limit, *counts, int((~known).sum()), ""))
-    head = ("quadrant", "STATUS", "limit [mag]", "asteroids found", "transients found", "other candidates", "why not")
+    head = (
+        "quadrant",
+        "STATUS",
+        "limit [mag]",
+        "catalogued ones named",
+        "asteroids found",
+        "transients found",
+        "other candidates",
+        "why not",
+    )
     text = f"Differences of {LATER} beside the truth"
+    return text_tables(NightSummary(LATER, "", (Table(text, "", head, tuple(rows)),)))
+
+
+def efficiency_table() -> str:
+    """Sources planted into the second night's images, found and missed; called in the archive."""
+    rows = [
+        (
+            one.filter[1],
+            "on" if one.hosted else "off",
+            one.quadrants,
+            sum(one.planted),
+            sum(one.found),
+            round(sum(one.expected), 1),
+            f"{one.fit.half_mag:.2f} ± {one.fit.half_error_mag:.2f}" if one.fit.converged else "",
+        )
+        for one in read_efficiencies(path_of("efficiency", NightKey(LATER)))
+    ]
+    head = ("band", "hosts", "quadrants", "planted", "found", "expected by the noise", "half are found at [mag]")
+    text = f"Planted sources of {LATER}, within two magnitudes of the limit"
     return text_tables(NightSummary(LATER, "", (Table(text, "", head, tuple(rows)),)))
 
 
@@ -127,6 +163,13 @@ def _moving(truth: Path, stem: str, qid: int, limit: float) -> pd.DataFrame:
     """Asteroids of a quadrant half a magnitude above the limit and within the image."""
     table = pd.read_parquet(truth / LATER / f"{stem}_asteroids.parquet")
     return table[(table.qid == qid) & (table.mag < limit - 0.5)]
+
+
+def _named(candidates: pd.DataFrame, bodies: pd.DataFrame) -> str:
+    """How many of the bodies of the site's catalog that were found are named by their candidates."""
+    near = _near(candidates, bodies)
+    right = near & (candidates.ssnamenr.to_numpy()[None] == bodies.identifier.astype(str).to_numpy()[:, None])
+    return f"{right.any(axis=1).sum()} of {near.any(axis=1).sum()}"
 
 
 def _changed(truth: Path, named: str, ccdid: int, qid: int, limit: float) -> pd.DataFrame:
@@ -150,10 +193,14 @@ def _simulate(config_path: Path, incoming: Path) -> None:
     simulate_night(load_config(config_path), NIGHT, jobs=min(4, os.cpu_count() or 1))
     short = yaml.safe_load(config_path.read_text())
     # Asteroids are drawn for the night's date: those of the first night have left so small a field.
-    short["simulate"]["night"] |= {"date": LATER, "biases": 0, "flats": 0, "visits": 2}
+    # Four visits within an hour and a half make tracks: later they would have left.
+    short["simulate"]["night"] |= {"date": LATER, "biases": 0, "flats": 0, "visits": 4, "hours_ut": [7.0, 8.5]}
     short_path = config_path.with_name("second_night.yaml")
     short_path.write_text(yaml.safe_dump(short))
-    simulate_night(load_config(short_path), LATER, jobs=min(4, os.cpu_count() or 1))
+    later = load_config(short_path)
+    simulate_night(later, LATER, jobs=min(4, os.cpu_count() or 1))
+    catalog = known_asteroids(later.simulate, Camera.load(later.camera))
+    write_table(config_path.parent / "calibrators" / "known_asteroids.parquet", catalog)
     flat = min(incoming.glob("*_zg_c10_f*"))
     content = bytearray(flat.read_bytes())
     # Four quadrants of about the same size, then their overscans: this is within the third.

@@ -36,3 +36,24 @@ def difference_records(wildcards):
 
 def diffimgs_of_night(wildcards):
     return [path_of("scimrefdiffimg", key) for key in differenced(asked_night()) if wanted(key)]
+
+
+def planted_in(night):
+    """The part of the night's differenced quadrants that sources are planted in, always the same ones."""
+    keys = sorted(differenced(night), key=lambda key: hashlib.md5(path_of("planted", key).encode()).digest())
+    return sorted(keys[: math.ceil(CONFIG.planted.fraction * len(keys))], key=lambda key: path_of("planted", key))
+
+
+def planted_tables(wildcards):
+    """Tables of planted sources of a night."""
+    found = [path_of("planted", key) for key in planted_in(night_of(wildcards))]
+    if not found:
+        raise WorkflowError(f"night {night_of(wildcards)} has no differences to plant sources in")
+    return found
+
+
+def planted_of_night(wildcards):
+    """Efficiency of the night; of narrowed targets, the tables of all quadrants that they leave."""
+    if set(ASKED) - {"night"}:
+        return [path_of("planted", key) for key in differenced(asked_night()) if wanted(key)]
+    return path_of("efficiency", NightKey(asked_night()))

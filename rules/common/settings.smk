@@ -1,7 +1,10 @@
 # What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
 import re
+import hashlib
+import math
 import os
 import sys
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 

@@ -54,6 +54,14 @@ def test_every_decision_has_matter_decision_and_price():
     assert not wanting
 
 
+def test_the_page_of_columns_is_made_from_the_contracts():
+    """When this fails, `make docs` writes it again."""
+    spec = importlib.util.spec_from_file_location("describe_columns", ROOT / "tools" / "describe_columns.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page()
+
+
 def test_the_picture_of_the_floors_shows_the_contract_and_the_modules(monkeypatch):
     """The picture keeps in its file what it was drawn from. When this fails, `make docs` draws it again."""
     spec = importlib.util.spec_from_file_location("draw_floors", ROOT / "tools" / "draw_floors.py")

@@ -96,6 +96,18 @@ def test_wrong_inputs_are_found_and_named(inputs, field):
     assert result.metrics["flatrange"] < 0.01
 
 
+def test_an_input_with_the_pixels_of_another_is_named(inputs, field, made):
+    """Its catalog and calibration are right, so nothing but the trimming can tell."""
+    other = replace(inputs[2], rows=lambda first, stop: tuple(part[:, ::-1] for part in inputs[2].rows(first, stop)))
+    result = made_of([*inputs[:2], other, *inputs[3:]], field)
+    (note,) = result.notes
+    assert note.startswith(f"exposure {key_of(2).exposure.filefracday}: ")
+    assert not made.notes
+    # What it has is trimmed and the others are what they were: the same magnitudes.
+    assert result.status == 1
+    assert abs(result.metrics["ps1_offset"] - made.metrics["ps1_offset"]) < 0.003
+
+
 def test_fourteen_that_agree_of_forty_are_no_reference(inputs, field):
     one = inputs[0]
     wrong = [replace(moved(one, 1.0), key=key_of(100 + k)) for k in range(26)]

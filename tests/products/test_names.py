@@ -204,7 +204,7 @@ def test_raw_names_round_trip(key):
 
 
 def test_wrong_key_or_product():
-    with pytest.raises(BadKey, match="one of alerts"):
+    with pytest.raises(BadKey, match="one of adespsv"):
         names.path_of("sciimage", NightKey("20180325"))
     with pytest.raises(BadKey, match="a RawKey, as raw needs"):
         names.path_of("raw", NightKey("20180325"))

@@ -134,7 +134,7 @@ def test_a_known_body_is_named(archive):
     corner = WCS(header).all_pix2world(header["NAXIS1"] - 5, 5, 1)
     places = [(row.ra, row.dec + 2 / 3600), corner, (row.ra, row.dec + 1)]
     write_known("known.parquet", bodies_at(places, mid_jd))
-    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), known=Path("known.parquet"))
+    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), bodies=Path("known.parquet"))
     table = read_candidates(path_of("candidates", NEW))
     named = table[table.ssnamenr != "null"]
     assert set(named.ssnamenr) == {"b0"}
@@ -146,12 +146,12 @@ def test_a_known_body_is_named(archive):
     assert record()["metrics"]["nsolarsystobj"] == 2
     # A night whose table is empty, for want of a catalog of orbits, says that nothing was looked for.
     write_known("known.parquet", bodies_at(places, mid_jd).select(np.zeros(3, bool)))
-    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), known=Path("known.parquet"))
+    image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), bodies=Path("known.parquet"))
     assert (read_candidates(path_of("candidates", NEW)).ssnamenr == "null").all()
     assert record()["metrics"]["nsolarsystobj"] is None
     Path("known.parquet").write_bytes(b"none")
     with pytest.raises(BadFile, match="not readable as Parquet"):
-        image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), known=Path("known.parquet"))
+        image(OUTPUT, difference_settings(), **inputs_of(NEW, VERSION), bodies=Path("known.parquet"))
 
 
 def bodies_at(places, mid_jd):

@@ -134,6 +134,7 @@ def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
         "measured",
         "references",
         "diffimgs",
+        "planted",
     ):
         jobs.pop(named, None)
     return Run(done.returncode, done.stdout, jobs)

@@ -14,9 +14,10 @@ from tests.reference_scene import frozen_inputs
 from ztfpipe.config import Config, Reference
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.settings import write_settings
-from ztfpipe.products.catalogs.events import read_candidates
+from ztfpipe.products.catalogs.events import read_candidates, read_planted
 from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
@@ -58,6 +59,8 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     make_reference(site)
     simulated(tmp_path / "next", NEXT_NIGHT, biases=0)
     shutil.copytree(tmp_path / "next" / "incoming" / NEXT_NIGHT, site.incoming(NEXT_NIGHT))
+    # The bodies of that night are its own, and so is what the site knows of them.
+    shutil.copy(tmp_path / "next" / "calibrators" / "known_asteroids.parquet", site.workspace / "calibrators")
     run = site.run("night", night=NEXT_NIGHT)
     assert run.code == 0, run.text
     assert run.jobs["science_image"] == 2 * FRAMES
@@ -72,6 +75,7 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert (header["STATUS"], header["REFVERS"]) == (1, 1)
     _, key = parse(made[0].relative_to(site.archive))
     assert len(read_candidates(site.archive / path_of("candidates", key))) == header["NCANDPOS"] + header["NCANDNEG"]
+    assert not site.archive.joinpath(path_of("scorrimg", key)).exists()
     record = json.loads((site.archive / path_of("diffqa", key)).read_text())
     known = read_known(site.archive / path_of("known", NightKey(NEXT_NIGHT)))
     assert len(known) > 0
@@ -81,20 +85,40 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()
     assert "without reference" in report
+    # The night's candidates are linked, whatever comes of it, and reports are written.
+    assert run.jobs["moving_detections"] == run.jobs["moving_tracks"] == run.jobs["moving_report"] == 1
+    for product in ("tracks", "trackmembers", "trackpage", "adespsv", "adesxml", "mpcreport"):
+        assert (site.archive / path_of(product, NightKey(NEXT_NIGHT))).exists()
+    assert "Moving objects" in report
+    assert site.run("tracks", night=NEXT_NIGHT).nothing_done
     # A second run does nothing, by any of its names, also when the files of the reference are newer than all else.
     for product in ("vrefimg", "vrefunc", "vrefmsk", "vrefpsfcat"):
         (site.archive / path_of(product, VERSION)).touch()
     assert site.run("night", night=NEXT_NIGHT).nothing_done
     assert site.run("diffimgs", night=NEXT_NIGHT).nothing_done
+    # Planted sources on request: one quadrant's table and the night's efficiency, and nothing else is touched.
+    before = (site.archive / path_of("candidates", key)).read_bytes()
+    planted = site.run("planted", night=NEXT_NIGHT)
+    assert planted.jobs == {"difference_planted": 1, "difference_efficiency": 1}, planted.text
+    assert (site.archive / path_of("candidates", key)).read_bytes() == before
+    assert len(read_planted(site.archive / path_of("planted", key))) > 10
+    curves = read_efficiencies(site.archive / path_of("efficiency", NightKey(NEXT_NIGHT)))
+    assert [(one.filter, one.quadrants) for one in curves if not one.hosted] == [("zg", 1)]
+    assert site.run("planted", night=NEXT_NIGHT).nothing_done
+    assert site.run("planted", night=NEXT_NIGHT, ccd=10, quadrant=1).nothing_done
     # One that is asked for without a reference is not made, and it is said why.
     other = str(made[0].relative_to(site.archive)).replace("_q1_", "_q2_")
     refused = site.run(other, night=None)
     assert refused.code != 0
     assert "had no usable reference when night 20180326 was planned" in " ".join(refused.text.split())
     # Changed settings make the difference again and nothing of the reference.
-    again = site.run("diffimgs", night=NEXT_NIGHT, sections={"difference": {"streaks": False}})
+    # Peaks of noise have neighbours as well as any, and the workflow hands the catalogs over.
+    changed = {"streaks": False, "scorr_image": True, "candidate_scorr_min": 3.5}
+    again = site.run("diffimgs", night=NEXT_NIGHT, sections={"difference": changed})
     assert again.jobs == {"difference_image": 1}, again.text
     assert site.archive.joinpath(path_of("vrefimg", VERSION)).exists()
+    assert site.archive.joinpath(path_of("scorrimg", key)).exists()
+    assert (read_candidates(site.archive / path_of("candidates", key)).nmtchps > 0).any()
 
 
 def test_a_night_planned_before_its_references_is_back_filled_by_command(site):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.cli.most import add_most
+from ztfpipe.cli.moving import add_moving_commands
 from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
@@ -140,8 +141,33 @@ STEPS = (
             Input("refpsfcat", "its PSF catalog"),
             Input("ps1", "all PS1 objects around", optional=True),
             Input("gaia", "all Gaia sources around", optional=True),
-            Input("known", "the night's table of known solar-system bodies", optional=True),
+            Input("bodies", "the night's table of known solar-system bodies", optional=True),
         ),
+    ),
+    Step(
+        "difference",
+        "planted",
+        "plant sources of known flux into a quadrant and look for them in its difference",
+        "planted",
+        (
+            Input("planting", "settings of what to plant"),
+            Input("image", "the science image"),
+            Input("mask", "its mask"),
+            Input("psfcat", "its PSF catalog"),
+            Input("refimg", "the reference"),
+            Input("refmsk", "its mask"),
+            Input("refunc", "its uncertainty"),
+            Input("refpsfcat", "its PSF catalog"),
+            Input("candidates", "candidates of the difference as it is"),
+            Input("diffqa", "record of the difference as it is"),
+        ),
+    ),
+    Step(
+        "difference",
+        "efficiency",
+        "make a night's efficiency against magnitude",
+        "efficiency",
+        (Input("tables", "tables of planted sources", many=True),),
     ),
     Step(
         "moving",
@@ -149,6 +175,30 @@ STEPS = (
         "make the night's table of known solar-system bodies",
         "known",
         (Input("orbits", "the site's catalog of orbits", optional=True),),
+    ),
+    Step("moving", "detections", "gather a night's candidates that may be moving objects", "detections", (_PLAN,)),
+    Step(
+        "moving",
+        "tracks",
+        "link the detections of up to four nights and fit orbits",
+        "tracks",
+        (
+            Input("detections", "detections of this night and of nights before", many=True),
+            Input("streaks", "the night's streaks to be vetted"),
+            Input("known", "the night's table of known solar-system bodies"),
+        ),
+    ),
+    Step(
+        "moving",
+        "report",
+        "write what goes to the Minor Planet Center",
+        "adespsv",
+        (
+            Input("tracks", "the night's tracks"),
+            Input("members", "their detections"),
+            Input("streaks", "the night's streaks to be vetted"),
+            Input("decisions", "what a person decided on the page", optional=True),
+        ),
     ),
     Step(
         "quality",
@@ -191,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
             actions[step.pipeline] = pipeline.add_subparsers(metavar="ACTION", required=True)
         _add_step(actions[step.pipeline].add_parser(step.action, help=step.text, description=step.text), step)
     add_reference_commands(actions["reference"])
+    add_moving_commands(actions["moving"])
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     add_operations_commands(pipelines)
     add_most(pipelines)

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.moving import Known, Moving
+from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
@@ -43,6 +44,7 @@ __all__ = [
     "InputLimits",
     "Known",
     "Moving",
+    "Planted",
     "Positive",
     "Quality",
     "Reference",
@@ -131,6 +133,7 @@ class Config(Section):
     reference: Reference = Reference()
     difference: Difference = Difference()
     moving: Moving = Moving()
+    planted: Planted = Planted()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
 
@@ -143,6 +146,7 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 1,
     "moving": 1,
+    "planted": 1,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -30,7 +30,8 @@ class Difference(Section):
     """Difference images: how a pair is prepared, what counts as a candidate, and when a difference is of no use."""
 
     background_mesh_px: Annotated[int, Field(ge=16)] = 128
-    """Mesh of the background taken off each image [px], as for science images."""
+    """Mesh of the background taken off each image [px], as for science images; at most an eighth of a quadrant's side:
+    on a small camera, the sky varies over so many pixels as on a large one over a few times more."""
     psf_radius_px: Annotated[int, Field(ge=6)] = 12
     """Half-width of the PSFs' stamps, as for science images and references."""
     match_radius_px: Positive = 1.5
@@ -44,9 +45,9 @@ class Difference(Section):
     registration_scale_px: Positive = 250.0
     """Correlation length of displacement and throughput [px]: a few arcminutes, as of air and clouds."""
     background_cell_px: Annotated[int, Field(ge=32)] = 128
-    """Cells whose medians the differential background is made of [px]."""
+    """Cells whose medians the differential background is made of [px]; at most a tenth of a quadrant's side."""
     background_scale_px: Positive = 300.0
-    """Its correlation length [px]; smaller ones would follow galaxies."""
+    """Its correlation length [px]; smaller ones would follow galaxies. At most a fifth of a quadrant's side."""
     tile_px: Annotated[int, Field(ge=64)] = 514
     """Largest side of a tile in which one PSF holds; with margins 576, a fast length for transforms (decision 26)."""
     candidate_scorr_min: Annotated[float, Field(ge=3)] = 5.0

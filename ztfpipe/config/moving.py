@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ztfpipe.config.base import Positive, Section
+from ztfpipe.config.moving_tracks import Tracks
 
 
 class Known(Section):
@@ -23,3 +24,4 @@ class Moving(Section):
     """Known bodies; tracks of unknown ones, their orbits and reports."""
 
     known: Known = Known()
+    tracks: Tracks = Tracks()

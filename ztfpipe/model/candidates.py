@@ -6,11 +6,13 @@ Names and types are those of the survey's alert packets (schema 4.02, record `ca
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.model.columns import PS1_BANDS, Column
+from ztfpipe.model.orbits import KnownSky
 from ztfpipe.model.skycatalogs import GaiaStars, Ps1Objects
 
 NONE_NEAR = -999.0
@@ -18,6 +20,8 @@ NONE_NEAR = -999.0
 NO_SCORE = 0.5
 """Star/galaxy score of a PS1 object that has none: 6 of the 46 neighbours of 18 public packets have exactly this."""
 N_PS1 = 3
+NO_NAME = "null"
+"""What packets have for the name of a known body that is not there."""
 
 _ORDINALS = ("nearest", "second nearest", "third nearest")
 NEIGHBOUR_COLUMNS = (
@@ -47,6 +51,13 @@ NEIGHBOUR_COLUMNS = (
     Column("maggaia", "f4", "mag", "Gaia G of the nearest, else -999"),
     Column("maggaiabright", "f4", "mag", "Gaia G of the nearest bright one, else -999"),
 )
+
+KNOWN_COLUMNS = (
+    Column("ssdistnr", "f4", "arcsec", "Distance to the nearest known solar-system body within 30 arcsec, else -999"),
+    Column("ssmagnr", "f4", "mag", "Predicted V magnitude of that body, else -999"),
+    Column("ssnamenr", "str", "", 'Name of that body: number, or provisional designation without spaces; else "null"'),
+)
+"""What a candidate says of known bodies."""
 
 LIGHT_FILTERS = ("snr", "magpsf", "nbad", "fwhm", "elong", "magdiff")
 """What the bits of `filterbits` stand for, from bit 0 (value 1)."""
@@ -114,11 +125,33 @@ RAW_TABLE = (
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What other surveys know around a quadrant; None what was not asked. epoch_year: Julian year of the exposure."""
+    """What others know around a quadrant; None what was not asked. epoch_year: Julian year of the exposure. known:
+    solar-system bodies."""
 
     ps1: Ps1Objects | None
     gaia: GaiaStars | None
     epoch_year: float
+    known: KnownSky | None = None
+
+
+@dataclass(frozen=True)
+class NearestKnown:
+    """The nearest known body of each of n candidates: distance [arcsec] and V magnitude, -999 where there is none
+    within reach, and its name, "null" there."""
+
+    distance_arcsec: NDArray[np.float32]
+    v_mag: NDArray[np.float32]
+    name: NDArray[np.str_]
+
+    @classmethod
+    def none(cls, n: int) -> NearestKnown:
+        """No body near any of n candidates."""
+        missing = np.full(n, NONE_NEAR, np.float32)
+        return cls(missing, missing, np.full(n, NO_NAME))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The table of KNOWN_COLUMNS, by name."""
+        return {"ssdistnr": self.distance_arcsec, "ssmagnr": self.v_mag, "ssnamenr": self.name}
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ztfpipe.model.candidates import (
     EXPOSURE_COLUMNS,
     FILTER_COLUMNS,
+    KNOWN_COLUMNS,
     NEIGHBOUR_COLUMNS,
     Cutouts,
     RawDetections,
 )
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.columns import Column
-from ztfpipe.model.orbits import KNOWN_COLUMNS
 from ztfpipe.model.real_bogus import SCORE_COLUMNS
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs

@@ -145,30 +145,6 @@ class KnownSky:
     mid_jd: float
 
 
-NONE_NEAR, NO_NAME = -999.0, "null"
-"""What the archive's alerts have where there is no neighbour."""
-
-
-@dataclass(frozen=True)
-class NearestKnown:
-    """The nearest known body of each of n candidates: distance [arcsec] and V magnitude, -999 where there is none
-    within reach, and its name, "null" there."""
-
-    distance_arcsec: NDArray[np.float32]
-    v_mag: NDArray[np.float32]
-    name: NDArray[np.str_]
-
-    @classmethod
-    def none(cls, n: int) -> NearestKnown:
-        """No body near any of n candidates."""
-        missing = np.full(n, NONE_NEAR, np.float32)
-        return cls(missing, missing, np.full(n, NO_NAME))
-
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """The table of KNOWN_COLUMNS, by name."""
-        return {"ssdistnr": self.distance_arcsec, "ssmagnr": self.v_mag, "ssnamenr": self.name}
-
-
 ORBIT_TABLE = (
     Column("name", "str", "", "The archive's name: the number, or the provisional designation without spaces"),
     Column("designation", "str", "", "Number and name or provisional designation, as people write them"),
@@ -205,10 +181,3 @@ KNOWN_TABLE = (
     Column("g", "f4", "", "Slope G"),
 )
 """Known bodies of a night."""
-
-KNOWN_COLUMNS = (
-    Column("ssdistnr", "f4", "arcsec", "Distance to the nearest known solar-system body within 30 arcsec, else -999"),
-    Column("ssmagnr", "f4", "mag", "Predicted V magnitude of that body, else -999"),
-    Column("ssnamenr", "str", "", 'Name of that body: number, or provisional designation without spaces; else "null"'),
-)
-"""What a candidate says of known bodies."""

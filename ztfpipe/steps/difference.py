@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,12 @@ def image(
     refpsfcat: Path,
     ps1: Path | None = None,
     gaia: Path | None = None,
-    known: Path | None = None,
+    bodies: Path | None = None,
 ) -> None:
     """Make the difference of a quadrant with its PSF, candidates, raw detections, streaks, preview, log and record.
 
-    ps1, gaia: context catalogs of the field's quadrant; without one candidates have no neighbours there. S_corr is
-    written as an image when the settings ask for it.
+    ps1, gaia: context catalogs of the field's quadrant; without one candidates have no neighbours there. bodies: the
+    night's table of known bodies, likewise. S_corr is written as an image when the settings ask for it.
 
     Every product is written, whatever the data allow: STATUS 0, zero rows and the reason where they do not. Raises
     BadFile, and writes nothing, when a file cannot be read or the reference is of another field, filter or quadrant.
@@ -66,7 +66,6 @@ def image(
     with watch.part("read"):
         science, science_header = read_science_side(image, mask, psfcat, key, camera)
         reference, reference_header = read_reference_side(refimg, refmsk, refunc, refpsfcat, key, camera)
-        bodies = _known_sky(known, image, science, science_header, section) if known else None
         inputs = {
             str(image): pixel_checksum(science.image_adu, science.mask),
             str(refimg): pixel_checksum(reference.image_adu, reference.mask),
@@ -75,10 +74,11 @@ def image(
             read_ps1_context(ps1) if ps1 else None,
             read_gaia_context(gaia) if gaia else None,
             julian_year(needed(image, science_header, "OBSJD")),
+            _known_sky(bodies, image, science, science_header, section) if bodies else None,
         )
         scorers = read_scorers(section.rb_version, section.drb_version)
     with watch.part("recipe"):
-        made = make_difference(science, reference, camera, section, around, bodies, scorers)
+        made = make_difference(science, reference, camera, section, around, scorers)
     with watch.part("write"):
         limit = float(made.metrics.get("diffmaglim") or np.nan)
         words = exposure_words(key, camera, science_header, reference_header, limiting_mag=limit)
@@ -124,3 +124,31 @@ def _log(key: QuadrantKey, made: DifferenceProducts) -> str:
         *spelt(made.metrics),
     ]
     return "\n".join(lines) + "\n"
+
+
+def planted(
+    output: str,
+    settings: Path,
+    planting: Path,
+    image: Path,
+    mask: Path,
+    psfcat: Path,
+    refimg: Path,
+    refmsk: Path,
+    refunc: Path,
+    refpsfcat: Path,
+    candidates: Path,
+    diffqa: Path,
+) -> None:
+    """Plant sources of known flux into a quadrant and look for them; see `steps.planted`."""
+    from ztfpipe.steps.planted import plant
+
+    science, reference = (image, mask, psfcat), (refimg, refmsk, refunc, refpsfcat)
+    plant(output, settings, planting, science, reference, candidates, diffqa)
+
+
+def efficiency(output: str, settings: Path, tables: Sequence[Path]) -> None:
+    """Efficiency of a night against magnitude, from its tables of planted sources; see `steps.planted`."""
+    from ztfpipe.steps.planted import summarise
+
+    summarise(output, settings, tables)

@@ -13,7 +13,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Quality
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.detector.mosaic import Tile
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey
+from ztfpipe.model.keys import CalibrationKey, NightKey, QuadrantKey, RawKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import FocalPlane, NightSummary
@@ -64,7 +64,9 @@ def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightS
                 records[record_name(one)] = read_record(QaRecord, path)
     images, differences = _records("sciqa", chosen), _records("diffqa", chosen)
     listed = read_candidates(references) if references else ()
-    return summarise(read_manifest(manifest), chosen, records, images, listed, differences)
+    paths = {name: Path(path_of(name, NightKey(chosen.night))) for name in ("tracksqa", "reportqa")}
+    moving = {name: read_record(QaRecord, path) for name, path in paths.items() if path.exists()}
+    return summarise(read_manifest(manifest), chosen, records, images, listed, differences, moving)
 
 
 def _records(product: str, plan: NightPlan) -> dict[QuadrantKey, QaRecord]:

@@ -5,11 +5,12 @@ import pytest
 
 from benchmarks.moving_scenes import SITE
 from benchmarks.validate_moving import BELIEVED, ORBITS
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.ephemeris import dynamical_time, states_of_elements
+from ztfpipe.methods.solar_system.gravity import NONE
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
-from ztfpipe.methods.solar_system.linking import unit_vectors
 from ztfpipe.methods.solar_system.orbit_fit import believed, quick_orbits
-from ztfpipe.methods.solar_system.orbit_fit_nb import axes, inverse_axis_and_eccentricity, misses, start, state
+from ztfpipe.methods.solar_system.orbit_fit_nb import frame_at, inverse_axis_and_eccentricity, misses, start, state
 from ztfpipe.model.moving import Detections, Tracks
 from ztfpipe.simulate.sky import orbits as simulated
 
@@ -99,7 +100,7 @@ def test_no_tracks():
 def test_parameters_and_state_agree_with_the_equations():
     """The state written out with numpy; residuals of a state that made the detections vanish."""
     centre = unit_vectors(np.array([150.0]), np.array([20.0]))[0]
-    frame, origin = axes(centre), np.array([0.3, -0.9, 0.02])
+    frame, origin = frame_at(centre), np.array([0.3, -0.9, 0.02])
     np.testing.assert_allclose(frame @ frame.T, np.eye(3), atol=1e-15)
     assert frame[1, 2] > 0  # north points to the pole
     parameters = np.array([3.0, -5.0, 0.6, 600.0, -200.0, 2.0])
@@ -119,7 +120,7 @@ def test_misses_vanish_at_the_truth_and_a_start_is_near_it():
     position, velocity = a_body(2.4, 0.1, 5.0, 0.2)
     seen = detections_of(position, velocity, 1e-6, 1)
     vectors = unit_vectors(seen.ra_deg, seen.dec_deg)
-    frame, origin = axes(vectors[0]), seen.observer_au[0].copy()
+    frame, origin = frame_at(vectors[0]), seen.observer_au[0].copy()
     away = position - origin
     distance = np.linalg.norm(away)
     # The state belongs to the moment of the first detection, its light left `distance` earlier.
@@ -133,7 +134,9 @@ def test_misses_vanish_at_the_truth_and_a_start_is_near_it():
     t = seen.jd_mid - seen.jd_mid[0]
     sigma = np.full(len(TIMES), 0.1)
     priors = np.array([0.4, 0.3, 0.4])
-    misses(parameters, frame, origin, t, vectors, seen.observer_au, sigma, priors, out, np.empty((4, 3)))
+    sky = (NONE.gm, NONE.first_jd, NONE.step_d, NONE.places_au)
+    fixed = (parameters, frame, origin, seen.jd_mid[0], t, vectors, seen.observer_au, sigma, priors)
+    misses(*fixed, sky, out, np.empty((12, 3)))
     # Planets pull by less than 0.02 arcsec in three days: a fifth of sigma.
     assert np.abs(out[:-2]).max() < 0.2
     assert out[-2] == pytest.approx((1 / 2.4 - 0.4) / 0.3, abs=1e-3)

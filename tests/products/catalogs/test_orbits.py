@@ -8,12 +8,19 @@ import pytest
 
 from tests.methods.solar_system.test_ephemeris import NIGHT_JD, here, main_belt
 from tests.methods.solar_system.test_known import TIMES, a_night
-from ztfpipe.errors import BadFile
+from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.methods.solar_system.ephemeris import bodies_near, dynamical_time
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
 from ztfpipe.model.orbits import KNOWN_TABLE, ORBIT_TABLE
 from ztfpipe.model.skycatalogs import Cone
-from ztfpipe.products.catalogs.orbits import archive_name, count_known, read_known, read_orbits, write_known
+from ztfpipe.products.catalogs.orbits import (
+    archive_name,
+    count_known,
+    orbit_of_text,
+    read_known,
+    read_orbits,
+    write_known,
+)
 
 # As the MPC publishes them: a numbered body, and one with a provisional designation, without H and G.
 CERES = (
@@ -140,3 +147,40 @@ def test_a_night_without_known_bodies(tmp_path):
 def test_elements_of_a_line_place_the_body_by_its_mean_motion():
     """Kepler's third law with Gauss's constant is the line's own mean motion."""
     assert np.degrees(np.sqrt(GM_SUN / 2.7655526**3)) == pytest.approx(0.21430445, abs=2e-8)
+
+
+def test_one_orbit_from_a_text(tmp_path):
+    line = orbit_of_text(CERES)
+    path = write_lines(tmp_path / "ceres.dat", CERES)
+    for other in (orbit_of_text(str(path)), line):
+        assert other.designation[0] == "(1) Ceres"
+        assert other.perihelion_au[0] == line.perihelion_au[0]
+    pairs = orbit_of_text("name=1I epoch_mjd=58059 q_au=0.2555 e=1.2 i_deg=122.7 node_deg=24.6 peri_deg=241.8"
+                          " perihelion_mjd=58005.5 h_mag=22.1")  # fmt: skip
+    assert (pairs.name[0], pairs.epoch_jd[0], pairs.since_perihelion_d[0]) == ("1I", 2458059.5, 53.5)
+    ellipse = orbit_of_text("epoch_mjd=58059, a_au=2, e=0.5, i_deg=1, node_deg=2, peri_deg=3, mean_anomaly_deg=350")
+    assert ellipse.perihelion_au[0] == 1.0
+    # Ten degrees before perihelion of a period of 2^1.5 years.
+    assert ellipse.since_perihelion_d[0] == pytest.approx(-10 / 360 * 365.2569 * 2**1.5, rel=1e-6)
+    assert np.isnan(ellipse.h_mag[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("epoch_mjd=1 q_au=1 e=0 i_deg=1 node_deg=2 peri_deg=3", "perihelion_mjd is missing"),
+        ("epoch_mjd=1 q_au=-1 e=0 i_deg=1 node_deg=2 peri_deg=3 perihelion_mjd=4", "conic"),
+        ("epoch_mjd=1 q_au=nan e=0 i_deg=1 node_deg=2 peri_deg=3 perihelion_mjd=4", "conic"),
+        ("epoch_mjd=1 q_au=1 e=0 i_deg=1 node_deg=2 peri_deg=3 perihelion_mjd=4 size=7", "without size"),
+        ("nonsense", "a line of MPCORB.DAT"),
+    ],
+)
+def test_a_text_that_is_no_orbit(text, reason):
+    with pytest.raises(BadKey, match=reason):
+        orbit_of_text(text)
+
+
+def test_a_file_of_two_orbits_is_not_one(tmp_path):
+    path = write_lines(tmp_path / "two.dat", CERES, VESTA)
+    with pytest.raises(BadKey, match="one orbit; there are 2"):
+        orbit_of_text(str(path))

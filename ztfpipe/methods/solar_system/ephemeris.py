@@ -11,6 +11,7 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN, near, propagate, see
 from ztfpipe.model.orbits import NightSky, Orbits, Places
 
@@ -115,7 +116,7 @@ def night_sky(orbits: Orbits, jd_tdb: Floats, observers_au: Floats) -> NightSky:
     start, middle, end = (
         _directions(orbits, jd, observer_au) for jd, observer_au in zip(jd_tdb, observers_au, strict=True)
     )
-    farthest = np.maximum(_separation(start, middle), _separation(end, middle))
+    farthest = np.maximum(separation(start, middle), separation(end, middle))
     reach = REACH_MARGIN * farthest + REACH_MARGIN_RAD
     known = np.isfinite(reach)
     return NightSky(
@@ -128,7 +129,8 @@ def _directions(orbits: Orbits, jd_tdb: float, observer_au: Floats) -> Floats:
     return seen / np.sqrt((seen**2).sum(axis=1))[:, None]
 
 
-def _separation(first: Floats, second: Floats) -> Floats:
+def separation(first: Floats, second: Floats) -> Floats:
+    """Angle [rad] between unit vectors, each (n, 3)."""
     chord2 = ((first - second) ** 2).sum(axis=1)
     return 2.0 * np.arcsin(np.minimum(0.5 * np.sqrt(chord2), 1.0))
 
@@ -137,15 +139,10 @@ def bodies_near(
     night: NightSky, jd_tdb: float, observer_au: Floats, ra_deg: float, dec_deg: float, radius_deg: float
 ) -> tuple[Orbits, Places]:
     """The bodies within `radius_deg` of a direction at a time of the night, and where they are seen."""
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    towards = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    towards = unit_vectors([ra_deg], [dec_deg])
     possible = night.orbits.select(
-        np.flatnonzero(near(night.direction, night.reach_rad, towards, np.radians(radius_deg)))
+        np.flatnonzero(near(night.direction, night.reach_rad, towards[0], np.radians(radius_deg)))
     )
     seen = places(possible, jd_tdb, observer_au)
-    ra_seen, dec_seen = np.radians(seen.ra_deg), np.radians(seen.dec_deg)
-    direction = np.stack(
-        [np.cos(dec_seen) * np.cos(ra_seen), np.cos(dec_seen) * np.sin(ra_seen), np.sin(dec_seen)], axis=1
-    )
-    inside = _separation(direction, towards[None]) <= np.radians(radius_deg)
+    inside = separation(unit_vectors(seen.ra_deg, seen.dec_deg), towards) <= np.radians(radius_deg)
     return possible.select(inside), seen.select(inside)

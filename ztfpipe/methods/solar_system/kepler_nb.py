@@ -53,8 +53,8 @@ def universal_anomaly(distance, radial, alpha, interval):
 
 
 @njit(cache=True)
-def _moved(position, velocity, days, out_position, out_velocity):
-    """One body carried along its conic; NaN where Kepler's equation has no solution found."""
+def moved(position, velocity, days, out_position, out_velocity):
+    """Carry one body along its conic, into the two outputs (3,); NaN where Kepler's equation has no solution found."""
     root_gm = np.sqrt(GM_SUN)
     x, y, z = position
     vx, vy, vz = velocity
@@ -85,7 +85,7 @@ def propagate(positions, velocities, days):
     """Positions [au] and velocities [au / d], each (n, 3), after `days` (n,) of two-body motion about the Sun."""
     positions_after, velocities_after = np.empty_like(positions), np.empty_like(velocities)
     for i in range(len(positions)):
-        _moved(positions[i], velocities[i], days[i], positions_after[i], velocities_after[i])
+        moved(positions[i], velocities[i], days[i], positions_after[i], velocities_after[i])
     return positions_after, velocities_after
 
 
@@ -100,7 +100,7 @@ def see(positions, velocities, days, observer):
     seen, sun_au = np.empty((n, 3)), np.empty(n)
     place, motion = np.empty(3), np.empty(3)
     for i in range(n):
-        _moved(positions[i], velocities[i], days, place, motion)
+        moved(positions[i], velocities[i], days, place, motion)
         distance2 = place[0] ** 2 + place[1] ** 2 + place[2] ** 2
         pull = -GM_SUN / (distance2 * np.sqrt(distance2))
         delay = 0.0

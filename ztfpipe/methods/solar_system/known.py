@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 from ztfpipe.methods.sky.healpix import pixel_centres, pixels_near
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.ephemeris import night_sky, places
-from ztfpipe.model.orbits import NONE_NEAR, KnownBodies, NearestKnown, Orbits, Places
+from ztfpipe.model.candidates import NONE_NEAR, NearestKnown
+from ztfpipe.model.orbits import KnownBodies, Orbits, Places
 from ztfpipe.model.skycatalogs import Cone
 
 Floats = NDArray[np.float64]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.stats import chi2 as chi2_distribution
 
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.linking_nb import cell_numbers, cells_in, crowded, find_pairs, grow
 from ztfpipe.model.moving import Detections, Tracks
 
@@ -61,10 +63,20 @@ def link(
     return _without_subsets(kept, one.jd_mid, members[good], lengths[good], value[good])
 
 
-def unit_vectors(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors (n, 3) of directions (n,)."""
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+def stationary(
+    ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], night: NDArray[np.int64], radius_arcsec: float
+) -> NDArray[np.bool_]:
+    """Whether each detection (n,) stands where another night has one: what stays in its place is no moving object."""
+    vectors, result = unit_vectors(ra_deg, dec_deg), np.zeros(len(night), np.bool_)
+    chord = 2.0 * np.sin(0.5 * np.radians(radius_arcsec / 3600.0))
+    members = [np.flatnonzero(night == one) for one in np.unique(night)]
+    trees = [cKDTree(vectors[own]) for own in members]
+    for i, own in enumerate(members):
+        for j, tree in enumerate(trees):
+            if i != j:
+                distance, _ = tree.query(vectors[own], distance_upper_bound=chord)
+                result[own] |= np.isfinite(distance)
+    return result
 
 
 def _finite(detections: Detections) -> NDArray[np.intp]:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-ARCSEC_PER_RADIAN = 206264.80624709636
+from ztfpipe.methods.solar_system.tangent_nb import ARCSEC_PER_RADIAN, direction, parallactic, tangent
+
 N_PARAMETERS = 7
 
 
@@ -68,35 +69,6 @@ def around(ra_deg, dec_deg, radius_deg, size_deg, first_of_band, starts, found):
                 found[n] = position
                 n += 1
     return n
-
-
-@njit(cache=True)
-def tangent(centre, vector):
-    """Gnomonic offsets east and north [arcsec] of a unit vector (3,) from another."""
-    east_x, east_y = -centre[1], centre[0]
-    length = np.sqrt(east_x * east_x + east_y * east_y)
-    if length < 1e-12:
-        east_x, east_y, length = 0.0, 1.0, 1.0
-    east_x, east_y = east_x / length, east_y / length
-    along = centre[0] * vector[0] + centre[1] * vector[1] + centre[2] * vector[2]
-    x = east_x * vector[0] + east_y * vector[1]
-    north = (-centre[2] * east_y, centre[2] * east_x, centre[0] * east_y - centre[1] * east_x)
-    y = north[0] * vector[0] + north[1] * vector[1] + north[2] * vector[2]
-    return x / along * ARCSEC_PER_RADIAN, y / along * ARCSEC_PER_RADIAN
-
-
-@njit(cache=True)
-def parallactic(centre, observer):
-    """What a parallax of 1 / au adds to the offsets east and north [arcsec]: minus the observer's place (3,) [au]."""
-    east_x, east_y = -centre[1], centre[0]
-    length = np.sqrt(east_x * east_x + east_y * east_y)
-    if length < 1e-12:
-        east_x, east_y, length = 0.0, 1.0, 1.0
-    east_x, east_y = east_x / length, east_y / length
-    x = east_x * observer[0] + east_y * observer[1]
-    y = -centre[2] * east_y * observer[0] + centre[2] * east_x * observer[1]
-    y += (centre[0] * east_y - centre[1] * east_x) * observer[2]
-    return -x * ARCSEC_PER_RADIAN, -y * ARCSEC_PER_RADIAN
 
 
 @njit(cache=True)
@@ -263,21 +235,6 @@ def _surprise(points, slot, factor, values, work):
 
 
 @njit(cache=True)
-def _direction(centre, x_arcsec, y_arcsec):
-    """Right ascension and declination [deg] at offsets from a direction."""
-    east_x, east_y = -centre[1], centre[0]
-    length = np.sqrt(east_x * east_x + east_y * east_y)
-    if length < 1e-12:
-        east_x, east_y, length = 0.0, 1.0, 1.0
-    east_x, east_y = east_x / length, east_y / length
-    u, v = x_arcsec / ARCSEC_PER_RADIAN, y_arcsec / ARCSEC_PER_RADIAN
-    x = centre[0] + u * east_x - v * centre[2] * east_y
-    y = centre[1] + u * east_y + v * centre[2] * east_x
-    z = centre[2] + v * (centre[0] * east_y - centre[1] * east_x)
-    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.sqrt(x * x + y * y)))
-
-
-@njit(cache=True)
 def gather(
     a, b, vectors, jd, sigma, observer, exposure, nights, size_deg, first_of_band, starts, prior, gate,
     points, factor, values, work, found, crowd,
@@ -308,7 +265,7 @@ def gather(
         for m in range(N_PARAMETERS):
             variance += work[0, m] ** 2 + work[1, m] ** 2
         radius = (np.sqrt(gate * variance) + rate * nights[k, 1]) / 3600.0 + 0.01
-        ra, dec = _direction(centre, x, y)
+        ra, dec = direction(centre, x, y)
         index = starts[k * n_cells : (k + 1) * n_cells + 1]
         near = around(ra, dec, radius, size_deg, first_of_band, index, crowd)
         for m in range(near):
@@ -428,8 +385,6 @@ def warm() -> None:
     cell_of(0.0, 0.0, 180.0)
     cells_in(0, 180.0)
     cell_numbers(ra, np.zeros(4), 180.0, first_of_band)
-    tangent(vectors[0], vectors[1])
-    parallactic(vectors[0], observer[0])
     factor, values = np.eye(7), np.zeros(7)
     forward(factor, values)
     solve(factor, values)

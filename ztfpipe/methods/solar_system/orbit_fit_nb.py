@@ -1,4 +1,4 @@
-"""Kernels of the quick orbit of a track: two-body motion, six parameters, weak priors, several starting distances.
+"""Kernels of the orbit of a track: six parameters, weak priors; two-body motion, or planets pull too.
 
 Parameters, about the direction of the track's middle detection: offsets east and north [arcsec], p = 1 / distance from
 the observer [1/au], and the heliocentric velocity times p: east and north [arcsec/d], away from the observer [0.001/d].
@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ztfpipe.methods.solar_system.kepler_nb import GM_SUN, _moved
-from ztfpipe.methods.solar_system.linking_nb import ARCSEC_PER_RADIAN, parallactic, solve, tangent
+from ztfpipe.methods.solar_system.gravity_nb import drift
+from ztfpipe.methods.solar_system.kepler_nb import GM_SUN, LIGHT_AU_PER_DAY, moved
+from ztfpipe.methods.solar_system.linking_nb import solve
+from ztfpipe.methods.solar_system.tangent_nb import ARCSEC_PER_RADIAN, axes, parallactic, tangent
 
-LIGHT_AU_PER_DAY = 173.1446326846693
 N = 6
 RECESSION_UNIT = 1e-3
 _STEPS = np.array([0.01, 0.01, 1e-5, 0.01, 0.01, 1e-3])
@@ -22,18 +23,12 @@ _STEPS = np.array([0.01, 0.01, 1e-5, 0.01, 0.01, 1e-3])
 
 
 @njit(cache=True)
-def axes(centre):
+def frame_at(centre):
     """Unit vectors east, north and away (3, 3) at a direction."""
     result = np.empty((3, 3))
-    length = np.sqrt(centre[0] ** 2 + centre[1] ** 2)
-    if length < 1e-12:
-        result[0] = (0.0, 1.0, 0.0)
-    else:
-        result[0] = (-centre[1] / length, centre[0] / length, 0.0)
-    result[1, 0] = -centre[2] * result[0, 1]
-    result[1, 1] = centre[2] * result[0, 0]
-    result[1, 2] = centre[0] * result[0, 1] - centre[1] * result[0, 0]
-    result[2] = centre
+    east, north = axes(centre)
+    for k in range(3):
+        result[0, k], result[1, k], result[2, k] = east[k], north[k], centre[k]
     return result
 
 
@@ -63,31 +58,80 @@ def inverse_axis_and_eccentricity(place, motion):
 
 
 @njit(cache=True)
-def misses(parameters, frame, origin, t, vectors, observer, sigma, priors, out, work):
-    """Weighted residuals of n detections, east and north in turn, and of the two priors, into `out` (2 n + 2,)."""
-    place, motion, then, speed = work[0], work[1], work[2], work[3]
-    state(parameters, frame, origin, place, motion)
-    for i in range(len(t)):
-        delay = 1.0 / (parameters[2] * LIGHT_AU_PER_DAY)
-        for _ in range(2):
-            _moved(place, motion, t[i] - delay, then, speed)
-            distance2 = 0.0
-            for k in range(3):
-                distance2 += (then[k] - observer[i, k]) ** 2
-            delay = np.sqrt(distance2) / LIGHT_AU_PER_DAY
-        length = np.sqrt(distance2)
-        east, north = 0.0, 0.0
+def parameters_of(place, motion, frame, origin, parameters):
+    """The parameters of a state: the inverse of `state`."""
+    distance, u, v, w = 0.0, 0.0, 0.0, 0.0
+    for k in range(3):
+        away = place[k] - origin[k]
+        distance += away * away
+        u, v, w = u + away * frame[0, k], v + away * frame[1, k], w + away * frame[2, k]
+    distance = np.sqrt(distance)
+    parameters[0], parameters[1] = u / w * ARCSEC_PER_RADIAN, v / w * ARCSEC_PER_RADIAN
+    parameters[2] = 1.0 / distance
+    parameters[3:] = 0.0
+    for k in range(3):
+        parameters[3] += motion[k] * frame[0, k] / distance * ARCSEC_PER_RADIAN
+        parameters[4] += motion[k] * frame[1, k] / distance * ARCSEC_PER_RADIAN
+        parameters[5] += motion[k] * frame[2, k] / distance / RECESSION_UNIT
+
+
+@njit(cache=True)
+def _seen(then, speed, delay, observer, out):
+    """Vector (3,) from an observer to a body that left its light earlier than `delay` [d] ago or later; its length.
+
+    `then`, `speed`: the body's state at the time of the observation less `delay`.
+    """
+    sun2 = then[0] ** 2 + then[1] ** 2 + then[2] ** 2
+    pull = -GM_SUN / (sun2 * np.sqrt(sun2))
+    later, length = 0.0, 0.0
+    for _ in range(3):
+        length = 0.0
         for k in range(3):
-            off = (then[k] - observer[i, k]) / length - vectors[i, k]
-            east += off * frame[0, k]
-            north += off * frame[1, k]
+            out[k] = then[k] + speed[k] * later + 0.5 * pull * then[k] * later * later - observer[k]
+            length += out[k] ** 2
+        length = np.sqrt(length)
+        later = delay - length / LIGHT_AU_PER_DAY
+    return length
+
+
+@njit(cache=True)
+def misses(parameters, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, out, work):
+    """Weighted residuals of n detections, east and north in turn, and of the two priors, into `out` (2 n + 2,).
+
+    t (n,) [d] from the epoch, in ascending order. sky: (gm, first_jd, step_d, places) of the perturbers; without any,
+    motion is Keplerian. work: (12, 3).
+    """
+    place, motion, then, speed, seen = work[0], work[1], work[2], work[3], work[4]
+    gm, first_jd, step_d, places = sky
+    state(parameters, frame, origin, place, motion)
+    delay = 1.0 / (parameters[2] * LIGHT_AU_PER_DAY)
+    n, forward, now = len(t), 0, epoch_jd
+    while forward < n and t[forward] < delay:
+        forward += 1
+    for k in range(n):
+        # From the epoch on to the last detection, then from the epoch back to the first.
+        i = forward + k if k < n - forward else n - 1 - k
+        if len(gm) == 0:
+            moved(place, motion, t[i] - delay, then, speed)
+        else:
+            if k == 0 or k == n - forward:
+                then[:], speed[:], now = place, motion, epoch_jd
+            until = epoch_jd + t[i] - delay
+            drift(then, speed, now, until, gm, first_jd, step_d, places, work[5:])
+            now = until
+        length = _seen(then, speed, delay, observer[i], seen)
+        east, north = 0.0, 0.0
+        for axis in range(3):
+            off = seen[axis] / length - vectors[i, axis]
+            east += off * frame[0, axis]
+            north += off * frame[1, axis]
         # Far from the frame's own direction its axes are not quite those of the detection: the third part of the offset
         # is second order in the angle, some days' motion, and only weights change with it.
         out[2 * i] = east * ARCSEC_PER_RADIAN / sigma[i]
         out[2 * i + 1] = north * ARCSEC_PER_RADIAN / sigma[i]
     inverse_axis, e = inverse_axis_and_eccentricity(place, motion)
-    out[2 * len(t)] = (inverse_axis - priors[0]) / priors[1]
-    out[2 * len(t) + 1] = e / priors[2]
+    out[2 * n] = (inverse_axis - priors[0]) / priors[1]
+    out[2 * n + 1] = e / priors[2]
 
 
 @njit(cache=True)
@@ -99,21 +143,30 @@ def _sum2(values):
 
 
 @njit(cache=True)
-def descend(parameters, frame, origin, t, vectors, observer, sigma, priors, most):
+def slopes(parameters, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, now, other, work, jacobian):
+    """Derivatives (m, 6) of the weighted residuals `now` (m,) by the parameters, by small steps."""
+    trial = np.empty(N)
+    for k in range(N):
+        trial[:] = parameters
+        trial[k] += _STEPS[k]
+        misses(trial, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, other, work)
+        for i in range(len(now)):
+            jacobian[i, k] = (other[i] - now[i]) / _STEPS[k]
+
+
+@njit(cache=True)
+def descend(parameters, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, most):
     """Levenberg-Marquardt from `parameters`, improved in place; returns the sum of squares and the steps used, negative
     where the last step still changed the sum by more than 0.01."""
     m = 2 * len(t) + 2
-    work, now, other = np.empty((4, 3)), np.empty(m), np.empty(m)
+    work, now, other = np.empty((12, 3)), np.empty(m), np.empty(m)
     jacobian, matrix, step, trial = np.empty((m, N)), np.empty((N, N)), np.empty(N), np.empty(N)
-    misses(parameters, frame, origin, t, vectors, observer, sigma, priors, now, work)
+    misses(parameters, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, now, work)
     value, damping = _sum2(now), 1e-3
     for steps in range(1, most + 1):
-        for k in range(N):
-            trial[:] = parameters
-            trial[k] += _STEPS[k]
-            misses(trial, frame, origin, t, vectors, observer, sigma, priors, other, work)
-            for i in range(m):
-                jacobian[i, k] = (other[i] - now[i]) / _STEPS[k]
+        slopes(
+            parameters, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, now, other, work, jacobian
+        )
         gained = -1.0
         for _ in range(8):
             for a in range(N):
@@ -133,7 +186,7 @@ def descend(parameters, frame, origin, t, vectors, observer, sigma, priors, most
                 trial[k] = parameters[k] + step[k]
                 usable &= np.isfinite(trial[k])
             if usable and trial[2] > 1e-3:
-                misses(trial, frame, origin, t, vectors, observer, sigma, priors, other, work)
+                misses(trial, frame, origin, epoch_jd, t, vectors, observer, sigma, priors, sky, other, work)
                 reached = _sum2(other)
                 if reached < value:
                     gained = value - reached
@@ -173,40 +226,72 @@ def start(distance, t, vectors, observer, sigma, frame, origin, parameters):
 
 @njit(cache=True)
 def fit_tracks(
-    members, offsets, jd, vectors, observer, sigma, distances, priors, most, states, epochs, chi2, prior, steps
-):
-    """Best two-body orbit of each track, over all starting distances.
+    members, offsets, jd, vectors, observer, sigma, distances, begun, priors, sky, most, states, epochs, chi2,
+    prior, steps, residuals, information, state_slopes,
+):  # fmt: skip
+    """Best orbit of each track, over all starting distances; where `begun` (n, 6) has states, from those alone.
 
-    members, offsets: detections of track i are members[offsets[i]:offsets[i + 1]]. Receives: states (n, 6)
-    heliocentric [au, au/d] at epochs (n,) [jd], chi2 of the detections alone, the priors' share, and steps (negative:
-    not settled).
+    members, offsets: detections of track i, in order of time, are members[offsets[i]:offsets[i + 1]]. Receives: states
+    (n, 6) heliocentric [au, au/d] at epochs (n,) [jd], chi2 of the detections alone, the priors' share, steps
+    (negative: not settled), residuals [arcsec] east and north of each member (members, 2), and where `information` has
+    length: (n, 6, 6) the inverse covariance of the parameters, and the state's slopes by the parameters.
     """
     parameters, best = np.empty(N), np.empty(N)
-    place, motion, work = np.empty(3), np.empty(3), np.empty((4, 3))
+    place, motion, work = np.empty(3), np.empty(3), np.empty((12, 3))
     for i in range(len(offsets) - 1):
         own = members[offsets[i] : offsets[i + 1]]
         middle = own[len(own) // 2]
         t, seen, here, error = jd[own] - jd[middle], vectors[own], observer[own], sigma[own]
-        frame, origin = axes(vectors[middle]), observer[middle].copy()
+        frame, origin = frame_at(vectors[middle]), observer[middle].copy()
         least, epochs[i], steps[i] = np.inf, jd[middle], -most
         best[:] = np.nan
-        for distance in distances:
+        for start_number in range(1 if len(begun) else len(distances)):
             if t.max() == t.min():
                 break
-            start(distance, t, seen, here, error, frame, origin, parameters)
-            value, taken = descend(parameters, frame, origin, t, seen, here, error, priors, most)
+            if len(begun):
+                parameters_of(begun[i, :3], begun[i, 3:], frame, origin, parameters)
+            else:
+                start(distances[start_number], t, seen, here, error, frame, origin, parameters)
+            value, taken = descend(parameters, frame, origin, jd[middle], t, seen, here, error, priors, sky, most)
             if value < least:
                 least, steps[i] = value, taken
                 best[:] = parameters
         if not np.isfinite(least):
             states[i], chi2[i], prior[i] = np.nan, np.inf, np.inf
+            residuals[offsets[i] : offsets[i + 1]] = np.nan
+            if len(information):
+                information[i], state_slopes[i] = np.nan, np.nan
             continue
         out = np.empty(2 * len(own) + 2)
-        misses(best, frame, origin, t, seen, here, error, priors, out, work)
+        misses(best, frame, origin, jd[middle], t, seen, here, error, priors, sky, out, work)
         state(best, frame, origin, place, motion)
         states[i, :3], states[i, 3:] = place, motion
         prior[i] = out[-1] ** 2 + out[-2] ** 2
         chi2[i] = _sum2(out) - prior[i]
+        for k in range(len(own)):
+            residuals[offsets[i] + k, 0] = -out[2 * k] * error[k]
+            residuals[offsets[i] + k, 1] = -out[2 * k + 1] * error[k]
+        if len(information):
+            _spread(
+                best, frame, origin, jd[middle], t, seen, here, error, priors, sky, out, work, information[i],
+                state_slopes[i],
+            )  # fmt: skip
+
+
+@njit(cache=True)
+def _spread(best, frame, origin, epoch_jd, t, seen, here, error, priors, sky, now, work, information, state_slopes):
+    """Inverse covariance (6, 6) of the parameters, and slopes (6, 6) of the state by them."""
+    jacobian, other = np.empty((len(now), N)), np.empty(len(now))
+    slopes(best, frame, origin, epoch_jd, t, seen, here, error, priors, sky, now, other, work, jacobian)
+    information[:] = jacobian.T @ jacobian
+    low, high, trial = np.empty(N), np.empty(N), np.empty(N)
+    for k in range(N):
+        for sign in (-1.0, 1.0):
+            trial[:] = best
+            trial[k] += sign * _STEPS[k]
+            into = low if sign < 0.0 else high
+            state(trial, frame, origin, into[:3], into[3:])
+        state_slopes[:, k] = (high - low) / (2.0 * _STEPS[k])
 
 
 def warm() -> None:
@@ -215,15 +300,20 @@ def warm() -> None:
     angle = 0.003 * jd
     vectors = np.stack([np.cos(angle), np.sin(angle), np.zeros(4)], axis=1)
     observer = np.stack([np.ones(4), 0.0172 * jd, np.zeros(4)], axis=1)
-    frame, parameters, priors = axes(vectors[0]), np.zeros(N), np.array([0.4, 0.3, 0.4])
-    sigma, place, motion = np.full(4, 0.1), np.empty(3), np.empty(3)
+    sky = (np.array([1e-10]), -1.0, 1.0, np.ones((4, 1, 3)))
+    frame, parameters, priors = frame_at(vectors[0]), np.zeros(N), np.array([0.4, 0.3, 0.4])
+    sigma, place, motion, work = np.full(4, 0.1), np.empty(3), np.empty(3), np.empty((12, 3))
+    now, other = np.empty(10), np.empty(10)
     start(1.5, jd, vectors, observer, sigma, frame, observer[0], parameters)
     state(parameters, frame, observer[0], place, motion)
+    parameters_of(place, motion, frame, observer[0], parameters)
     inverse_axis_and_eccentricity(place, motion)
-    misses(parameters, frame, observer[0], jd, vectors, observer, sigma, priors, np.empty(10), np.empty((4, 3)))
-    descend(parameters, frame, observer[0], jd, vectors, observer, sigma, priors, 1)
+    fixed = (parameters, frame, observer[0], 0.0, jd, vectors, observer, sigma, priors, sky)
+    misses(*fixed, now, work)
+    slopes(*fixed, now, other, work, np.empty((10, N)))
+    descend(*fixed, 1)
     fit_tracks(
-        np.arange(4), np.array([0, 4]), jd, vectors, observer, np.full(4, 0.1), np.array([1.5]),
-        np.array([0.4, 0.3, 0.4]),
-        2, np.empty((1, 6)), np.empty(1), np.empty(1), np.empty(1), np.empty(1, np.int64),
+        np.arange(4), np.array([0, 4]), jd, vectors, observer, np.full(4, 0.1), np.array([1.5]), np.empty((0, 6)),
+        np.array([0.4, 0.3, 0.4]), sky, 2, np.empty((1, 6)), np.empty(1), np.empty(1), np.empty(1),
+        np.empty(1, np.int64), np.empty((4, 2)), np.empty((1, N, N)), np.empty((1, N, N)),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ztfpipe.methods.solar_system.kepler_nb import _moved
+from ztfpipe.methods.solar_system.kepler_nb import moved
 
 
 @njit(cache=True)
@@ -46,7 +46,7 @@ def carry(positions, velocities, start_d, planets, gm, cell_d, middle, longest, 
         v[0] += rest * ax
         v[1] += rest * ay
         v[2] += rest * az
-        _moved(r, v, rest, r, v)
+        moved(r, v, rest, r, v)
         ax, ay, az, apart = pull(r[0], r[1], r[2], planets[node], gm)
         while node != middle:
             speed = np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
@@ -61,7 +61,7 @@ def carry(positions, velocities, start_d, planets, gm, cell_d, middle, longest, 
             v[0] += half * ax
             v[1] += half * ay
             v[2] += half * az
-            _moved(r, v, 2.0 * half, r, v)
+            moved(r, v, 2.0 * half, r, v)
             node += cells
             ax, ay, az, apart = pull(r[0], r[1], r[2], planets[node], gm)
             v[0] += half * ax

@@ -10,7 +10,8 @@ from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.methods.solar_system.ephemeris import bodies_near, dynamical_time, observer
 from ztfpipe.methods.solar_system.known import nearest_known
-from ztfpipe.model.orbits import KnownSky, NearestKnown
+from ztfpipe.model.candidates import NearestKnown
+from ztfpipe.model.orbits import KnownSky
 from ztfpipe.model.skycatalogs import Cone
 from ztfpipe.model.wcs import TpvWcs
 
@@ -29,15 +30,20 @@ def quadrant_cone(wcs: TpvWcs, shape: tuple[int, int], margin_arcsec: float) -> 
 
 
 def known_near_candidates(
-    known: KnownSky,
+    known: KnownSky | None,
     wcs: TpvWcs,
     shape: tuple[int, int],
     site: Observatory,
     candidates_deg: tuple[Floats, Floats],
     *,
     radius_arcsec: float,
-) -> tuple[NearestKnown, int]:
-    """The nearest known body to each candidate in the middle of the exposure, and how many bodies the image holds."""
+) -> tuple[NearestKnown, int | None]:
+    """The nearest known body to each candidate in the middle of the exposure, and how many bodies the image holds.
+
+    Without a table of them no candidate has any, and their number is None.
+    """
+    if known is None:
+        return NearestKnown.none(len(candidates_deg[0])), None
     cone = quadrant_cone(wcs, shape, radius_arcsec)
     here = observer(known.mid_jd, site.longitude_deg, site.latitude_deg, site.height_m)
     found, seen = bodies_near(known.sky, dynamical_time(known.mid_jd), here, cone.ra_deg, cone.dec_deg, cone.radius_deg)

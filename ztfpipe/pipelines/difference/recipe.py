@@ -17,9 +17,11 @@ from ztfpipe.errors import Unusable
 from ztfpipe.methods.difference import preparation
 from ztfpipe.methods.difference.alignment import measure_anew, reference_on_science, refined_mapping
 from ztfpipe.methods.difference.candidates import difference_psf, find_candidates, limiting_magnitude
+from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.raw_detections import find_raw
 from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
 from ztfpipe.methods.difference.streaks import find_streaks
 from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import Background, estimate
@@ -37,7 +39,6 @@ from ztfpipe.model.difference import (
     Stored,
     Streaks,
 )
-from ztfpipe.model.orbits import KnownSky, NearestKnown
 from ztfpipe.model.real_bogus import Scorers
 from ztfpipe.pipelines.difference import description
 from ztfpipe.pipelines.difference.known import known_near_candidates
@@ -68,14 +69,12 @@ def make_difference(
     camera: Camera,
     settings: Settings,
     around: Surroundings | None = None,
-    known: KnownSky | None = None,
     scorers: Scorers | None = None,
 ) -> DifferenceProducts:
     """Prepare the pair, subtract, judge, extract events. Never raises Unusable: STATUS and notes say it.
 
-    around: what other surveys know there; without it candidates have no neighbours of theirs. known: the solar-system
-    bodies near the image; None when the night has no table of them. scorers: classifiers of
-    candidates; without them scores are NaN.
+    around: what other surveys and the catalog of orbits know there; without it candidates have no neighbours of theirs.
+    scorers: classifiers of candidates; without them scores are NaN.
     """
     work = _Work(science, reference, camera, settings, around)
     try:
@@ -85,7 +84,7 @@ def make_difference(
         work.judge()
         work.extract_candidates()
         work.describe_candidates()
-        work.name_known_bodies(known)
+        work.name_known_bodies()
         work.score_candidates(scorers)
         work.extract_raw_detections()
         work.extract_streaks()
@@ -138,7 +137,7 @@ class _Work:
     def prepare(self) -> _Pair:
         """Match registration and throughput, resample the reference, mask, match backgrounds."""
         settings = self.settings
-        catalog = _stars(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
+        catalog = stars_of(self.science, self.science.catalog.x_px, self.science.catalog.y_px)
         science, stars = self.science_exposed(catalog)
         reference, reference_stars = self.reference_resampled(catalog)
         found = self.register(stars, reference_stars)
@@ -158,8 +157,9 @@ class _Work:
             raise Unusable("difference", "stars scatter too much about the registration", scatter_px=worst)
         reference = preparation.match_throughput(reference, found)
         background = preparation.differential_background(
-            science, reference, cell_px=settings.background_cell_px, scale_px=settings.background_scale_px
-        )
+            science, reference, cell_px=self.fitting(settings.background_cell_px, 10),
+            scale_px=self.fitting(settings.background_scale_px, 5),
+        )  # fmt: skip
         self.so_far.metrics["diffbckgnd_range"] = float(np.ptp(background))
         science = replace(science, image_adu=science.image_adu - background)
         self.so_far.metrics["diffavgsqbef"] = description.squares_before(science, reference)
@@ -188,7 +188,7 @@ class _Work:
         if top >= end or left >= right:
             raise Unusable("difference", "science image and reference do not overlap")
         x, y = sky_to_pixel(science.wcs, reference.catalog.ra_deg, reference.catalog.dec_deg)
-        first = self.register(catalog, _stars(reference, x, y))
+        first = self.register(catalog, stars_of(reference, x, y))
         signal, sky, bad = self.above_background(reference)
         self.so_far.metrics |= {"refbckgnd": sky.median, "refsigpix": sky.scatter}
         # The noise that a PSF sees: interpolation has moved some of it from single pixels to larger areas.
@@ -198,7 +198,7 @@ class _Work:
             np.where(np.isfinite(variance), variance, np.float32(0)),
             bad | ~np.isfinite(signal) | ~(variance > 0),
             refined_mapping(mapping, first),
-            _stars(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
+            stars_of(reference, x - field_at(first.dx, x, y), y - field_at(first.dy, x, y)),
             gain_e_per_adu=reference.gain_e_per_adu,
             fwhm_px=reference.seeing_px,
             radius_px=self.settings.psf_radius_px,
@@ -207,10 +207,14 @@ class _Work:
     def above_background(self, one: Stored) -> tuple[Image, Background, NDArray[np.bool_]]:
         """An image less its background, the background, and its defects."""
         bad = (one.mask & np.uint16(self.camera.defect_mask)) != 0
-        sky = estimate(one.image_adu, bad, mesh_px=self.settings.background_mesh_px)
+        sky = estimate(one.image_adu, bad, mesh_px=self.fitting(self.settings.background_mesh_px, 8))
         if not np.isfinite(sky.median):
             raise Unusable("difference", f"less than a hundredth of the pixels of {one.name} is usable")
         return one.image_adu - sky.level, sky, bad
+
+    def fitting(self, length_px: float, parts: int) -> int:
+        """A length of the settings, at most this part of the shorter side of the camera's quadrants."""
+        return int(min(length_px, min(self.camera.quadrant_shape) // parts))
 
     def register(self, stars: CatalogStars, reference: CatalogStars) -> Registration:
         settings = self.settings
@@ -227,10 +231,17 @@ class _Work:
 
     def subtract(self, pair: _Pair) -> None:
         found = pair.registration
-        self.so_far.difference = subtract(
+        difference = subtract(
             pair.science, pair.reference, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px,
             flux_error=found.flux_error, offset=(found.dx, found.dy), tile_px=self.settings.tile_px,
         )  # fmt: skip
+        difference = levelled(
+            difference, cell_px=self.fitting(self.settings.background_cell_px, 10),
+            scale_px=self.fitting(self.settings.background_scale_px, 5),
+        )  # fmt: skip
+        stars = self.science.catalog
+        difference = discount_stars(difference, stars.x_px, stars.y_px, stars.flux_adu.astype(np.float64))
+        self.so_far.difference = discount_lost_cores(difference)
 
     def judge(self) -> None:
         """Measure the difference; Unusable when no events should be extracted from it."""
@@ -270,17 +281,15 @@ class _Work:
         so_far.cutouts = description.cut_out(found, self.science.image_adu, so_far.template_adu, so_far.difference)
         so_far.metrics |= description.filtered_counts(found, bits)
 
-    def name_known_bodies(self, known: KnownSky | None) -> None:
+    def name_known_bodies(self) -> None:
         """The known body nearest to each candidate; nsolarsystobj is None when the night has no table of them."""
-        so_far, found = self.so_far, self.so_far.candidates
-        nearest, count = NearestKnown.none(len(found)), None
-        if known is not None:
-            nearest, count = known_near_candidates(
-                known, self.science.wcs, self.science.image_adu.shape, self.camera.observatory, self.on_sky(found),
-                radius_arcsec=self.settings.known_radius_arcsec,
-            )  # fmt: skip
-        so_far.more |= nearest.columns()
-        so_far.metrics["nsolarsystobj"] = count
+        so_far, science = self.so_far, self.science
+        known = self.around.known if self.around else None
+        near, so_far.metrics["nsolarsystobj"] = known_near_candidates(
+            known, science.wcs, science.image_adu.shape, self.camera.observatory, self.on_sky(so_far.candidates),
+            radius_arcsec=self.settings.known_radius_arcsec,
+        )  # fmt: skip
+        so_far.more |= near.columns()
 
     def score_candidates(self, scorers: Scorers | None) -> None:
         so_far = self.so_far
@@ -339,7 +348,7 @@ class _Work:
         )
 
 
-def _stars(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
+def stars_of(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
     """The stars of a catalog at these places; the position error of a Gaussian core is its sigma over the S/N."""
     catalog = one.catalog
     sigma = one.seeing_px / _FWHM_PER_SIGMA * catalog.flux_error_adu / np.abs(catalog.flux_adu)

@@ -159,7 +159,7 @@ def named(catalog: OrbitCatalog, text: str) -> OrbitCatalog:
         {_plain(name), _plain(designation), _plain(designation.partition(")")[2])}
         for name, designation in zip(catalog.name, catalog.designation, strict=True)
     )
-    return catalog.select(np.array([k for k, ways in enumerate(spellings) if wanted in ways], np.intp))
+    return catalog.select(np.array([k for k, ways in enumerate(spellings) if wanted and wanted in ways], np.intp))
 
 
 def _plain(text: str) -> str:

@@ -39,6 +39,18 @@ _DIFFERENCE_COLUMNS = {
     "candidates -": "ncandrefmsci",
     "streaks": "nstreaks",
 }
+_MOVING_COLUMNS = {
+    "nights": "n_nights",
+    "detections": "n_candidates",
+    "stationary": "n_stationary",
+    "tracks": "n_tracks",
+    "plausible": "n_plausible",
+    "known": "n_known",
+    "new": "n_new",
+    "streaks": "n_streaks",
+    "waiting": "n_waiting",
+    "reported": "n_reported",
+}
 _WHOLE_FILE = ""
 """Key of a file's own sentence among the reasons of its record."""
 
@@ -50,13 +62,15 @@ def summarise(
     science: Mapping[QuadrantKey, QaRecord],
     references: Sequence[Candidate] = (),
     differences: Mapping[QuadrantKey, QaRecord] | None = None,
+    moving: Mapping[str, QaRecord] | None = None,
 ) -> NightSummary:
     """The night's tables: accounts, what was set aside, masters made or taken from earlier nights, images, differences.
 
     The headline and the first tables say whether anything that was planned has no record.
 
     records: of the masters made tonight, by `record_name`. science: of the science
-    images made tonight. references: how the fields observed stand. differences: records of those made tonight.
+    images made tonight. references: how the fields observed stand. differences: records of those made tonight. moving:
+    of the night's tracks and of the report on them, by their products.
     """
     made = [one for one in plan.masters if one.made_tonight]
     stages = stages_of(manifest, plan, records, science, differences or {})
@@ -72,6 +86,7 @@ def summarise(
         _unusable("Science images", science),
         _differences(plan, differences or {}),
         _unusable("Differences", differences or {}),
+        _moving(moving or {}),
         _references(references),
     )
     filled = tuple(table for table in tables if table.rows)
@@ -219,6 +234,19 @@ def _differences(plan: NightPlan, records: Mapping[QuadrantKey, QaRecord]) -> Ta
     )
     head = ("exposure", "field", "filter", "differenced", "STATUS 0", "failed", "without reference")
     return Table("Differences", text, (*head, *_DIFFERENCE_COLUMNS, "CPU [s]"), tuple(rows))
+
+
+def _moving(records: Mapping[str, QaRecord]) -> Table:
+    """One row: from candidates to what was reported of moving objects."""
+    metrics: dict[str, Cell] = {}
+    for record in records.values():
+        metrics |= record.metrics
+    row = tuple(metrics.get(name) for name in _MOVING_COLUMNS.values())
+    text = (
+        "Nights linked together; new ones wait for a person's decision (ops/tracks/YYYY/MMDD/*_tracks.html) before they"
+        " are reported."
+    )
+    return Table("Moving objects", text, tuple(_MOVING_COLUMNS), (row,) if records else ())
 
 
 def _references(candidates: Sequence[Candidate]) -> Table:

@@ -33,6 +33,9 @@ from ztfpipe.pipelines.reference.inputs import agreement, compare_with_ps1, faul
 from ztfpipe.pipelines.reference.selection import promised_depth
 
 Image = NDArray[np.float32]
+TRIMMED_MAX = 0.01
+"""An input of which more was trimmed is named. A satellite's track is 0.2 % of a quadrant; an image with other stars
+than its catalog has loses two places a star."""
 
 
 @dataclass
@@ -158,6 +161,12 @@ class _Work:
             "trimmed_worst_input": self.so_far.used[worst].key.exposure.filefracday,
             "coverage_median": float(np.median(made.coverage)),
         }
+        self.so_far.notes += [
+            f"exposure {one.key.exposure.filefracday}: {100 * share:.1f} % of its samples were trimmed, its stars or"
+            " sky are not those of the others"
+            for one, share in zip(self.so_far.used, trimmed, strict=True)
+            if share > TRIMMED_MAX
+        ]
         pairs = zip(made.weights, epochs, strict=True)
         self.gain = float(1.0 / sum(weight**2 * one.scale / one.gain_e_per_adu for weight, one in pairs))
         self.weights = made.weights

@@ -16,6 +16,8 @@ _DPI = 110
 _BODY, _EARTH, _PLANET, _SUN = "#b2182b", "#2166ac", "#8a8f98", "#e0a000"
 _COLUMNS = 8
 _CUTOUTS_MAX = 80
+_SEASON_DEG = 20.0
+"""Places farther apart than this are not joined by a line: between seasons a body has turned back and forth."""
 
 
 def orbit_png(shown: OrbitDrawing) -> bytes:
@@ -32,23 +34,25 @@ def orbit_png(shown: OrbitDrawing) -> bytes:
 
 
 def _draw_plane(axes, shown: OrbitDrawing) -> None:
-    for name, path in shown.planets:
+    for k, (name, path) in enumerate(shown.planets):
         axes.plot(path[:, 0], path[:, 1], color=_PLANET, linewidth=0.8)
-        far = path[np.argmax(path[:, 0] + path[:, 1])]
+        # Names stand apart from each other, each at another place of its orbit.
+        angle = np.radians(60 - 35 * k)
+        far = path[np.argmax(path[:, 0] * np.cos(angle) + path[:, 1] * np.sin(angle))]
         axes.annotate(name, far[:2], fontsize=8, color=_PLANET, xytext=(3, 3), textcoords="offset points")
     above = np.where(shown.path[:, 2] >= 0, 1.0, np.nan)[:, None]
-    axes.plot(*(shown.path[:, :2]).T, color=_BODY, linewidth=1.0, linestyle=":", label="orbit, south of the ecliptic")
+    axes.plot(*shown.path[:, :2].T, color=_BODY, linewidth=1.0, linestyle=":", label="orbit, south of the ecliptic")
     axes.plot(*(shown.path[:, :2] * above).T, color=_BODY, linewidth=1.6, label="orbit, north of the ecliptic")
     axes.plot(0, 0, "o", color=_SUN, markersize=8)
     if len(shown.body_at):
         for body, earth in zip(shown.body_at, shown.earth_at, strict=True):
             axes.plot([earth[0], body[0]], [earth[1], body[1]], color=_EARTH, linewidth=0.4, alpha=0.4)
-        axes.plot(*shown.earth_at[:, :2].T, "o", color=_EARTH, markersize=4, label="Earth when seen")
-        axes.plot(*shown.body_at[:, :2].T, "o", color=_BODY, markersize=5, label="body when seen")
-    reach = 1.15 * np.abs(shown.path[:, :2]).max()
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="x, to the equinox [au]",
-             ylabel="y [au]", title="From the ecliptic's north pole")  # fmt: skip
-    axes.legend(fontsize=8, loc="lower left")
+        axes.plot(*shown.earth_at[:, :2].T, "o", color=_EARTH, markersize=4, label="Earth when it was seen")
+        axes.plot(*shown.body_at[:, :2].T, "o", color=_BODY, markersize=5, label="body when it was seen")
+    reach = 1.1 * np.abs(shown.path[:, :2]).max()
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="x, to the equinox [au]")
+    axes.set(ylabel="y [au]", title="From the ecliptic's north pole")
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
 
 
 def _draw_sky(axes, shown: OrbitDrawing) -> None:
@@ -58,19 +62,25 @@ def _draw_sky(axes, shown: OrbitDrawing) -> None:
         return
     # A track across 0 h is drawn without a jump.
     ra = np.degrees(np.unwrap(np.radians(shown.ra_deg)))
-    axes.plot(ra, shown.dec_deg, color=_PLANET, linewidth=0.6)
-    axes.plot(
-        ra[~shown.inside], shown.dec_deg[~shown.inside], "o", mfc="none", color=_PLANET, label="beside the pixels"
-    )
-    axes.plot(ra[shown.inside], shown.dec_deg[shown.inside], "o", color=_BODY, markersize=4, label="on an image")
+    apart = np.hypot(np.diff(ra), np.diff(shown.dec_deg)) > _SEASON_DEG
+    cut = np.flatnonzero(apart) + 1
+    axes.plot(np.insert(ra, cut, np.nan), np.insert(shown.dec_deg, cut, np.nan), color=_PLANET, linewidth=0.6)
+    on = {"color": _BODY, "markersize": 4, "label": "on an image"}
+    off = {"color": _PLANET, "mfc": "none", "label": "beside an image"}
+    for which, style in ((shown.inside, on), (~shown.inside, off)):
+        if which.any():
+            axes.plot(ra[which], shown.dec_deg[which], "o", **style)
     axes.invert_xaxis()
     axes.ticklabel_format(useOffset=False)
     axes.margins(0.1)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
 
 
 def cutouts_png(cutouts: Sequence[tuple[str, NDArray[np.float32]]]) -> bytes:
-    """Squares about a body with their labels, first of all in order of time; the predicted place is marked."""
+    """Squares about a body with their labels, at most 80, the predicted place between two marks.
+
+    Rows of pixels run down, as in the camera: north up and east to the left.
+    """
     cutouts = cutouts[:_CUTOUTS_MAX]
     columns = min(_COLUMNS, len(cutouts))
     rows = -(-len(cutouts) // columns)
@@ -82,12 +92,11 @@ def cutouts_png(cutouts: Sequence[tuple[str, NDArray[np.float32]]]) -> bytes:
     for axes, (label, pixels) in zip(grid, cutouts, strict=False):
         good = pixels[np.isfinite(pixels)]
         low, high = np.percentile(good, (5, 99.5)) if good.size else (0.0, 1.0)
-        axes.imshow(
-            pixels, cmap="gray_r", vmin=low, vmax=max(high, low + 1e-6), origin="lower", interpolation="nearest"
-        )
-        half, gap, length = pixels.shape[0] // 2, 5, 6
-        axes.plot([half + gap, half + gap + length], [half, half], color=_BODY, linewidth=1)
-        axes.plot([half, half], [half + gap, half + gap + length], color=_BODY, linewidth=1)
+        limits = {"vmin": low, "vmax": max(high, low + 1e-6)}
+        axes.imshow(pixels, cmap="gray_r", interpolation="nearest", **limits)
+        half = pixels.shape[0] // 2
+        axes.plot([half + 5, half + 11], [half, half], color=_BODY, linewidth=1)
+        axes.plot([half, half], [half - 5, half - 11], color=_BODY, linewidth=1)
         axes.set_title(label, fontsize=6)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

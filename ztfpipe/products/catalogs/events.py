@@ -17,6 +17,7 @@ from ztfpipe.model.candidates import CUTOUT_COLUMNS, RAW_TABLE, Cutouts
 from ztfpipe.model.catalogs import POGSON
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS, DifferenceProducts, Streaks
+from ztfpipe.model.planted import PLANTED_COLUMNS, Recovered
 from ztfpipe.products.formats.plain import column_names, read_table, write_measurements, write_table
 
 _SKY_DIGITS = 7
@@ -92,6 +93,16 @@ def write_streaks(path: str | Path, found: Streaks | None) -> None:
 def read_streaks(path: str | Path) -> pd.DataFrame:
     """The streaks of a quadrant, columns as in STREAK_COLUMNS. BadFile when one is missing."""
     return _read(path, STREAK_COLUMNS)
+
+
+def write_planted(path: str | Path, recovered: Recovered) -> None:
+    """Write what was planted into a quadrant and found; zero rows are a valid table."""
+    write_table(path, pd.DataFrame(dict(recovered.table)))
+
+
+def read_planted(path: str | Path) -> pd.DataFrame:
+    """What was planted into a quadrant, columns as in PLANTED_COLUMNS. BadFile when one is missing."""
+    return _read(path, PLANTED_COLUMNS)
 
 
 def _numbered(positive: NDArray[np.bool_]) -> NDArray[np.int64]:

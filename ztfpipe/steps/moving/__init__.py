@@ -2,4 +2,6 @@
 
 from ztfpipe.steps import found_in
 
-__getattr__ = found_in(__name__, {"known": "knowing"})
+__getattr__ = found_in(
+    __name__, {"known": "knowing", "detections": "gathering", "tracks": "tracking", "report": "reporting"}
+)

@@ -1,0 +1,95 @@
+"""Tables of moving objects: a night's detections, streaks to vet, tracks and their members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ztfpipe.errors import BadFile
+from ztfpipe.model.columns import Column
+from ztfpipe.model.tracks import DETECTION_TABLE, MEMBER_TABLE, STREAK_TABLE, TRACK_TABLE, Sightings
+from ztfpipe.products.formats.plain import read_table, write_table
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+def write_detections(path: str | Path, parts: Sequence[Columns]) -> None:
+    """Write the detections of a night, from one set of columns a quadrant. No parts are a valid table."""
+    _write(path, DETECTION_TABLE, parts)
+
+
+def read_sightings(paths: Sequence[str | Path]) -> Sightings:
+    """The detections of several nights, one after another. BadFile when a file is missing or of another kind."""
+    tables = [_read(path, DETECTION_TABLE) for path in paths]
+    together = pd.concat(tables, ignore_index=True) if tables else _empty(DETECTION_TABLE)
+    types = {one.name: one.dtype for one in DETECTION_TABLE}
+    wide = {"f4": np.float64, "f8": np.float64, "str": object}
+    return Sightings(
+        *(together[one.name].to_numpy().astype(wide.get(types[one.name], types[one.name])) for one in fields(Sightings))
+    )
+
+
+def write_streaklist(path: str | Path, parts: Sequence[Columns]) -> None:
+    """Write the streaks of a night that a person is asked about."""
+    _write(path, STREAK_TABLE, parts)
+
+
+def read_streaklist(path: str | Path) -> pd.DataFrame:
+    """The streaks of a night, columns as in STREAK_TABLE."""
+    return _read(path, STREAK_TABLE)
+
+
+def write_tracks(path: str | Path, tracks: Columns) -> None:
+    """Write the tracks of a night."""
+    _write(path, TRACK_TABLE, [tracks])
+
+
+def read_tracks(path: str | Path) -> pd.DataFrame:
+    """The tracks of a night, columns as in TRACK_TABLE."""
+    return _read(path, TRACK_TABLE)
+
+
+def write_members(path: str | Path, members: Columns) -> None:
+    """Write the detections of the night's tracks."""
+    _write(path, MEMBER_TABLE, [members])
+
+
+def read_members(path: str | Path) -> pd.DataFrame:
+    """The detections of the night's tracks, columns as in MEMBER_TABLE."""
+    return _read(path, MEMBER_TABLE)
+
+
+def _empty(contract: tuple[Column, ...]) -> pd.DataFrame:
+    return pd.DataFrame({one.name: np.zeros(0, object if one.dtype == "str" else one.dtype) for one in contract})
+
+
+def _write(path: str | Path, contract: tuple[Column, ...], parts: Sequence[Columns]) -> None:
+    whole = {
+        one.name: np.concatenate([np.asarray(part[one.name]) for part in parts]) if parts else np.zeros(0)
+        for one in contract
+    }
+    table = pd.DataFrame(
+        {
+            one.name: pd.array(whole[one.name].astype(str), "str")
+            if one.dtype == "str"
+            else whole[one.name].astype(one.dtype)
+            for one in contract
+        }
+    )
+    write_table(path, table)
+
+
+def _read(path: str | Path, contract: tuple[Column, ...]) -> pd.DataFrame:
+    if not Path(path).exists():
+        raise BadFile(path, "no such file")
+    table = read_table(path)
+    missing = [one.name for one in contract if one.name not in table]
+    if missing:
+        raise BadFile(path, f"column {missing[0]} missing")
+    return table
