@@ -50,7 +50,7 @@ validate: env  ## full-size products against truth, docs/accuracy.md
 
 train: .venv-training/.ready  ## fit the real-bogus classifiers anew (docs/scores.md), in .venv-training
 	PATH=$(CURDIR)/.venv-training/bin:$$PATH PYTHONPATH=$(CURDIR) OPENBLAS_NUM_THREADS=1 \
-	  snakemake --snakefile training/Snakefile --directory $(CURDIR) --cores $(WORKERS)
+	  snakemake --snakefile training/Snakefile --directory $(CURDIR) --cores $(WORKERS) --forcerun training_trees training_network
 
 test-training: .venv-training/.ready  ## a tiny training, in .venv-training
 	ZTFPIPE_TRAINING=1 .venv-training/bin/python -m pytest -q tests/training
