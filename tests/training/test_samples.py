@@ -54,9 +54,12 @@ def test_planted_sources_and_artefacts_are_found_and_named(samples):
     assert set(samples.kind[samples.real]) == {"real"}
     assert "real" not in samples.kind[~samples.real]
     assert np.isnan(samples.snr[~samples.real]).all()
-    # S_corr is the S/N but for registration noise and the wings beyond a PSF's stamp.
-    ratio = samples.scorr[samples.real] / samples.snr[samples.real]
-    assert np.median(ratio) == pytest.approx(1, abs=0.15)
+    # Of faint ones S_corr is the S/N but for the wings beyond a PSF's stamp, a few percent; in bright ones registration
+    # noise, which grows with the flux, is as large as that of the sky. Single ratios scatter by one over the S/N, a
+    # tenth: the median of ten by 0.04.
+    faint = samples.real & (samples.snr < 15)
+    assert faint.sum() >= 5
+    assert np.median(samples.scorr[faint] / samples.snr[faint]) == pytest.approx(0.96, abs=3 * 0.04 + 0.04)
 
 
 def test_samples_are_made_again_alike(samples):

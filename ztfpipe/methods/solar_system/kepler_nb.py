@@ -137,5 +137,6 @@ def warm() -> None:
     stumpff(0.1)
     universal_anomaly(1.0, 0.0, 1.0, 0.1)
     propagate(positions, velocities, np.array([10.0]))
+    moved(positions[0], velocities[0], 10.0, np.empty(3), np.empty(3))
     see(positions, velocities, 0.5, np.array([0.0, 1.0, 0.0]))
     near(positions.astype(np.float32), np.zeros(1, np.float32), np.array([1.0, 0.0, 0.0]), 0.01)
