@@ -57,5 +57,6 @@ def surface_at(epoch, u, v, coefficients, degree, out):
 def warm() -> None:
     """Compile the kernels of this module."""
     place, epoch = np.zeros(2), np.zeros(2, np.int64)
+    basis(0.0, 0.0, 1, np.zeros(3))
     surface_at(epoch, place, place, np.zeros((1, 15)), 1, np.zeros(2))
     surface_normals(epoch, place, place, np.ones(2), np.ones(2), 1, np.zeros((1, 3, 3)), np.zeros((1, 3)))
