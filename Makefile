@@ -71,8 +71,8 @@ test: env  ## fast tests first, then mini nights through Snakemake, then one on 
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 	$(PYTEST) -m "workflow or slurm" tests/workflow
 
-demo: env  ## a simulated mini night from raw files to references; ends with tables and a report
-	$(BIN)/python tools/demo.py
+demo: env  ## a simulated mini night from raw files to alerts, light curves and tracks
+	$(BIN)/python -m tools.demo
 
 test-fast: env  ## the fast tests only
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests

@@ -156,8 +156,9 @@ def test_a_night_planned_before_its_references_is_back_filled_by_command(site):
     for image in images:
         assert site.archive.joinpath(image.replace("sciimg.fits", "scimrefdiffimg.fits.fz")).exists()
     assert site.run("diffimgs").nothing_done
-    # The night as a whole then only tells of them.
-    assert site.run("night").jobs == {"quality_report": 1}
+    # The night as a whole then looks for what moves in them, and tells of them.
+    told = {"moving_detections": 1, "moving_tracks": 1, "moving_report": 1, "quality_report": 1}
+    assert site.run("night").jobs == told
 
 
 def test_a_night_without_references_asks_for_none_and_the_report_counts_them(first_run):

@@ -93,7 +93,6 @@ TRACK_TABLE = (
       for k, one in enumerate(_STATE)),
     *(Column(f"cov_{a}_{b}", "f8", "", "Covariance of the state [au, au/d], priors included")
       for k, a in enumerate(_STATE) for b in _STATE[k:]),
-    Column("neo_score", "f4", "", "digest2's score of a near-Earth object, 0 to 100; NaN where it was not computed"),
 )  # fmt: skip
 """Tracks of a night."""
 

@@ -73,7 +73,6 @@ def track_columns(
         "epoch_jd": fitted.epoch_jd,
         "observer_au": described.observer_au,
         "sun_au": described.sun_au,
-        "neo_score": np.full(len(members), np.nan),
     }
     for one in fields(Elements):
         values[one.name] = getattr(described.elements, one.name)
