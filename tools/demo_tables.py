@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ztfpipe.config import Difference
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.summary import Cell, NightSummary, Table
@@ -19,6 +20,7 @@ from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.alerts.packets import read_archive, read_packet
 from ztfpipe.products.catalogs.matchfile import read_columns
 from ztfpipe.products.catalogs.tracks import read_members, read_tracks
+from ztfpipe.products.images.difference import read_difference_image
 from ztfpipe.products.names import path_of
 
 NIGHT, LATER = "20180325", "20180328"
@@ -51,12 +53,13 @@ def found_table(truth: Path) -> str:
         limit = float(record.metrics["diffmaglim"])
         named, ccdid, qid = stem.rsplit("_c", 1)[0], int(stem.split("_c")[-1][:2]), int(stem[-1])
         counts = []
-        bodies = _moving(truth, f"{named}_c{ccdid:02d}_o", qid, limit)
+        looked_at = _looked_at(path.with_name(f"{stem}_scimrefdiffimg.fits.fz"))
+        bodies = _within(looked_at, _moving(truth, f"{named}_c{ccdid:02d}_o", qid, limit))
         counts.append(_named(candidates, bodies[bodies.known]))
         known = np.zeros(len(candidates), bool)
         for expected in (
             bodies,
-            _changed(truth, named, ccdid, qid, limit),
+            _within(looked_at, _changed(truth, named, ccdid, qid, limit)),
         ):
             near = _near(candidates, expected)
             known |= near.any(axis=0)
@@ -72,7 +75,7 @@ def found_table(truth: Path) -> str:
         "other candidates",
         "why not",
     )
-    text = f"Differences of {LATER} beside the truth"
+    text = f"Differences of {LATER} beside the truth, where there are pixels of both"
     return _table(text, head, rows)
 
 
@@ -172,6 +175,23 @@ def _moving(truth: Path, stem: str, qid: int, limit: float) -> pd.DataFrame:
     """Asteroids of a quadrant half a magnitude above the limit and within the image."""
     table = pd.read_parquet(truth / LATER / f"{stem}_asteroids.parquet")
     return table[(table.qid == qid) & (table.mag < limit - 0.5)]
+
+
+def _looked_at(path: Path) -> np.ndarray:
+    """Where candidates are sought: pixels that have a difference, away from the edges (ny, nx)."""
+    pixels, _ = read_difference_image(path)
+    margin = Difference().edge_px
+    inside = np.zeros(pixels.shape, bool)
+    inside[margin:-margin, margin:-margin] = True
+    return inside & np.isfinite(pixels)
+
+
+def _within(looked_at: np.ndarray, expected: pd.DataFrame) -> pd.DataFrame:
+    """Those of the things expected that lie where candidates are sought."""
+    x, y = (np.rint(expected[name].to_numpy()).astype(int) for name in ("x_px", "y_px"))
+    ny, nx = looked_at.shape
+    on_image = (x >= 0) & (y >= 0) & (x < nx) & (y < ny)
+    return expected[on_image & looked_at[np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)]]
 
 
 def _named(candidates: pd.DataFrame, bodies: pd.DataFrame) -> str:
