@@ -37,7 +37,14 @@ WORKSPACE = ("incoming", "archive", "settings", "calibrators", "ledger", "logs",
 INK, PALE, WALL = "#1d2b3a", "#8795a3", "#3d5a73"
 COLOURS = ("#dfe7ee", "#d3dfe9", "#f6e7cb", "#e2ecd5", "#eee3ee", "#e6e6e6", "#e6e6e6", "#e6e6e6")
 WIDTH, SNAKEMAKE, LEFT, SIMULATE, GAP = 13.4, 2.55, 3.2, 10.85, 0.28
-TALL = {"pipelines": 5.5, "methods": 3.8, "model": 1.1, "camera": 0.6, "errors": 0.6}
+PRODUCTS = 3.15
+WIDE = {
+    "products": PRODUCTS,
+    "pipelines": SIMULATE - GAP - LEFT - PRODUCTS - 0.2,
+    "simulate": WIDTH - 0.2 - SIMULATE,
+    "methods": SIMULATE - GAP - LEFT,
+}
+"""Widths of floors that do not go all the way across."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ def drawn_from(picture: Path) -> str:
 
 def draw(floors: list[tuple[Room, ...]], picture: Path) -> None:
     """Draw the floors into a PNG file: the same bytes for the same code and libraries."""
-    heights = [TALL.get(floor[0].package, 0.85) for floor in floors]
+    # The simulator stands beside two floors.
+    heights = [max(_height(room) for room in floor if room.package != "simulate") for floor in floors]
     figure = Figure(figsize=(WIDTH, sum(heights) + GAP * len(heights) + 1.9), facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -139,13 +147,28 @@ def _box(axes: Axes, x: float, top: float, width: float, height: float, room: Ro
         _paragraph(axes, x + 0.15, below, width - 0.3, _spelt(names), 10.5)
 
 
+def _height(room: Room) -> float:
+    """How tall a floor must be for what lives in it; `_box` lays it out."""
+    width = WIDE.get(room.package, WIDTH - 0.2 - LEFT)
+    high = 0.57 if width > 6 else 0.63 + _tall(SAID[room.package], width - 0.3, 11.5)
+    if room.rooms and room.package != "steps":
+        high += _tall(_spelt(room.modules), width - 0.3, 10.5) + 0.05 if room.modules else 0.0
+        beside = 1.35 if width > 6 else 0.0
+        return high + sum(_room_height(one, width - 0.3, beside) + 0.06 for one in room.rooms) + 0.1
+    return high + _tall(_spelt((*room.modules, *(inner.package for inner in room.rooms))), width - 0.3, 10.5) + 0.05
+
+
+def _room_height(room: Room, width: float, beside: float) -> float:
+    lines = len(_wrapped(_spelt(room.modules) if room.lines else "to come", width - 0.16 - beside, 10))
+    return 0.1 + 10 * 1.42 / 72 * (lines if beside else lines + 1.1)
+
+
 def _rooms(axes: Axes, x: float, top: float, width: float, rooms: tuple[Room, ...]) -> None:
     """Rooms of a floor below one another, each with its modules; one that waits for its first module is dashed."""
     beside = 1.35 if width > 6 else 0.0
     for room in rooms:
         said = _spelt(room.modules) if room.lines else "to come"
-        lines = len(_wrapped(said, width - 0.16 - beside, 10))
-        high = 0.1 + 10 * 1.42 / 72 * (lines if beside else lines + 1.1)
+        high = _room_height(room, width, beside)
         axes.add_patch(_rectangle(x, top, width, high, "white" if room.lines else "none", dashed=not room.lines))
         below = _paragraph(axes, x + 0.08, top - 0.05, width - 0.16, room.package, 11, weight="bold")
         _paragraph(axes, x + 0.08 + beside, top - 0.06 if beside else below, width - 0.16 - beside, said, 10)
@@ -156,16 +179,15 @@ def _middle(axes: Axes, rooms: dict[str, Room], tops: dict[str, tuple[float, flo
     """Products, recipes and simulator: no doors between them, and the simulator stands beside the methods."""
     top, height = tops["pipelines"]
     methods_top, methods_height = tops["methods"]
-    products = 3.15
-    _box(axes, LEFT, top, products, height, rooms["products"], "#fbf1de")
-    x = LEFT + products + 0.2
+    _box(axes, LEFT, top, PRODUCTS, height, rooms["products"], "#fbf1de")
+    x = LEFT + PRODUCTS + 0.2
     _box(axes, x, top, SIMULATE - GAP - x, height, rooms["pipelines"], "#f6e7cb")
     bottom = methods_top - methods_height
     _box(axes, SIMULATE, top, WIDTH - 0.2 - SIMULATE, top - bottom, rooms["simulate"], "#f9ddd2")
     for wall, end in ((x - 0.1, top - height), (SIMULATE - GAP / 2, bottom)):
         axes.plot([wall, wall], [top + 0.05, end - 0.05], color=WALL, lw=4, solid_capstyle="butt")
-    _down(axes, LEFT + 0.5 * products, top - height)
-    _down(axes, LEFT + 0.5 * products, top + GAP)
+    _down(axes, LEFT + 0.5 * PRODUCTS, top - height)
+    _down(axes, LEFT + 0.5 * PRODUCTS, top + GAP)
     _down(axes, 0.5 * (SIMULATE + WIDTH - 0.2), bottom)
     _down(axes, 0.5 * (SIMULATE + WIDTH - 0.2), top + GAP)
 
@@ -234,11 +256,16 @@ def _wrapped(text: str, width: float, size: float) -> list[str]:
     return textwrap.wrap(text, max(8, int(width * 72 / (0.535 * size))), break_long_words=False)
 
 
+def _tall(text: str, width: float, size: float) -> float:
+    """Height of a paragraph in inches."""
+    return len(_wrapped(text, width, size)) * size * 1.42 / 72
+
+
 def _paragraph(axes: Axes, x: float, top: float, width: float, text: str, size: float, **style: str) -> float:
     """Text wrapped to `width` inches; returns where the next line would begin."""
     lines = _wrapped(text, width, size)
     axes.text(x, top, "\n".join(lines), size=size, va="top", color=INK, linespacing=1.25, **style)
-    return top - len(lines) * size * 1.42 / 72
+    return top - _tall(text, width, size)
 
 
 if __name__ == "__main__":

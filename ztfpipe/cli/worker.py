@@ -37,7 +37,8 @@ PRELOADED = (
     "ztfpipe.steps.science.catalogs",
     "ztfpipe.steps.reference.checking",
     "ztfpipe.steps.reference.coadding",
-    "ztfpipe.steps.difference",
+    "ztfpipe.steps.difference.quadrant",
+    "ztfpipe.steps.alerts.packaging",
     "ztfpipe.steps.templates",
     "ztfpipe.steps.quality",
 )

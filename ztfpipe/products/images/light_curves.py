@@ -29,6 +29,7 @@ def write_light_curve_picture(path: str | Path, table: pd.DataFrame, title: str)
             )  # fmt: skip
     axes.invert_yaxis()
     axes.set(xlabel="heliocentric MJD", ylabel="magnitude", title=title)
+    axes.ticklabel_format(axis="x", useOffset=False)
     if len(table):
         axes.legend(fontsize="small")
     with atomic_write(path) as temporary:

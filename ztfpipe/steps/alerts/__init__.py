@@ -1,7 +1,7 @@
-"""Steps of `alerts`: names of objects, packets of an exposure or a quadrant, a program's packets of a night."""
+"""Steps of the alerts pipeline, each module imported when its step is asked for."""
 
-from ztfpipe.steps.alerts.naming import names
-from ztfpipe.steps.alerts.packaging import exposure, quadrant
-from ztfpipe.steps.alerts.publishing import night
+from ztfpipe.steps import found_in
 
-__all__ = ["exposure", "names", "night", "quadrant"]
+__getattr__ = found_in(
+    __name__, {"names": "naming", "exposure": "packaging", "quadrant": "packaging", "night": "publishing"}
+)

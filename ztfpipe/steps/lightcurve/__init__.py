@@ -1,12 +1,5 @@
-"""Steps of the lightcurve pipeline, each imported when it is called."""
+"""Steps of the lightcurve pipeline, each module imported when its step is asked for."""
 
-from __future__ import annotations
+from ztfpipe.steps import found_in
 
-from pathlib import Path
-
-
-def match(output: str, settings: Path, epochs: Path) -> None:
-    """Bring a matchfile to its frozen list; see `steps.lightcurve.matching`."""
-    from ztfpipe.steps.lightcurve import matching
-
-    matching.match(output, settings, epochs)
+__getattr__ = found_in(__name__, {"match": "matching"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,31 +124,3 @@ def _log(key: QuadrantKey, made: DifferenceProducts) -> str:
         *spelt(made.metrics),
     ]
     return "\n".join(lines) + "\n"
-
-
-def planted(
-    output: str,
-    settings: Path,
-    planting: Path,
-    image: Path,
-    mask: Path,
-    psfcat: Path,
-    refimg: Path,
-    refmsk: Path,
-    refunc: Path,
-    refpsfcat: Path,
-    candidates: Path,
-    diffqa: Path,
-) -> None:
-    """Plant sources of known flux into a quadrant and look for them; see `steps.planted`."""
-    from ztfpipe.steps.planted import plant
-
-    science, reference = (image, mask, psfcat), (refimg, refmsk, refunc, refpsfcat)
-    plant(output, settings, planting, science, reference, candidates, diffqa)
-
-
-def efficiency(output: str, settings: Path, tables: Sequence[Path]) -> None:
-    """Efficiency of a night against magnitude, from its tables of planted sources; see `steps.planted`."""
-    from ztfpipe.steps.planted import summarise
-
-    summarise(output, settings, tables)

@@ -23,12 +23,17 @@ from ztfpipe.products.names import key_of, parse, path_of
 from ztfpipe.steps.recording import Stopwatch, pixel_checksum, qa_record
 
 
-def plant(
+def planted(
     output: str,
     settings: Path,
     planting: Path,
-    science_files: tuple[Path, Path, Path],
-    reference_files: tuple[Path, Path, Path, Path],
+    image: Path,
+    mask: Path,
+    psfcat: Path,
+    refimg: Path,
+    refmsk: Path,
+    refunc: Path,
+    refpsfcat: Path,
     candidates: Path,
     diffqa: Path,
 ) -> None:
@@ -42,13 +47,13 @@ def plant(
     section, camera = read_settings(settings, Difference)
     what, _ = read_settings(planting, Planted)
     with watch.part("read"):
-        science, _ = read_science_side(*science_files, key, camera)
-        reference, _ = read_reference_side(*reference_files, key, camera)
+        science, _ = read_science_side(image, mask, psfcat, key, camera)
+        reference, _ = read_reference_side(refimg, refmsk, refunc, refpsfcat, key, camera)
         there = read_candidates(candidates)
         limit = read_record(QaRecord, diffqa).metrics.get("diffmaglim")
         inputs = {
-            str(science_files[0]): pixel_checksum(science.image_adu, science.mask),
-            str(reference_files[0]): pixel_checksum(reference.image_adu, reference.mask),
+            str(image): pixel_checksum(science.image_adu, science.mask),
+            str(refimg): pixel_checksum(reference.image_adu, reference.mask),
         }
     with watch.part("recipe"):
         recovered = plant_and_recover(
@@ -63,7 +68,7 @@ def plant(
     write_record(path_of("plantedqa", key), record)
 
 
-def summarise(output: str, settings: Path, tables: Sequence[Path]) -> None:
+def efficiency(output: str, settings: Path, tables: Sequence[Path]) -> None:
     """Write a night's efficiency against magnitude, by filter, off and on hosts, and its picture."""
     night: NightKey = key_of(output, "efficiency")
     read_settings(settings, Planted)

@@ -1,0 +1,5 @@
+"""Steps of the difference pipeline, each module imported when its step is asked for."""
+
+from ztfpipe.steps import found_in
+
+__getattr__ = found_in(__name__, {"image": "quadrant", "planted": "planting", "efficiency": "planting"})
