@@ -26,7 +26,7 @@ from ztfpipe.steps.operations.runs import Runs, sole_operator
 
 REAL_TIME = ("sciimgs", "diffimgs")
 """Named targets of each batch of exposures."""
-END_OF_NIGHT = (REAL_TIME, ("night",), ("references",))
+END_OF_NIGHT = (REAL_TIME, ("night",), ("alerts",), ("references",))
 """What is asked for when the night has ended, one run of Snakemake each; first what failed when it was tried."""
 URGENT = Path("ledger", "urgent")
 """Folder of lists NIGHT.txt below the workspace: fields or exposures, a line each, that go before all others."""
