@@ -14,7 +14,9 @@ FOLDER = Path("../ledger/locks")
 
 
 def take_lock(folder: Path, unit: str) -> TextIO:
-    """Lock a night (`20180325`) or a field (`field000473`) until the file returned is closed, or the process ends.
+    """Lock a night (`20180325`), a field (`field000473`) or the place of an operator (`operator-20180325`).
+
+    It is held until the file returned is closed, or the process ends.
 
     Raises Busy, which says who has it, when another run works on it.
     """
@@ -26,7 +28,8 @@ def take_lock(folder: Path, unit: str) -> TextIO:
         held.seek(0)
         who = held.read().strip() or "another run"
         held.close()
-        raise Busy(f"field {unit[5:]}" if unit.startswith("field") else f"night {unit}", who) from None
+        what = f"field {unit[5:]}" if unit.startswith("field") else f"night {unit.removeprefix('operator-')}"
+        raise Busy(what, who) from None
     held.truncate(0)
     held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
     held.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from ztfpipe.errors import Busy
+from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.formats.atomic import write_text
 
 ENDING_S = 20.0
@@ -24,17 +23,7 @@ ENDING_S = 20.0
 @contextlib.contextmanager
 def sole_operator(workspace: Path, night: str) -> Iterator[None]:
     """Hold the night as its operator. Busy naming the holder when there is another one."""
-    path = workspace / "ledger" / "locks" / f"operator-{night}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.seek(0)
-            raise Busy(f"night {night}", held.read().strip() or "another operator") from None
-        held.truncate(0)
-        held.write(f"process {os.getpid()} of {os.uname().nodename}\n")
-        held.flush()
+    with take_lock(workspace / "ledger" / "locks", f"operator-{night}"):
         yield
 
 
