@@ -63,7 +63,7 @@ def stamp_table(
     at = np.array([position_px[0]]), np.array([position_px[1]])
     form = shapes_at(psf, *at, shape)
     alpha = float(np.sqrt((psf.beta - 1) / (np.pi * form[0, 0])))
-    lost = np.clip(LOST_NOISE / flux_noise, *LOST_FLUX)
+    lost = np.clip(LOST_NOISE / max(flux_noise, np.finfo(float).tiny), *LOST_FLUX)
     half = int(np.ceil(alpha * np.sqrt(lost ** (1 / (1 - psf.beta)) - 1)))
     offsets = [((k % phases + 0.5) / phases - 0.5, (k // phases + 0.5) / phases - 0.5) for k in range(phases**2)]
     table = np.zeros((phases**2 + 1, 2 * half + 1, 2 * half + 1), np.float32)
