@@ -150,7 +150,7 @@ RECIPE_VERSIONS = {
     "science": 3,
     "templates": 1,
     "reference": 1,
-    "difference": 1,
+    "difference": 2,
     "lightcurve": 1,
     "moving": 1,
     "planted": 1,
