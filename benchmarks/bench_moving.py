@@ -41,7 +41,7 @@ def tracks(n: int) -> tuple[Scene, list[NDArray[np.int64]]]:
 def linked() -> Callable[[], object]:
     """Work: the million detections linked."""
     truth = million()
-    return lambda: (len(link(truth.detections, **LINKING)), len(truth.detections))
+    return lambda: [len(link(truth.detections, **LINKING)), len(truth.detections)]
 
 
 def screened() -> Callable[[], object]:
