@@ -140,8 +140,8 @@ def psf_photometry(folder: str) -> Work:
 def astrometry(folder: str) -> Work:
     """Ours: pattern match from the commanded pointing and fourth-order fit, given the first detections."""
     given, settings = _prepared(folder)
-    from ztfpipe.methods.sky.matching import julian_year
     from ztfpipe.model.catalogs import AstrometricCalibrators
+    from ztfpipe.model.dates import julian_year
     from ztfpipe.model.wcs import TpvWcs
     from ztfpipe.pipelines.science import sky, stars
 
@@ -203,7 +203,8 @@ def write_for_programs(folder: str) -> Work:
     def work() -> None:
         peers.write_image(given.folder / "image.fits", given.image, _plain_header(given))
         peers.write_image(given.folder / "weight.fits", given.weight)
-        from ztfpipe.methods.sky.matching import julian_year, move_to_epoch
+        from ztfpipe.methods.sky.matching import move_to_epoch
+        from ztfpipe.model.dates import julian_year
 
         at, epoch = dict(np.load(given.folder / "calibrators.npz")), julian_year(given.facts["jd"])
         ra, dec = move_to_epoch(

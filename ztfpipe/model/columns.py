@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,13 @@ class Column:
     unit: str
     text: str
     width: int = 1
+
+
+def typed_arrays(values: Mapping[str, Any], contract: Sequence[Column]) -> dict[str, NDArray[Any]]:
+    """The columns of a contract by name, in its order and types; texts as objects. KeyError for a missing one."""
+    return {
+        one.name: np.asarray(values[one.name], dtype=object if one.dtype == "str" else one.dtype) for one in contract
+    }
 
 
 PSF_CATALOG = (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.model.columns import Column
+from ztfpipe.model.columns import Column, typed_arrays
 
 Floats = NDArray[np.float64]
 
@@ -135,11 +135,7 @@ class Sightings:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """By name, in the types of DETECTION_TABLE."""
-        return {one.name: _typed(getattr(self, one.name), one) for one in DETECTION_TABLE}
-
-
-def _typed(values: NDArray[Any], column: Column) -> NDArray[Any]:
-    return np.asarray(values).astype(object if column.dtype == "str" else column.dtype)
+        return typed_arrays(vars(self), DETECTION_TABLE)
 
 
 @dataclass(frozen=True)

@@ -83,11 +83,6 @@ def unit_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:
     return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
-def julian_year(jd: float) -> float:
-    """Julian year of a Julian date."""
-    return 2000.0 + (jd - 2451545.0) / 365.25
-
-
 def move_to_epoch(
     ra_deg: ArrayLike,
     dec_deg: ArrayLike,

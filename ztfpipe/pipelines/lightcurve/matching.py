@@ -17,6 +17,7 @@ from ztfpipe.methods.sky.matching import Pairs, match_cells, match_sky, move_to_
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.methods.time.light_time import heliocentric_jd
 from ztfpipe.model.catalogs import PsfCatalog
+from ztfpipe.model.dates import JD_OF_MJD_ZERO, YEAR_D, julian_year, mid_exposure
 from ztfpipe.model.lightcurve import (
     BAD_EPOCH,
     BAD_EPOCH_INFOBIT,
@@ -29,8 +30,6 @@ from ztfpipe.model.lightcurve import (
 )
 from ztfpipe.model.skycatalogs import GaiaStars
 
-JD_OF_MJD_ZERO = 2400000.5
-_JD_2000, _YEAR_DAYS, _DAY_S = 2451545.0, 365.25, 86400.0
 _MAS_PER_RADIAN = np.degrees(1.0) * 3.6e6
 Rows = NDArray[np.void]
 
@@ -72,7 +71,7 @@ def source_rows(
     rows["refmag"], rows["refmagerr"] = catalog.mag + zero_point_mag, catalog.mag_error
     rows["refchi"], rows["refsharp"], rows["refsnr"] = catalog.chi, catalog.sharp, catalog.snr
     if gaia is not None and len(gaia.ra_deg) and len(catalog):
-        year = 2000.0 + (mjd + JD_OF_MJD_ZERO - _JD_2000) / _YEAR_DAYS
+        year = julian_year(mjd + JD_OF_MJD_ZERO)
         ra, dec = move_to_epoch(gaia.ra_deg, gaia.dec_deg, gaia.pmra_mas, gaia.pmdec_mas, year - gaia.epoch_year)
         pairs = match_sky(catalog.ra_deg, catalog.dec_deg, ra, dec, settings.motion_radius_arcsec)
         rows["pmra"][pairs.first] = np.nan_to_num(gaia.pmra_mas[pairs.second])
@@ -85,7 +84,7 @@ def seeds_of(rows: Rows, mjd: float) -> Seeds:
     ra, dec = np.radians(rows["ra"]), np.radians(rows["dec"])
     east = np.column_stack([-np.sin(ra), np.cos(ra), np.zeros(len(rows))])
     north = np.column_stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-    scale = 1.0 / (_MAS_PER_RADIAN * _YEAR_DAYS)
+    scale = 1.0 / (_MAS_PER_RADIAN * YEAR_D)
     motion = scale * (rows["pmra"][:, None] * east + rows["pmdec"][:, None] * north)
     return Seeds(_directions(rows), motion, rows["matchid"].astype(np.int64), mjd)
 
@@ -93,7 +92,7 @@ def seeds_of(rows: Rows, mjd: float) -> Seeds:
 def match_epoch(epoch: EpochCatalog, sky: Sky, camera: Camera, settings: Lightcurve) -> EpochRows:
     """What an epoch adds to the tables. A catalog with zero rows adds its exposure and upper limits only."""
     facts, catalog = epoch.facts, epoch.catalog
-    mjd = float(facts["obsmjd"]) + float(facts["exptime"]) / 2 / _DAY_S
+    mjd = mid_exposure(float(facts["obsmjd"]), float(facts["exptime"]))
     direction = unit_vectors(catalog.ra_deg, catalog.dec_deg)
     plane = _Plane(sky.sources.direction if len(sky.sources.matchid) else direction)
     places, known = sky.sources.at(mjd), sky.transients.at(mjd)

@@ -16,6 +16,7 @@ from ztfpipe.methods.time.photometric_bias import PhotometricBias
 from ztfpipe.methods.time.relative_photometry import Measurements, ZeroPoints, relative_zero_points
 from ztfpipe.methods.time.variability import direction_scatter, light_curve_statistics
 from ztfpipe.model.catalogs import POGSON, PhotometricCalibrators
+from ztfpipe.model.dates import mid_exposure
 from ztfpipe.model.lightcurve import BAD_EPOCH, BAD_EPOCH_INFOBIT, DTYPES
 from ztfpipe.pipelines.lightcurve.bias import Typical, bias_against_ps1
 
@@ -183,7 +184,7 @@ def _with_statistics(
     error: NDArray[np.float32], exposures: Rows, settings: Lightcurve,
 ) -> Rows:  # fmt: skip
     filled = rows.copy()
-    times = exposures["obsmjd"] + exposures["exptime"].astype(np.float64) / 2 / 86400.0
+    times = mid_exposure(exposures["obsmjd"], exposures["exptime"].astype(np.float64))
     found = light_curve_statistics(
         *curves, mag, error, data.columns["uncalibmag"], times[data.epoch], stetson_pair_d=settings.stetson_pair_d
     )

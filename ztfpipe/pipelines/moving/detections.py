@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.config.moving_tracks import Sources, TrackReport
 from ztfpipe.methods.sky.projection import pixel_to_sky
+from ztfpipe.model.dates import DAY_S, mid_exposure
 from ztfpipe.model.identifiers import short_name
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.tracks import DETECTION_TABLE
@@ -18,7 +19,6 @@ from ztfpipe.model.wcs import TpvWcs
 
 Columns = Mapping[str, NDArray[Any]]
 _FWHM_PER_SIGMA = 2.3548
-_DAY_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ExposureFacts:
     @property
     def jd_mid(self) -> float:
         """Middle of the exposure: `jd` of alerts is its start, in which a body moves another 0.2 arcsec."""
-        return self.obsjd + 0.5 * self.exptime_s / _DAY_S
+        return mid_exposure(self.obsjd, self.exptime_s)
 
 
 def moving_candidates(candidates: Columns, key: QuadrantKey, facts: ExposureFacts, settings: Sources) -> Columns:
@@ -106,7 +106,7 @@ def streaks_to_vet(
         "sigma": np.maximum(sigma, 0.1),
         "length_arcsec": length,
         "angle": np.degrees(np.arctan2(east, north)) % 180.0,
-        "rate": length / 3600.0 / (facts.exptime_s / _DAY_S),
+        "rate": length / 3600.0 / (facts.exptime_s / DAY_S),
         "mag": zero_point_mag - 2.5 * np.log10(own["flux"]),
         "sigma_mag": 1.0857 * own["sigflux"] / own["flux"],
         "snr": own["snr"],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.methods.solar_system.elements import Elements
 from ztfpipe.methods.solar_system.orbit_fit import FittedOrbits
-from ztfpipe.model.columns import Column
+from ztfpipe.model.columns import typed_arrays
 from ztfpipe.model.tracks import MEMBER_TABLE, TRACK_TABLE, Sightings
 from ztfpipe.pipelines.moving.recognition import Recognised
 
@@ -83,7 +83,7 @@ def track_columns(
         values[f"state_{a}"] = states[:, i]
         for j, b in enumerate(_STATE[i:], start=i):
             values[f"cov_{a}_{b}"] = covariance[:, i, j]
-    return _typed(values, TRACK_TABLE)
+    return typed_arrays(values, TRACK_TABLE)
 
 
 def member_columns(
@@ -99,10 +99,4 @@ def member_columns(
         "residual_ra": residuals[:, 0],
         "residual_dec": residuals[:, 1],
     }
-    return _typed(values, MEMBER_TABLE)
-
-
-def _typed(values: dict[str, Any], contract: tuple[Column, ...]) -> dict[str, NDArray[Any]]:
-    return {
-        one.name: np.asarray(values[one.name], dtype=object if one.dtype == "str" else one.dtype) for one in contract
-    }
+    return typed_arrays(values, MEMBER_TABLE)

@@ -10,13 +10,14 @@ import numpy as np
 
 from ztfpipe.camera import Filter
 from ztfpipe.config import Reference
-from ztfpipe.methods.sky.matching import julian_year, match_sky, move_to_epoch
+from ztfpipe.methods.sky.matching import match_sky, move_to_epoch
 from ztfpipe.methods.sky.projection import pixel_to_sky
 from ztfpipe.methods.stars.calibrator_pairs import match_calibrators
 from ztfpipe.methods.stars.flatness import Flatness, throughput_flatness
 from ztfpipe.methods.statistics import robust
 from ztfpipe.model.catalogs import AstrometricCalibrators, PhotometricCalibrators, PsfCatalog
 from ztfpipe.model.coadd import Agreement, ReferenceInput
+from ztfpipe.model.dates import julian_year
 
 SNR_MIN = 10.0
 """S/N of stars that are compared with calibrators."""

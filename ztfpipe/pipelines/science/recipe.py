@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import Unusable
-from ztfpipe.methods.sky.matching import julian_year
 from ztfpipe.methods.stars import sources
 from ztfpipe.methods.stars.calibration import limiting_magnitude
 from ztfpipe.methods.stars.psf import core_fwhm
 from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
+from ztfpipe.model.dates import julian_year
 from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.quality import info_bits, photometrically_bad, status

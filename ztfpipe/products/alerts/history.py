@@ -94,6 +94,11 @@ def no_detections() -> pd.DataFrame:
     return pd.DataFrame({"candid": np.zeros(0, np.int64), "pid": np.zeros(0, np.int64), "ra": [], "dec": []})
 
 
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Detections of several tables in one; empty ones would take the types of the others' columns along."""
+    return pd.concat([one for one in tables if len(one)] or [no_detections()], ignore_index=True)
+
+
 def update_place(place: FieldQuadrantKey, coverage: pd.DataFrame, detections: pd.DataFrame) -> None:
     """Put difference images and their candidates into a place's history, in place of what it had of the same images.
 

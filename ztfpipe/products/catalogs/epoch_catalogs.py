@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import exposure_id
-from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.lightcurve import EpochCatalog
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.formats.plain import write_table
+from ztfpipe.products.images.headers import known, needed, whole
 from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import path_of
@@ -46,17 +47,17 @@ def read_epoch_catalog(key: QuadrantKey, camera: Camera) -> EpochCatalog:
     must_be_of(path, header, key.reference, camera)
     if header.get("STATUS", (0, ""))[0] != 1:
         raise BadFile(path, "its STATUS is not 1")
-    jd = _needed(path, header, "OBSJD")
-    facts: dict[str, float | int | str] = {name: _number(header, keyword) for name, keyword in _NUMBERS.items()}
+    jd = needed(path, header, "OBSJD")
+    facts: dict[str, float | int | str] = {name: known(header, keyword) for name, keyword in _NUMBERS.items()}
     facts |= {
-        "magzp": _needed(path, header, "MAGZP"),
-        "obsmjd": jd - 2400000.5,
+        "magzp": needed(path, header, "MAGZP"),
+        "obsmjd": jd - JD_OF_MJD_ZERO,
         "expid": exposure_id(jd),
-        "exptime": _needed(path, header, "EXPTIME"),
-        "diq": _number(header, "SEEING") * camera.pixel_scale_arcsec,
-        "infobits": int(_needed(path, header, "INFOBITS")),
-        "nps1matches": int(_number(header, "NMATCHES", 0.0)),
-        "programid": int(_number(header, "PROGRMID", 0.0)),
+        "exptime": needed(path, header, "EXPTIME"),
+        "diq": known(header, "SEEING") * camera.pixel_scale_arcsec,
+        "infobits": int(needed(path, header, "INFOBITS")),
+        "nps1matches": whole(header, "NMATCHES"),
+        "programid": whole(header, "PROGRMID"),
         "programpi": str(header.get("PROGRMPI", ("", ""))[0]),
         "pcolor": camera.filter(key.exposure.filter).colour_text.replace(" ", ""),
         "gmedian": _recorded_median(key),
@@ -84,15 +85,3 @@ def _recorded_median(key: QuadrantKey) -> float:
     path = Path(path_of("sciqa", key))
     value = read_record(QaRecord, path).metrics.get("gmedian") if path.exists() else None
     return float(value) if isinstance(value, (int, float)) else math.nan
-
-
-def _number(header: Cards, keyword: str, unknown: float = math.nan) -> float:
-    value = header.get(keyword, (None, ""))[0]
-    return float(value) if isinstance(value, (int, float)) else unknown
-
-
-def _needed(path: str, header: Cards, keyword: str) -> float:
-    value = _number(header, keyword)
-    if math.isnan(value):
-        raise BadFile(path, f"{keyword} is missing or no number")
-    return value

@@ -11,14 +11,12 @@ import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
 
-from ztfpipe.errors import BadFile
 from ztfpipe.model import identifiers
 from ztfpipe.model.candidates import CUTOUT_COLUMNS, RAW_TABLE, Cutouts
 from ztfpipe.model.catalogs import POGSON
-from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS, DifferenceProducts, Streaks
 from ztfpipe.model.planted import PLANTED_COLUMNS, Recovered
-from ztfpipe.products.formats.plain import column_names, read_table, write_measurements, write_table
+from ztfpipe.products.formats.plain import read_contract, typed, write_measurements, write_table
 
 _SKY_DIGITS = 7
 """Decimals of degrees in packets."""
@@ -40,14 +38,13 @@ def write_candidates(path: str | Path, made: DifferenceProducts, words: Mapping[
             "candid": candid, "ra": made.ra_deg, "dec": made.dec_deg, "tblid": number,
             **found.columns(), **made.more, **shared,
         }  # fmt: skip
-    stored = _typed(columns, CANDIDATE_TABLE)
     packed = np.asarray(columns.get("filterbits", np.zeros(0))) == 0
-    write_table(path, pd.DataFrame({**stored, **_packed(made.cutouts, packed)}))
+    write_table(path, typed(columns, CANDIDATE_TABLE).assign(**_packed(made.cutouts, packed)))
 
 
 def read_candidates(path: str | Path) -> pd.DataFrame:
     """The candidates of a quadrant, columns as in CANDIDATE_TABLE. BadFile when one is missing."""
-    return _read(path, CANDIDATE_TABLE)
+    return read_contract(path, CANDIDATE_TABLE)
 
 
 def read_cutouts(path: str | Path) -> tuple[NDArray[np.int64], Cutouts]:
@@ -55,7 +52,7 @@ def read_cutouts(path: str | Path) -> tuple[NDArray[np.int64], Cutouts]:
 
     BadFile when a column is missing.
     """
-    table = _read(path, (CANDIDATE_TABLE[0], *CUTOUT_COLUMNS))
+    table = read_contract(path, (CANDIDATE_TABLE[0], *CUTOUT_COLUMNS))
     table = table[table[CUTOUT_COLUMNS[0].name].notna()]
     stacks = []
     for column in CUTOUT_COLUMNS:
@@ -77,22 +74,22 @@ def write_raw_detections(path: str | Path, made: DifferenceProducts, pid: int, z
             "magpsf": zero_point_mag - 2.5 * np.log10(found.flux_adu),
             "sigmapsf": POGSON * found.sigma_flux_adu / found.flux_adu, "scorr": found.scorr,
         }  # fmt: skip
-    write_measurements(path, pd.DataFrame(_typed(columns, RAW_TABLE)))
+    write_measurements(path, typed(columns, RAW_TABLE))
 
 
 def read_raw_detections(path: str | Path) -> pd.DataFrame:
     """The raw detections of a quadrant, columns as in RAW_TABLE. BadFile when one is missing."""
-    return _read(path, RAW_TABLE)
+    return read_contract(path, RAW_TABLE)
 
 
 def write_streaks(path: str | Path, found: Streaks | None) -> None:
     """Write the streaks of a difference; zero rows are a valid table."""
-    write_table(path, pd.DataFrame(_typed({} if found is None else found.columns(), STREAK_COLUMNS)))
+    write_table(path, typed({} if found is None else found.columns(), STREAK_COLUMNS))
 
 
 def read_streaks(path: str | Path) -> pd.DataFrame:
     """The streaks of a quadrant, columns as in STREAK_COLUMNS. BadFile when one is missing."""
-    return _read(path, STREAK_COLUMNS)
+    return read_contract(path, STREAK_COLUMNS)
 
 
 def write_planted(path: str | Path, recovered: Recovered) -> None:
@@ -102,7 +99,7 @@ def write_planted(path: str | Path, recovered: Recovered) -> None:
 
 def read_planted(path: str | Path) -> pd.DataFrame:
     """What was planted into a quadrant, columns as in PLANTED_COLUMNS. BadFile when one is missing."""
-    return _read(path, PLANTED_COLUMNS)
+    return read_contract(path, PLANTED_COLUMNS)
 
 
 def _numbered(positive: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -121,16 +118,6 @@ def _identifiers(pid: int, positive: NDArray[np.bool_], number: NDArray[np.int64
     return out
 
 
-def _typed(columns: Mapping[str, Any], contract: tuple[Column, ...]) -> dict[str, Any]:
-    """Columns of a contract in its order and types; no rows when there are no columns. KeyError for a missing one."""
-    return {
-        column.name: pd.array(list(columns[column.name]) if columns else [], dtype="str")
-        if column.dtype == "str"
-        else np.asarray(columns[column.name] if columns else [], column.dtype)
-        for column in contract
-    }
-
-
 def _packed(cutouts: Cutouts | None, kept: NDArray[np.bool_]) -> dict[str, pd.Series]:
     """Cutouts as bytes, null where they are not kept."""
     stacks = list(vars(cutouts).values()) if cutouts else [[]] * len(CUTOUT_COLUMNS)
@@ -141,13 +128,3 @@ def _packed(cutouts: Cutouts | None, kept: NDArray[np.bool_]) -> dict[str, pd.Se
         )
         for column, stack in zip(CUTOUT_COLUMNS, stacks, strict=True)
     }
-
-
-def _read(path: str | Path, contract: tuple[Column, ...]) -> pd.DataFrame:
-    if not Path(path).exists():
-        raise BadFile(path, "no such file")
-    stored = column_names(path)
-    missing = [column.name for column in contract if column.name not in stored]
-    if missing:
-        raise BadFile(path, f"column {missing[0]} missing")
-    return read_table(path, [column.name for column in contract])

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import light_curve_id
 from ztfpipe.model.keys import ReferenceKey
 from ztfpipe.products.formats.atomic import atomic_write, write_text
@@ -67,7 +68,7 @@ def write_light_curves(
     }
     columns = {name: pa.array(values, SCHEMA.field(name).type) for name, values in scalars.items()}
     # Five decimals, a second, as in the archive's files; single precision would give five minutes.
-    columns["hmjd"] = curve("hmjd", np.round(data["hjd"] - 2400000.5, 5))
+    columns["hmjd"] = curve("hmjd", np.round(data["hjd"] - JD_OF_MJD_ZERO, 5))
     columns |= {name: curve(name, data[name]) for name in ("mag", "magerr", "catflags")}
     columns["clrcoeff"] = curve("clrcoeff", clrcoeff)
     table = pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from ztfpipe.errors import BadFile
 from ztfpipe.methods.sky.healpix import pixels_near
 from ztfpipe.model.skycatalogs import Cone
 from ztfpipe.products.formats.atomic import machine_faults
+from ztfpipe.products.formats.plain import parquet_faults
 
 GAIA_COLUMNS = {
     name: name
@@ -86,7 +86,7 @@ def files_near(path: Path, cone: Cone) -> list[Path]:
 def _read_file(
     path: Path, cone: Cone, columns: Mapping[str, str], optional: Collection[str]
 ) -> dict[str, NDArray[Any]]:
-    try:
+    with parquet_faults(path):
         with pq.ParquetFile(path) as file:
             stored = set(file.schema_arrow.names)
         missing = [theirs for ours, theirs in columns.items() if theirs not in stored and ours not in optional]
@@ -100,13 +100,6 @@ def _read_file(
             filters=_near(cone, columns["ra"], columns["dec"]),
             partitioning=None,
         )
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError) as error:
-        raise BadFile(path, f"not readable as Parquet: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        # Arrow's own complaints about damaged pages come without an error number.
-        if error.errno is None:
-            raise BadFile(path, f"not readable as Parquet: {' '.join(str(error).split())}") from error
-        raise
     return {ours: table[theirs].to_numpy() for ours, theirs in wanted.items()}
 
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
 from ztfpipe.methods.solar_system.known import cells_near
-from ztfpipe.model.columns import Column
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.orbits import KNOWN_TABLE, ORBIT_TABLE, KnownBodies, NightSky, OrbitCatalog, Orbits, Places
 from ztfpipe.model.skycatalogs import Cone
 from ztfpipe.products.formats.atomic import machine_faults
-from ztfpipe.products.formats.plain import write_table
+from ztfpipe.products.formats.plain import read_contract, write_table
 
 _ROW_GROUP = 4096
 _BYTES_AT_A_TIME = 64_000_000
@@ -50,7 +50,7 @@ def read_orbits(path: str | Path) -> OrbitCatalog:
 
 
 def _read_table(path: Path) -> OrbitCatalog:
-    table = _read_parquet(path, ORBIT_TABLE)
+    table = read_contract(path, ORBIT_TABLE)
     return OrbitCatalog(
         *(table[one.name].to_numpy(np.str_ if one.dtype == "str" else one.dtype) for one in ORBIT_TABLE)
     )
@@ -151,7 +151,7 @@ def _orbit_of_pairs(text: str) -> OrbitCatalog:
         raise BadKey("elements", text, f"complete: {error.args[0]} is missing") from error
     except ValueError as error:
         raise BadKey("elements", text, f"name=value pairs of numbers: {error}") from error
-    values = (epoch + 2400000.5, q, e, *angles, since, h_mag, slope)
+    values = (epoch + JD_OF_MJD_ZERO, q, e, *angles, since, h_mag, slope)
     if numbers or not (q > 0 and e >= 0 and np.isfinite(values[:-2]).all()):
         wrong = f"without {', '.join(numbers)}" if numbers else "of a conic about the Sun (q > 0, e >= 0)"
         raise BadKey("elements", text, wrong)
@@ -200,7 +200,7 @@ def count_known(path: str | Path) -> int:
 def read_known(path: str | Path, near: Cone | None = None) -> KnownBodies:
     """The known bodies of a night, all or those that may come into a cone. BadFile when the table cannot be read."""
     cells = None if near is None else [("cell", "in", cells_near(near).tolist())]
-    table = _read_parquet(Path(path), KNOWN_TABLE, cells)
+    table = read_contract(Path(path), KNOWN_TABLE, cells)
     values = {one.name: table[one.name].to_numpy() for one in KNOWN_TABLE}
     floats = {name: value.astype(np.float64) for name, value in values.items() if value.dtype.kind == "f"}
     middle = float(floats["jd"][0]) if len(table) else np.nan
@@ -214,16 +214,3 @@ def read_known(path: str | Path, near: Cone | None = None) -> KnownBodies:
     places = Places(*(floats[name] for name in ("ra", "dec", "delta_au", "r_au", "phase_deg", "vmag")))
     sky = NightSky(orbits, middle, direction.astype(np.float32), reach)
     return KnownBodies(sky, designations, places, floats["rate_ra"], floats["rate_dec"], values["cell"])
-
-
-def _read_parquet(path: Path, contract: tuple[Column, ...], filters: list | None = None) -> pd.DataFrame:
-    if not path.is_file():
-        raise BadFile(path, "no such file")
-    try:
-        missing = {one.name for one in contract} - set(pq.read_schema(path).names)
-        if missing:
-            raise BadFile(path, f"column {sorted(missing)[0]} missing")
-        table = pq.read_table(path, columns=[one.name for one in contract], filters=filters, partitioning=None)
-    except pyarrow.ArrowInvalid as error:
-        raise BadFile(path, f"not readable as Parquet: {' '.join(str(error).split())}") from error
-    return table.to_pandas()

@@ -12,6 +12,7 @@ from astropy.io import ascii as text_tables
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from ztfpipe.model.dates import JD_2000, JD_OF_MJD_ZERO
 from ztfpipe.model.images import Cards
 from ztfpipe.model.precovery import MOST_TABLE, Frame, Sighting
 from ztfpipe.products.formats.atomic import write_text
@@ -19,7 +20,6 @@ from ztfpipe.products.formats.fits import write_image
 from ztfpipe.products.images.headers import Card, measured
 from ztfpipe.products.images.wcs import wcs_cards
 
-_MJD_ZERO = 2400000.5
 _DIGITS = {
     "mjd_obs": ".8f", "ra_obj": ".6f", "dec_obj": ".6f", "sun_dist": ".4f", "geo_dist": ".4f", "dist_ctr": ".5f",
     "phase": ".3f", "vmag": ".2f", "x": ".2f", "y": ".2f", "trail": ".2f",
@@ -52,10 +52,10 @@ def matches_text(sightings: Sequence[Sighting], keywords: Mapping[str, object]) 
 
 def _row(one: Sighting) -> dict[str, object]:
     frame = one.frame
-    begin = datetime(2000, 1, 1, 12, tzinfo=UTC) + timedelta(days=frame.jd_start - 2451545.0)
+    begin = datetime(2000, 1, 1, 12, tzinfo=UTC) + timedelta(days=frame.jd_start - JD_2000)
     return {
         "image_id": image_name(frame), "date_obs": f"{begin:%Y-%m-%d}",
-        "time_obs": f"{begin:%H:%M:%S}.{begin.microsecond // 1000:03d}", "mjd_obs": frame.jd_start - _MJD_ZERO,
+        "time_obs": f"{begin:%H:%M:%S}.{begin.microsecond // 1000:03d}", "mjd_obs": frame.jd_start - JD_OF_MJD_ZERO,
         "ra_obj": one.ra_deg, "dec_obj": one.dec_deg, "sun_dist": one.sun_au, "geo_dist": one.observer_au,
         "dist_ctr": one.centre_distance_deg, "phase": one.phase_deg, "vmag": one.v_mag, "match": int(one.inside),
         "x": one.x_px + 1, "y": one.y_px + 1, "trail": np.hypot(one.dx_px, one.dy_px),

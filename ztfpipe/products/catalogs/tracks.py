@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ztfpipe.errors import BadFile
 from ztfpipe.model.columns import Column
 from ztfpipe.model.tracks import DETECTION_TABLE, MEMBER_TABLE, STREAK_TABLE, TRACK_TABLE, Sightings
-from ztfpipe.products.formats.plain import read_table, write_table
+from ztfpipe.products.formats.plain import read_contract, typed, write_table
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -26,8 +25,8 @@ def write_detections(path: str | Path, parts: Sequence[Columns]) -> None:
 
 def read_sightings(paths: Sequence[str | Path]) -> Sightings:
     """The detections of several nights, one after another. BadFile when a file is missing or of another kind."""
-    tables = [_read(path, DETECTION_TABLE) for path in paths]
-    together = pd.concat(tables, ignore_index=True) if tables else _empty(DETECTION_TABLE)
+    tables = [read_contract(path, DETECTION_TABLE) for path in paths]
+    together = pd.concat(tables, ignore_index=True) if tables else typed({}, DETECTION_TABLE)
     types = {one.name: one.dtype for one in DETECTION_TABLE}
     wide = {"f4": np.float64, "f8": np.float64, "str": object}
     return Sightings(
@@ -42,7 +41,7 @@ def write_streaklist(path: str | Path, parts: Sequence[Columns]) -> None:
 
 def read_streaklist(path: str | Path) -> pd.DataFrame:
     """The streaks of a night, columns as in STREAK_TABLE."""
-    return _read(path, STREAK_TABLE)
+    return read_contract(path, STREAK_TABLE)
 
 
 def write_tracks(path: str | Path, tracks: Columns) -> None:
@@ -52,7 +51,7 @@ def write_tracks(path: str | Path, tracks: Columns) -> None:
 
 def read_tracks(path: str | Path) -> pd.DataFrame:
     """The tracks of a night, columns as in TRACK_TABLE."""
-    return _read(path, TRACK_TABLE)
+    return read_contract(path, TRACK_TABLE)
 
 
 def write_members(path: str | Path, members: Columns) -> None:
@@ -62,34 +61,9 @@ def write_members(path: str | Path, members: Columns) -> None:
 
 def read_members(path: str | Path) -> pd.DataFrame:
     """The detections of the night's tracks, columns as in MEMBER_TABLE."""
-    return _read(path, MEMBER_TABLE)
-
-
-def _empty(contract: tuple[Column, ...]) -> pd.DataFrame:
-    return pd.DataFrame({one.name: np.zeros(0, object if one.dtype == "str" else one.dtype) for one in contract})
+    return read_contract(path, MEMBER_TABLE)
 
 
 def _write(path: str | Path, contract: tuple[Column, ...], parts: Sequence[Columns]) -> None:
-    whole = {
-        one.name: np.concatenate([np.asarray(part[one.name]) for part in parts]) if parts else np.zeros(0)
-        for one in contract
-    }
-    table = pd.DataFrame(
-        {
-            one.name: pd.array(whole[one.name].astype(str), "str")
-            if one.dtype == "str"
-            else whole[one.name].astype(one.dtype)
-            for one in contract
-        }
-    )
-    write_table(path, table)
-
-
-def _read(path: str | Path, contract: tuple[Column, ...]) -> pd.DataFrame:
-    if not Path(path).exists():
-        raise BadFile(path, "no such file")
-    table = read_table(path)
-    missing = [one.name for one in contract if one.name not in table]
-    if missing:
-        raise BadFile(path, f"column {missing[0]} missing")
-    return table
+    whole = {one.name: np.concatenate([np.asarray(part[one.name]) for part in parts]) for one in contract if parts}
+    write_table(path, typed(whole, contract))

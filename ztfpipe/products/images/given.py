@@ -8,6 +8,7 @@ import numpy as np
 
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile
+from ztfpipe.model.dates import mid_exposure
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import AstrometrySummary, GivenImage, PhotometrySummary, Pointing
@@ -44,7 +45,7 @@ def read_given(
         infobits=whole(header, "INFOBITS"),
     )
     kept = {keyword: card for keyword, card in header.items() if not keyword.startswith(MEASURED_KEYWORDS)}
-    jd_mid = numbers["OBSJD"] + numbers["EXPTIME"] / 2 / 86400
+    jd_mid = mid_exposure(numbers["OBSJD"], numbers["EXPTIME"])
     ra_deg, dec_deg = (float(value) for value in wcs.crval_deg)
     return image, Pointing(ra_deg, dec_deg, jd_mid, numbers["AIRMASS"], numbers["EXPTIME"]), kept
 

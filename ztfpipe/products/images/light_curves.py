@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.products.formats.atomic import atomic_write
 
 _COLOURS = {"zg": "tab:green", "zr": "tab:red", "zi": "tab:brown"}
@@ -24,7 +25,7 @@ def write_light_curve_picture(path: str | Path, table: pd.DataFrame, title: str)
         for rows, face in ((one[good], None), (one[~good], "none")):
             label = f"{code[1]} {oid}" if face is None else None
             axes.errorbar(
-                rows["hjd"] - 2400000.5, rows["mag"], rows["magerr"], fmt="o", ms=3, lw=0.8, color=_COLOURS[code],
+                rows["hjd"] - JD_OF_MJD_ZERO, rows["mag"], rows["magerr"], fmt="o", ms=3, lw=0.8, color=_COLOURS[code],
                 mfc=face, label=label,
             )  # fmt: skip
     axes.invert_yaxis()

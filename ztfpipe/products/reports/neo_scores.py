@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ztfpipe.camera import Observatory
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.tracks import Observation
 
-_MJD = 2400000.5
 _EARTH_KM, _FLATTENING = 6378.1366, 1 / 298.25642
 SHOWN = ("Int", "NEO", "N22", "N18")
 
@@ -48,7 +48,14 @@ def scores(observations: Sequence[Observation], site: Observatory) -> dict[str, 
 def _observation(digest2, one: Observation, code: str):
     mag = one.mag if math.isfinite(one.mag) else 0.0
     return digest2.Observation(
-        one.jd_mid - _MJD, one.ra_deg, one.dec_deg, mag, one.band or "V", code, one.sigma_arcsec, one.sigma_arcsec
+        one.jd_mid - JD_OF_MJD_ZERO,
+        one.ra_deg,
+        one.dec_deg,
+        mag,
+        one.band or "V",
+        code,
+        one.sigma_arcsec,
+        one.sigma_arcsec,
     )
 
 

@@ -45,7 +45,7 @@ def names(output: str, settings: Path, plan: Path) -> None:
         sightings += _sightings(key, row, packaged(found))
     given = give_names(LEDGER, sightings, section.match_radius_arcsec)
     for place, rows in coverage.items():
-        history.update_place(place, history.coverage_table(rows), _joined(detections[place]))
+        history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
     table = pd.DataFrame({"candid": np.array(sorted(given), np.int64)})
     write_table(output, table.assign(objectid=[given[candid] for candid in table["candid"].tolist()]))
 
@@ -60,10 +60,6 @@ def differenced(plan: NightPlan) -> list[QuadrantKey]:
 def _quadrant(key: QuadrantKey, camera: Camera) -> tuple[dict[str, object], pd.DataFrame]:
     row = history.coverage_row(key, camera.quadrant_shape)
     return row, read_candidates(path_of("candidates", key)).assign(pid=row["pid"])
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def _sightings(key: QuadrantKey, row: dict[str, object], found: pd.DataFrame) -> list[Sighting]:

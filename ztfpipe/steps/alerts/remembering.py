@@ -26,15 +26,11 @@ def past_of(ra_deg: Floats, dec_deg: Floats, jd: float, camera: Camera, settings
     coverage = [table for place in places if len(table := history.read_coverage(place))]
     detections = [table for place in places if len(table := history.read_detections(place))]
     known = pd.concat(coverage or [history.coverage_table([])], ignore_index=True)
-    past = Past(known, tuple(history.wcs_from(one) for one in known["wcs"]), _joined(detections))
+    past = Past(known, tuple(history.wcs_from(one) for one in known["wcs"]), history.joined(detections))
     looked = covered(past, ra_deg, dec_deg).any(axis=1)
     recent = ((known["jd"] < jd) & (known["jd"] >= jd - settings.history_days)).to_numpy(bool)
     raw = [_raw(known.loc[k], ra_deg, dec_deg, settings) for k in np.flatnonzero(looked & recent)]
-    return Past(past.coverage, past.wcs, _joined([past.detections, *raw]))
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([one for one in tables if len(one)] or [history.no_detections()], ignore_index=True)
+    return Past(past.coverage, past.wcs, history.joined([past.detections, *raw]))
 
 
 def _raw(image: pd.Series, ra_deg: Floats, dec_deg: Floats, settings: Alerts) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ztfpipe.config import Difference
-from ztfpipe.methods.sky.matching import julian_year
 from ztfpipe.model.candidates import Surroundings
+from ztfpipe.model.dates import julian_year, mid_exposure
 from ztfpipe.model.difference import DifferenceProducts, Stored
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
@@ -93,7 +93,7 @@ def _known_sky(path: Path, image: Path, science: Stored, header: Cards, section:
     """The night's known bodies near the image, and the middle of its exposure; None when the night's table is empty."""
     if not count_known(path):
         return None
-    mid_jd = needed(image, header, "OBSJD") + needed(image, header, "EXPTIME") / 2 / 86400
+    mid_jd = mid_exposure(needed(image, header, "OBSJD"), needed(image, header, "EXPTIME"))
     cone = quadrant_cone(science.wcs, science.image_adu.shape, section.known_radius_arcsec)
     return KnownSky(read_known(path, cone).sky, mid_jd)
 

@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, Lightcurve
 from ztfpipe.errors import BadFile
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import matchfile_reference_id
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.lightcurve import EpochCatalog, EpochRows, MatchEpochs
-from ztfpipe.pipelines.lightcurve.matching import JD_OF_MJD_ZERO, Sky, match_epoch, new_ids, seeds_of, source_rows
+from ztfpipe.pipelines.lightcurve.matching import Sky, match_epoch, new_ids, seeds_of, source_rows
 from ztfpipe.pipelines.lightcurve.refinement import DATA_COLUMNS, Refined, refine
 from ztfpipe.products.accounts.matchepochs import read_match_epochs
 from ztfpipe.products.accounts.records import write_record

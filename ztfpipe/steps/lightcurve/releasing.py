@@ -8,14 +8,13 @@ from pathlib import Path
 
 from ztfpipe.config import Config, load_config
 from ztfpipe.errors import BadKey
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.keys import PROGRAMS, NightKey, ReferenceKey, ReleaseKey
 from ztfpipe.pipelines.lightcurve.release import release, released_epochs
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.catalogs.light_curves import write_checksums, write_light_curves
 from ztfpipe.products.names import key_of, path_of
-
-JD_OF_MJD_ZERO = 2400000.5
 
 
 def run_release(

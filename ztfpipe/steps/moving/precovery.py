@@ -11,6 +11,7 @@ from pathlib import Path
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
 from ztfpipe.errors import BadFile, BadKey
+from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.orbits import OrbitCatalog
 from ztfpipe.model.precovery import Frame, Sighting
@@ -132,13 +133,13 @@ def _keywords(one: OrbitCatalog, asked: Request) -> Iterator[tuple[str, object]]
     yield "user_input_begin_time", asked.begin or ""
     yield "user_input_end_time", asked.end or ""
     yield "object_name", str(one.designation[0])
-    yield "element_epoch", f"{one.epoch_jd[0] - 2400000.5:.4f}"
+    yield "element_epoch", f"{one.epoch_jd[0] - JD_OF_MJD_ZERO:.4f}"
     yield "eccentricity", float(one.eccentricity[0])
     yield "inclination", float(one.inclination_deg[0])
     yield "argument_perihelion", float(one.argument_deg[0])
     yield "ascending_node", float(one.node_deg[0])
     yield "perihelion_distance", float(one.perihelion_au[0])
-    yield "perihelion_time", f"{one.epoch_jd[0] - one.since_perihelion_d[0] - 2400000.5:.6f}"
+    yield "perihelion_time", f"{one.epoch_jd[0] - one.since_perihelion_d[0] - JD_OF_MJD_ZERO:.6f}"
     yield "magnitude_parameters", f"{one.h_mag[0]:.2f} {one.slope_g[0]:.2f}"
 
 

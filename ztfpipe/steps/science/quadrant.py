@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.config import Science
 from ztfpipe.model import identifiers
+from ztfpipe.model.dates import mid_exposure
 from ztfpipe.model.images import Cards, RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import FringeTemplate, Masters, Pointing
@@ -110,4 +111,4 @@ def _pointing(raw: Path, quadrant: RawQuadrant) -> Pointing:
     ra_deg, dec_deg, start_jd, airmass, exposure_s = (
         needed(raw, quadrant.header, keyword) for keyword in ("RAD", "DECD", "OBSJD", "AIRMASS", "EXPTIME")
     )
-    return Pointing(ra_deg, dec_deg, start_jd + exposure_s / 2 / 86400, airmass, exposure_s)
+    return Pointing(ra_deg, dec_deg, mid_exposure(start_jd, exposure_s), airmass, exposure_s)
