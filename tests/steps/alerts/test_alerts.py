@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import json
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -20,9 +21,10 @@ from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.model.keys import NightKey, ProgramKey
 from ztfpipe.products.alerts.ledger import separation_arcsec
 from ztfpipe.products.alerts.packets import read_archive, read_packet
+from ztfpipe.products.catalogs.events import read_candidates
 from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.alerts import exposure, names, night, quadrant
+from ztfpipe.steps.alerts import exposure, names, naming, night, quadrant
 
 START = 2458200.7
 NIGHTS = 3
@@ -213,6 +215,8 @@ def test_a_second_run_gives_the_same_bytes_also_in_another_order(made, tmp_path,
     monkeypatch.chdir(tmp_path / "copy" / "archive")
     everything = made[1]
     before = {str(p): p.read_bytes() for p in Path().rglob("*_alerts.tar.gz")}
+    for path in Path().rglob("*_exposurenames.parquet"):
+        path.unlink()
     # The names of the last night first: the ledger knows them by candid, histories by date.
     for date in nights(everything)[::-1]:
         run_night(everything, date)
@@ -223,6 +227,37 @@ def test_a_second_run_gives_the_same_bytes_also_in_another_order(made, tmp_path,
     target.unlink()
     quadrant(str(target), alert_settings(), Path(path_of("objectnames", NightKey(one.key.night))))
     assert target.read_bytes() == before[str(target)]
+
+
+def test_names_given_exposure_by_exposure_read_only_what_is_new(tmp_path, monkeypatch):
+    """As an operator calls it: after each exposure, with the plan as it grew."""
+    (tmp_path / "archive").mkdir()
+    monkeypatch.chdir(tmp_path / "archive")
+    three = looks()[:3]
+    date = three[0].key.night
+    given = path_of("objectnames", NightKey(date))
+    read = []
+    monkeypatch.setattr(naming, "read_candidates", lambda path: read.append(path) or read_candidates(path))
+    for count in (1, 2, 3):
+        write_look(three[count - 1])
+        names(given, alert_settings(), plan_of(three[:count], date))
+        # Younger than the step allows clocks to differ by, they would be read again.
+        age(*(Path(path_of("candidates", one.key)) for one in three[:count]))
+    assert read == [path_of("candidates", one.key) for one in three]
+    grown = read_table(given)
+    assert len(grown) == sum(len(one.ra) for one in three)
+    # A difference that is made again has its candidates read again, and they keep their names.
+    again = Path(path_of("candidates", three[1].key))
+    os.utime(again)
+    names(given, alert_settings(), plan_of(three, date))
+    assert read[3:] == [str(again)]
+    pd.testing.assert_frame_equal(read_table(given), grown)
+
+
+def age(*paths):
+    """Make files an hour older."""
+    for path in paths:
+        os.utime(path, ns=(path.stat().st_mtime_ns - 3600 * 10**9,) * 2)
 
 
 def test_programs_have_archives_of_their_own(made, tmp_path, monkeypatch):
