@@ -31,6 +31,7 @@ from ztfpipe.config.simulate import (
     SimulateStars,
     SimulateWeather,
 )
+from ztfpipe.config.stream import Stream
 from ztfpipe.config.templates import Templates
 from ztfpipe.errors import BadSettings
 
@@ -61,6 +62,7 @@ __all__ = [
     "SimulateOptics",
     "SimulateStars",
     "SimulateWeather",
+    "Stream",
     "Templates",
     "load_config",
 ]
@@ -142,6 +144,7 @@ class Config(Section):
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
+    stream: Stream = Stream()
 
 
 RECIPE_VERSIONS = {
@@ -154,7 +157,7 @@ RECIPE_VERSIONS = {
     "lightcurve": 1,
     "moving": 1,
     "planted": 1,
-    "alerts": 1,
+    "alerts": 2,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

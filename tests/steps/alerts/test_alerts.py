@@ -109,6 +109,11 @@ def found_on(look):
     return tuple(list(table[["candid", "ra", "dec"]].itertuples()) for table in tables)
 
 
+def readable(other, look):
+    """A packet shows what is public, of program 1, and what is of its own program."""
+    return other.programid in (1, look.programid)
+
+
 def brute_force(everything, look, ra, dec):
     """History of a place before a look, by going through everything: entries, counts."""
     entries, ndethist, ncovhist = [], 0, 0
@@ -122,7 +127,7 @@ def brute_force(everything, look, ra, dec):
         if other.jd <= look.jd and (other.qid, FIELD) == (look.qid, FIELD):
             ndethist += len(hits)
         hits += [r.candid for r in raw if separation_arcsec(ra, dec, r.ra, r.dec) <= 1.5]
-        if look.jd - 30 <= other.jd < look.jd:
+        if look.jd - 30 <= other.jd < look.jd and readable(other, look):
             entries += [(other.jd, candid) for candid in sorted(hits)]
             if covers and not hits:
                 entries.append((other.jd, None))
@@ -177,7 +182,7 @@ def test_forced_photometry_is_of_the_same_field_and_channel(made, monkeypatch):
                 ny, nx = CAMERA.quadrant_shape
                 on_image = -0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5
                 same = other.qid == look.qid and other.status == 1 and look.jd - 30 <= other.jd < look.jd
-                if same and on_image:
+                if same and on_image and readable(other, look):
                     expected.append((other.jd, FILTERS[other.filter]))
             entries = alert["fp_hists"] or []
             assert [(e["jd"], e["fid"]) for e in entries] == expected
