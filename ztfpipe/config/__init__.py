@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.database import Database, Trends
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
@@ -42,6 +43,7 @@ __all__ = [
     "Calibration",
     "Calibrators",
     "Config",
+    "Database",
     "Difference",
     "Fraction",
     "Ingest",
@@ -64,6 +66,7 @@ __all__ = [
     "SimulateWeather",
     "Stream",
     "Templates",
+    "Trends",
     "load_config",
 ]
 
@@ -123,6 +126,10 @@ class Quality(Section):
     """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
     stretch_percent: tuple[float, float] = (1.0, 99.0)
     """Percentiles of the pixels shown as black and white."""
+    database: Database = Database()
+    """The operations database, which the report brings up to date."""
+    trends: Trends = Trends()
+    """What the night is compared with."""
 
 
 class Config(Section):
