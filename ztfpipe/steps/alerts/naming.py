@@ -26,6 +26,12 @@ from ztfpipe.products.formats.plain import write_table
 from ztfpipe.products.names import key_of, path_of
 
 LEDGER = Path("../ledger/objects.sqlite")
+"""Where names are, from the archive, when no database of PostgreSQL is configured."""
+
+
+def ledger_of(settings: Alerts) -> str | Path:
+    """Where names are kept: the configured database, or the file beside the archive."""
+    return settings.ledger or LEDGER
 
 
 def names(output: str, settings: Path, plan: Path) -> None:
@@ -43,7 +49,7 @@ def names(output: str, settings: Path, plan: Path) -> None:
         coverage[key.place].append(row)
         detections[key.place].append(found)
         sightings += _sightings(key, row, packaged(found))
-    given = give_names(LEDGER, sightings, section.match_radius_arcsec)
+    given = give_names(ledger_of(section), sightings, section.match_radius_arcsec)
     for place, rows in coverage.items():
         history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
     table = pd.DataFrame({"candid": np.array(sorted(given), np.int64)})
