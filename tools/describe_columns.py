@@ -34,8 +34,8 @@ TABLES: tuple[tuple[str, str, Sequence[Column]], ...] = (
 HEAD = """# Columns of tables
 
 Written by `make docs` from the contracts in `ztfpipe/model/`, which writers, readers and tests use too. Types are
-numpy's: `f4` single and `f8` double precision, `i2`, `i4`, `i8` whole numbers, `str` a text. Names are the archive's where it has the
-thing.
+numpy's: `f4` single and `f8` double precision, `i2`, `i4`, `i8` whole numbers, `str` a text. Names are the archive's
+where it has the thing.
 """
 
 
