@@ -18,6 +18,7 @@ from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,
     SKY_FILTERS,
     CalibrationKey,
+    ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
@@ -35,7 +36,7 @@ from ztfpipe.products.accounts.references import read_candidates, version_in_for
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
-NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant")
+NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "made")
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -60,6 +61,8 @@ def narrowed():
         asked["exposure"] = str(asked["exposure"]).split(",")
         if strange := [one for one in asked["exposure"] if not re.fullmatch("[0-9]{14}", one)]:
             raise WorkflowError(f"--config exposure={strange[0]}: not the 14 digits of an exposure")
+    if str(asked.get("made", "true")).lower() != "true":
+        raise WorkflowError(f"--config made={asked['made']}: say made=true, or nothing")
     allowed = {
         "filter": SKY_FILTERS,
         "ccd": CAMERA.ccds,

@@ -32,6 +32,7 @@ from ztfpipe.config.simulate import (
     SimulateStars,
     SimulateWeather,
 )
+from ztfpipe.config.stream import Stream
 from ztfpipe.config.templates import Templates
 from ztfpipe.errors import BadSettings
 
@@ -63,6 +64,7 @@ __all__ = [
     "SimulateOptics",
     "SimulateStars",
     "SimulateWeather",
+    "Stream",
     "Templates",
     "Trends",
     "load_config",
@@ -149,6 +151,7 @@ class Config(Section):
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
+    stream: Stream = Stream()
 
 
 RECIPE_VERSIONS = {
@@ -161,7 +164,7 @@ RECIPE_VERSIONS = {
     "lightcurve": 1,
     "moving": 1,
     "planted": 1,
-    "alerts": 1,
+    "alerts": 2,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -33,3 +33,5 @@ class Alerts(Section):
     """Radius of the pixels that a fixed PSF is fitted to [FWHM]: 0.999 of the information on a faint source."""
     ledger: Annotated[DatabaseUrl, AfterValidator(_on_server)] = ""
     """Where objects' names are: postgresql://USER@HOST/NAME; empty: ledger/objects.sqlite in the workspace."""
+    public_programs: tuple[Annotated[int, Field(ge=0, le=9)], ...] = (1,)
+    """Programs whose data anyone may see. A packet's history has these and those of its own program."""

@@ -30,7 +30,10 @@ from ztfpipe.steps.operations.runs import Runs, sole_operator
 
 REAL_TIME = ("sciimgs", "diffimgs")
 """Named targets of each batch of exposures."""
-END_OF_NIGHT = (REAL_TIME, ("night",), ("alerts",), ("references",))
+PACKETS = ("alerts",)
+"""What follows from the differences of a batch. It asks for those that were made: one that failed stops no packets."""
+MADE = {"made": "true"}
+END_OF_NIGHT = ((REAL_TIME, {}), (("night",), {}), (PACKETS, MADE), (("references",), {}))
 """What is asked for when the night has ended, one run of Snakemake each; first what failed when it was tried."""
 URGENT = Path("ledger", "urgent")
 """Folder of lists NIGHT.txt below the workspace: fields or exposures, a line each, that go before all others."""
@@ -83,7 +86,7 @@ def work_through(watch: Watch) -> bool:
         else:
             watch.pause(watch.pause_s)
     watch.say("no more will come: the night is ended")
-    codes = [watch.snakemake(targets, {}) for targets in END_OF_NIGHT]
+    codes = [watch.snakemake(targets, narrowing) for targets, narrowing in END_OF_NIGHT]
     complete = close(watch, failed=any(codes))
     remember(watch)
     return complete
@@ -95,7 +98,10 @@ def _work_on_batches(watch: Watch, seen: str) -> None:
     while plan and (batch := next_batch(plan, watch.archive, watch.tried, urgent(watch), watch.batch)):
         started = time.monotonic()
         watch.tried.update(batch)
-        watch.snakemake(REAL_TIME, {"exposure": ",".join(key.filefracday for key in batch)})
+        exposures = {"exposure": ",".join(key.filefracday for key in batch)}
+        watch.snakemake(REAL_TIME, exposures)
+        if plan.references:
+            watch.snakemake(PACKETS, exposures | MADE)
         watch.say(progress(plan, watch.archive, len(batch), time.monotonic() - started))
         if incoming_digest(watch.incoming) != seen:
             return
