@@ -16,12 +16,13 @@ from typing import IO
 
 from ztfpipe.config import load_config
 from ztfpipe.errors import BadFile, BadSettings
-from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.arrival.incoming import incoming_digest
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
+from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
 REAL_TIME = ("sciimgs", "diffimgs")
@@ -47,6 +48,8 @@ class Watch:
     batch: int
     pause_s: float
     pause: Callable[[float], None] = time.sleep
+    link_every_h: float = 0.0
+    linked: set[CutoffKey] = field(default_factory=set)
     tried: set[ExposureKey] = field(default_factory=set)
 
     @property
@@ -90,6 +93,9 @@ def _work_on_batches(watch: Watch, seen: str) -> None:
         watch.tried.update(batch)
         watch.snakemake(REAL_TIME, {"exposure": ",".join(key.filefracday for key in batch)})
         watch.say(progress(plan, watch.archive, len(batch), time.monotonic() - started))
+        if (due := cutoff_due(plan, watch.archive, watch.link_every_h)) and due not in watch.linked:
+            watch.linked.add(due)
+            watch.snakemake((SO_FAR,), {"cutoff": due.cutoff})
         if incoming_digest(watch.incoming) != seen:
             return
 
@@ -196,6 +202,7 @@ def run_operate(
             say("what an earlier operator left running has been ended; going on from there")
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s)
+        watch.link_every_h = config.moving.tracks.linking.every_h
         complete = work_through(watch)
         say("every unit has its record" if complete else "not everything was made: the report says what is missing")
         say(f"report: {watch.archive / path_of('nightreport', NightKey(night))}")
