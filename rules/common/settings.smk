@@ -19,6 +19,7 @@ from ztfpipe.model.keys import (
     SKY_FILTERS,
     CalibrationKey,
     CutoffKey,
+    ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
@@ -36,7 +37,7 @@ from ztfpipe.products.accounts.references import read_candidates, version_in_for
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
-NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "cutoff")
+NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "made", "cutoff")
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -63,6 +64,8 @@ def narrowed():
         asked["exposure"] = str(asked["exposure"]).split(",")
         if strange := [one for one in asked["exposure"] if not re.fullmatch("[0-9]{14}", one)]:
             raise WorkflowError(f"--config exposure={strange[0]}: not the 14 digits of an exposure")
+    if str(asked.get("made", "true")).lower() != "true":
+        raise WorkflowError(f"--config made={asked['made']}: say made=true, or nothing")
     allowed = {
         "filter": SKY_FILTERS,
         "ccd": CAMERA.ccds,

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.database import Database, Trends
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
@@ -31,6 +32,7 @@ from ztfpipe.config.simulate import (
     SimulateStars,
     SimulateWeather,
 )
+from ztfpipe.config.stream import Stream
 from ztfpipe.config.templates import Templates
 from ztfpipe.errors import BadSettings
 
@@ -41,6 +43,7 @@ __all__ = [
     "Calibration",
     "Calibrators",
     "Config",
+    "Database",
     "Difference",
     "Fraction",
     "Ingest",
@@ -61,7 +64,9 @@ __all__ = [
     "SimulateOptics",
     "SimulateStars",
     "SimulateWeather",
+    "Stream",
     "Templates",
+    "Trends",
     "load_config",
 ]
 
@@ -121,6 +126,10 @@ class Quality(Section):
     """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
     stretch_percent: tuple[float, float] = (1.0, 99.0)
     """Percentiles of the pixels shown as black and white."""
+    database: Database = Database()
+    """The operations database, which the report brings up to date."""
+    trends: Trends = Trends()
+    """What the night is compared with."""
 
 
 class Config(Section):
@@ -142,6 +151,7 @@ class Config(Section):
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
     simulate: Simulate = Simulate()
+    stream: Stream = Stream()
 
 
 RECIPE_VERSIONS = {
@@ -154,7 +164,7 @@ RECIPE_VERSIONS = {
     "lightcurve": 1,
     "moving": 2,
     "planted": 1,
-    "alerts": 1,
+    "alerts": 2,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

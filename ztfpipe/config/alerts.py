@@ -24,3 +24,5 @@ class Alerts(Section):
     """Farthest source of the reference that forced photometry names; that of the survey's own service."""
     forced_radius_fwhm: Positive = 2.0
     """Radius of the pixels that a fixed PSF is fitted to [FWHM]: 0.999 of the information on a faint source."""
+    public_programs: tuple[Annotated[int, Field(ge=0, le=9)], ...] = (1,)
+    """Programs whose data anyone may see. A packet's history has these and those of its own program."""

@@ -398,7 +398,7 @@ PRODUCTS: dict[str, Product] = {
     **_family(
         ExposureKey,
         f"{_ALERTS}ztf_{{year}}{{monthday}}{{fracday}}_{{field}}_{{filter}}_{{imgtype}}_",
-        {"alertsqa": "alertsqa.json"},
+        {"alertsqa": "alertsqa.json", "exposurenames": "exposurenames.parquet"},
     ),
     **_family(FieldQuadrantKey, _HISTORY, {"coverage": "coverage.parquet", "history": "history.parquet"}),
 }

@@ -133,6 +133,29 @@ def read_packet(content: bytes) -> dict[str, Any]:
     return next(iter(fastavro.reader(io.BytesIO(content))))
 
 
+def read_candidate(content: bytes) -> dict[str, Any]:
+    """The `candidate` of a packet; the rest of our own ones is not decoded. ValueError when it is none."""
+    head, _, _ = _shared()
+    if not content.startswith(head):
+        return read_packet(content)["candidate"]
+    start = _after_long(content, _after_long(content, len(head)))
+    return fastavro.schemaless_reader(io.BytesIO(content[start:]), _beginning(), None)["candidate"]
+
+
+def _after_long(content: bytes, start: int) -> int:
+    while content[start] & 0x80:
+        start += 1
+    return start + 1
+
+
+@functools.cache
+def _beginning() -> Any:
+    """The packet's schema up to the candidate."""
+    fields = whole_schema()["fields"]
+    last = [one["name"] for one in fields].index("candidate")
+    return fastavro.parse_schema({**whole_schema(), "fields": fields[: last + 1]})
+
+
 def _entries(rows: Sequence[Row], encode: Callable[[Row], bytes]) -> bytes:
     """A list of records, null when there are none, as in real packets."""
     return array_bytes([encode(row) for row in rows]) if rows else optional_bytes(None)

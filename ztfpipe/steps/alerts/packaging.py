@@ -14,7 +14,7 @@ from ztfpipe.model.alerts import Row
 from ztfpipe.model.candidates import Cutouts
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
 from ztfpipe.pipelines.alerts.forced import forced_entries
-from ztfpipe.pipelines.alerts.recipe import make_alerts, packaged
+from ztfpipe.pipelines.alerts.recipe import make_alerts, packaged, readable_with
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
@@ -102,6 +102,7 @@ def _forced(key: QuadrantKey, image: pd.Series, candidates: pd.DataFrame, settin
     known = history.read_coverage(key.place)
     jd = float(image["jd"])
     earlier = known[(known["jd"] < jd) & (known["jd"] >= jd - settings.forced_days) & (known["status"] == 1)]
+    earlier = earlier[earlier["programid"].isin(readable_with(int(image["programid"]), settings))]
     ra, dec = candidates["ra"].to_numpy(np.float64), candidates["dec"].to_numpy(np.float64)
     tables = [measure_image(row, ra, dec, settings) for _, row in earlier.sort_values("jd").iterrows()]
     return forced_entries(tables, len(candidates), packets.fields_of("fp_hist"))
