@@ -162,7 +162,7 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 2,
     "lightcurve": 1,
-    "moving": 1,
+    "moving": 2,
     "planted": 1,
     "alerts": 2,
     "quality": 1,

@@ -19,6 +19,7 @@ from ztfpipe.model.keys import (
     PROGRAMS,
     SKY_FILTERS,
     CalibrationKey,
+    CutoffKey,
     ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
@@ -41,6 +42,7 @@ PART_PATTERNS = {
     "monthday": "[0-9]{4}",
     "night": "[0-9]{8}",
     "fracday": "[0-9]{6}",
+    "cutoff": "[0-2][0-9][0-5][0-9]",
     "field": "[0-9]{6}",
     "field3": "[0-9]{3}",
     "field4": "[0-9]{4}",
@@ -125,6 +127,10 @@ def _field_quadrant_parts(key: FieldQuadrantKey) -> Parts:
 # Key type -> (its parts, and the key from its parts).
 _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
     NightKey: (lambda k: _night_parts(k.night), lambda p: NightKey(p["year"] + p["monthday"])),
+    CutoffKey: (
+        lambda k: {**_night_parts(k.night), "cutoff": k.cutoff},
+        lambda p: CutoffKey(p["year"] + p["monthday"], p["cutoff"]),
+    ),
     IncomingKey: (
         lambda k: {**_night_parts(k.night), "name": k.name},
         lambda p: IncomingKey(p["year"] + p["monthday"], p["name"]),
@@ -362,6 +368,7 @@ PRODUCTS: dict[str, Product] = {
             "detections": "detections.parquet",
             "detectionsqa": "detectionsqa.json",
             "streaklist": "streaklist.parquet",
+            "looks": "looks.parquet",
             "tracks": "tracks.parquet",
             "trackmembers": "trackmembers.parquet",
             "tracksqa": "tracksqa.json",
@@ -372,6 +379,19 @@ PRODUCTS: dict[str, Product] = {
             "mpcreport": "mpc.txt",
             "digest2": "digest2.txt",
             "reportqa": "reportqa.json",
+        },
+    ),
+    **_family(
+        CutoffKey,
+        "ops/tracks/{year}/{monthday}/sofar/ztf_{year}{monthday}_{cutoff}_",
+        {
+            "sofardetections": "detections.parquet",
+            "sofarstreaklist": "streaklist.parquet",
+            "sofarlooks": "looks.parquet",
+            "sofartracks": "tracks.parquet",
+            "sofarmembers": "trackmembers.parquet",
+            "sofarpage": "tracks.html",
+            "sofarqa": "tracksqa.json",
         },
     ),
     **_family(NightKey, f"{_ALERTS}ztf_{{year}}{{monthday}}_", {"objectnames": "objectnames.parquet"}),
