@@ -103,8 +103,10 @@ def write_archive(path: str | Path, packets: Iterable[tuple[int, bytes]], unix_t
 
 
 def read_archive(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """The packets of an archive by candid, as bytes, in its order. BadFile when it is none, or holds anything else; that
-    bytes of it have changed shows at its end, by the checksum."""
+    """The packets of an archive by candid, as bytes, in its order. BadFile when it is none or holds anything else.
+
+    That bytes of it have changed shows at its end, by the checksum.
+    """
     try:
         with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
             for member in archive:
