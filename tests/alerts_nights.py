@@ -53,9 +53,9 @@ def nights(everything):
     return sorted({one.key.night for one in everything})
 
 
-def run_night(everything, date):
+def run_night(everything, date, **settings_values):
     """The steps of a night in the order of the workflow."""
-    settings, plan = alert_settings(), plan_of(everything, date)
+    settings, plan = alert_settings(**settings_values), plan_of(everything, date)
     given = Path(path_of("objectnames", NightKey(date)))
     names(str(given), settings, plan)
     for one in sorted({one.key.exposure for one in everything if one.key.night == date}):

@@ -44,8 +44,9 @@ def names(output: str, settings: Path, plan: Path) -> None:
         detections[key.place].append(found)
         sightings += _sightings(key, row, packaged(found))
     given = give_names(LEDGER, sightings, section.match_radius_arcsec)
-    for place, rows in coverage.items():
-        history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
+    with history.writing():
+        for place, rows in coverage.items():
+            history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
     table = pd.DataFrame({"candid": np.array(sorted(given), np.int64)})
     write_table(output, table.assign(objectid=[given[candid] for candid in table["candid"].tolist()]))
 
