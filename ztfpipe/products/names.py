@@ -400,7 +400,11 @@ PRODUCTS: dict[str, Product] = {
         f"{_ALERTS}ztf_{{year}}{{monthday}}{{fracday}}_{{field}}_{{filter}}_{{imgtype}}_",
         {"alertsqa": "alertsqa.json", "exposurenames": "exposurenames.parquet"},
     ),
-    **_family(FieldQuadrantKey, _HISTORY, {"coverage": "coverage.parquet", "history": "history.parquet"}),
+    **_family(
+        FieldQuadrantKey,
+        _HISTORY,
+        {"coverage": "coverage.parquet", "history": "history.parquet", "longhistory": "longhistory.parquet"},
+    ),
 }
 _BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
 _SKY_PRODUCTS = frozenset(
