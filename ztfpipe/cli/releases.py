@@ -1,4 +1,4 @@
-"""What can be asked of data releases of light curves: `ztfpipe lightcurve query`."""
+"""What can be asked of data releases of light curves: `ztfpipe lightcurve query | export`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def add_release_commands(actions: Any) -> None:
     query.add_argument("--out", type=Path, metavar="FILE", help="in place of standard output")
     query.set_defaults(run=_query)
 
+    text = "copy a release's light curves and objects, of all fields or some, or make a HATS catalog of them"
+    export = actions.add_parser("export", help=text, description=text)
+    _add_place(export)
+    export.add_argument("number", type=int, metavar="N", help="number of the release")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="where to")
+    export.add_argument("--fields", type=int, nargs="+", default=[], metavar="ID", help="all when not given")
+    export.add_argument("--hats", action="store_true", help="one catalog in the HATS layout, for LSDB")
+    export.set_defaults(run=_export)
+
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
@@ -35,3 +44,9 @@ def _query(call: argparse.Namespace) -> int:
 
     wanted = querying.Wanted(call.objects, call.group, call.out)
     return querying.run_query(call.config, call.workspace, call.words, call.positions, call.radius, wanted)
+
+
+def _export(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.lightcurve import exporting
+
+    return exporting.run_export(call.config, call.workspace, call.number, call.folder, call.fields, call.hats)
