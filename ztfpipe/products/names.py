@@ -20,6 +20,7 @@ from ztfpipe.model.keys import (
     SKY_FILTERS,
     CalibrationKey,
     CutoffKey,
+    DataReleaseKey,
     ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
@@ -77,6 +78,8 @@ _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_mat
 _STATIC = "ops/static/rc{rcid}/"
 _TILE = "{field}_c{ccd}_q{qid}"
 _CURVE = "lc_dr{release}/{thousand}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}.parquet"
+_OBJECTS = _CURVE.replace("lc_dr", "objects_dr", 1).replace(".parquet", "_objects.parquet")
+_STORE = "ops/release/dr{release}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}_"
 _HISTORY = "ops/history/rc{rcid}/ztf_{field}_c{ccd}_q{qid}_"
 _ALERTS = "ops/alerts/{year}/{monthday}/"
 _NIGHT = "ops/night/{year}/{monthday}/ztf_{year}{monthday}_"
@@ -166,6 +169,7 @@ _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
         lambda k: {**_reference_parts(k.reference), "release": str(k.release)},
         lambda p: ReleaseKey(int(p["release"]), _reference(p)),
     ),
+    DataReleaseKey: (lambda k: {"release": str(k.release)}, lambda p: DataReleaseKey(int(p["release"]))),
     ProgramKey: (
         lambda k: {**_night_parts(k.night), "program": PROGRAMS[k.programid]},
         lambda p: ProgramKey(p["year"] + p["monthday"], PROGRAMS.index(p["program"])),
@@ -356,6 +360,14 @@ PRODUCTS: dict[str, Product] = {
         {"matchepochs": "epochs.json", "matchqa": "qa.json", "matchids": "ids.parquet"},
     ),
     **_family(ReleaseKey, _CURVE, {"lightcurve": ""}),
+    **_family(ReleaseKey, _OBJECTS, {"objects": ""}),
+    **_family(
+        ReleaseKey,
+        _STORE,
+        {"releaseindex": "index.npy", "releasedata": "data.npy", "releaseexposures": "exposures.npy"},
+    ),
+    **_family(DataReleaseKey, "ops/release/dr{release}/ztf_dr{release}_", {"releasefiles": "files.parquet"}),
+    **_family(DataReleaseKey, "objects_dr{release}/ztf_dr{release}_", {"releasestatistics": "statistics.json"}),
     **_family(
         ProgramKey,
         f"{_ALERTS}ztf_{{program}}_{{year}}{{monthday}}",
