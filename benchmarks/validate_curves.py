@@ -113,8 +113,8 @@ def right_periods(found: pd.DataFrame) -> pd.Series:
 
 def _photometry_rows(curves: Curves) -> list[dict[str, Any]]:
     note = (
-        f"a cut-out of 768 x 780 px from raw counts; {1000 * ZP_NOISE_MAG:.0f} mmag added to zero points, flats wrong by"
-        f" {100 * FLAT_ERROR:.0f} % in two ways, a quarter of the exposures through clouds with a quarter of structure"
+        f"a cut-out of 768 x 780 px from raw counts; {1000 * ZP_NOISE_MAG:.0f} mmag added to zero points, flats wrong"
+        f" by {100 * FLAT_ERROR:.0f} % in two ways, a quarter of the exposures cloudy"
     )
     before = excess_mmag(curves, "uncalibmag", clear=True)
     clear, every = (excess_mmag(curves, "mag", clear=one) for one in (True, False))
@@ -128,7 +128,7 @@ def _photometry_rows(curves: Curves) -> list[dict[str, Any]]:
             met=clear[0] <= EXCESS_MMAG, note=f"{note}; {clear[1]:.1f} mmag with it, {clear[2]} stars of 13.5 to 15.5"
             f" mag; clear: relphotrms below {CLEAR_TIMES:g} times the median"),
         row(f"{name}: the same, with the clouds", every[0], unit="mmag", bar=f"<= {EXCESS_MMAG:g}",
-            met=every[0] <= EXCESS_MMAG, note=f"{every[3]} epochs; clouds of 0.15 mag have 40 mmag of structure over 5'"),
+            met=every[0] <= EXCESS_MMAG, note=f"{every[3]} epochs; clouds of 0.15 mag have 40 mmag of structure"),
         row(f"{name}: median bias of the RMS of {len(scales)} variables", bias, unit="mmag",
             bar=f"|..| <= {BIAS_MMAG:g}", met=abs(bias) <= BIAS_MMAG),
     ]  # fmt: skip
