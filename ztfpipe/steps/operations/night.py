@@ -170,10 +170,12 @@ def run_operate(
     until: datetime,
     batch: int,
     pause_s: float,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """`ztfpipe operate`: be the operator of a night until a time (UT). 0 when nothing is missing at its end, else 1.
 
-    project: the folder with the Snakefile. options: profile and cores for Snakemake. Raises Busy when the night has an
+    project: the folder with the Snakefile. options: profile and cores for Snakemake. environment: that of its runs, in
+    which they find a warm worker. Raises Busy when the night has an
     operator, BadSettings for a bad configuration, BadKey for what is no night.
     """
     NightKey(night)
@@ -191,7 +193,7 @@ def run_operate(
             print(text, flush=True)
             print(text, file=log, flush=True)
 
-        runs = Runs(project, place, night, options, log)
+        runs = Runs(project, place, night, options, log, environment)
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
