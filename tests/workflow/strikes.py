@@ -71,8 +71,8 @@ def strange_files(site: Site) -> list[str]:
 
 def science(site: Site, part: str = "") -> dict[str, bytes]:
     """Content of the science products by name, of CCDs or quadrants whose names have a `part`."""
-    paths = (path for path in site.archive.glob(f"sci/*/*/*/ztf_*{part}*") if not path.name.endswith(WITH_TIMES))
-    return {path.name: path.read_bytes() for path in paths}
+    paths = (path for path in site.archive.glob("sci/*/*/*/ztf_*") if part in path.name)
+    return {path.name: path.read_bytes() for path in paths if not path.name.endswith(WITH_TIMES)}
 
 
 def differing(struck: dict[str, bytes], undisturbed: dict[str, bytes]) -> list[str]:
@@ -86,8 +86,9 @@ def slurm(*words: str) -> str:
 
 
 def state(job: str) -> str:
-    """What SLURM says a job is doing."""
-    return slurm("squeue", "-h", "-t", "all", "-j", job, "-o", "%T")
+    """What SLURM says a job is doing, empty while its controller does not answer."""
+    asked = ["squeue", "-h", "-t", "all", "-j", job, "-o", "%T"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
 
 
 def restart_scheduler() -> None:

@@ -38,7 +38,7 @@ RESTARTED, CANCELLED, CORRUPT, QUIET = ((11, qid) for qid in (1, 2, 3, 4))
 FAILED = (KILLED, LATE, GREEDY, CANCELLED, CORRUPT)
 MEMORY_MB = 1200
 """More than a job needs, with the two Snakemakes around it, on so small an image."""
-BEGIN_S, END_S = 240.0, 300.0
+BEGIN_S, END_S = 300.0, 400.0
 """Patience with the cluster's first job and with its last one: eight start at once, on what may be a busy machine."""
 
 
@@ -96,17 +96,18 @@ def test_science_jobs_struck_while_they_write(cluster, site, first_run, tmp_path
 
 
 def strike(holds: Holds, names: dict[tuple[int, int], str]) -> None:
-    """Each held job's mishap, those first that take their time."""
+    """First the controller's crash, with all jobs held; then each job's mishap; last the node, which takes longest."""
     struck = {place: holds.wait(names[place], BEGIN_S) for place in (LATE, KILLED, LOST, GREEDY, RESTARTED, CANCELLED)}
+    restart_scheduler()
+    for who in struck.values():
+        wait_for(lambda who=who: state(who["job"]) == "RUNNING")
+    holds.let_go(names[RESTARTED])
     slurm("scontrol", "update", f"JobId={struck[LATE]['job']}", "TimeLimit=1")
     os.kill(struck[KILLED]["pid"], signal.SIGKILL)
     holds.take_memory(names[GREEDY], MEMORY_MB)
     slurm("scancel", struck[CANCELLED]["job"])
     for place, ends in ((KILLED, {"FAILED"}), (CANCELLED, {"CANCELLED"}), (GREEDY, {"FAILED", "OUT_OF_MEMORY"})):
         wait_for(lambda place=place, ends=ends: state(struck[place]["job"]) in ends)
-    restart_scheduler()
-    wait_for(lambda: state(struck[RESTARTED]["job"]) == "RUNNING")
-    holds.let_go(names[RESTARTED])
     wait_for(lambda: state(struck[LATE]["job"]) == "TIMEOUT", 150.0)
     lose_node(struck[LOST]["node"])
     wait_for(lambda: state(struck[LOST]["job"]) != "RUNNING", 120.0)

@@ -25,6 +25,8 @@ def add_operations_commands(pipelines: Any) -> None:
     )
     operate.add_argument("--batch", type=int, default=4, metavar="N", help="exposures in one run of Snakemake")
     operate.add_argument("--pause", type=float, default=5.0, metavar="S", help="seconds between looks at the folder")
+    due = "new epochs that make a matchfile due at the end of the night"
+    operate.add_argument("--due", type=int, default=10, metavar="N", help=due)
     _command(pipelines, "stale", "list the products that an upgrade or a changed setting would touch", _stale)
 
 
@@ -46,7 +48,7 @@ def _operate(call: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     places = (call.config, call.workspace, call.project)
     with held_worker() as environment:
-        return run_operate(call.night, *places, options, until, call.batch, call.pause, environment)
+        return run_operate(call.night, *places, options, until, call.batch, call.pause, call.due, environment)
 
 
 def _time(night: str, text: str) -> datetime:

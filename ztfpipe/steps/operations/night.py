@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from ztfpipe.config import load_config
+from ztfpipe.config import Lightcurve, load_config
 from ztfpipe.errors import BadFile, BadSettings
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import NightPlan
@@ -22,6 +22,7 @@ from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.arrival.incoming import incoming_digest
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
+from ztfpipe.steps.lightcurve.extending import extend
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
 REAL_TIME = ("sciimgs", "diffimgs")
@@ -47,6 +48,8 @@ class Watch:
     batch: int
     pause_s: float
     pause: Callable[[float], None] = time.sleep
+    lists_grown: Callable[[], int] = lambda: 0
+    """Lets the lists of light curves that are due take in the night's epochs; how many did."""
     tried: set[ExposureKey] = field(default_factory=set)
 
     @property
@@ -79,6 +82,9 @@ def work_through(watch: Watch) -> bool:
             watch.pause(watch.pause_s)
     watch.say("no more will come: the night is ended")
     codes = [watch.snakemake(targets, {}) for targets in END_OF_NIGHT]
+    if grown := watch.lists_grown():
+        watch.say(f"{grown} matchfiles are due")
+        codes.append(watch.snakemake(("matchfiles",), {}))
     return close(watch, failed=any(codes))
 
 
@@ -115,6 +121,14 @@ def close(watch: Watch, *, failed: bool) -> bool:
             report = path_of("nightreport", night)
             quality.report(report, settings, names["manifest"], names["plan"], listed, masters, ())
     return complete
+
+
+def lists_grown(watch: Watch, settings: Lightcurve, due: int) -> int:
+    """Let the lists of the night's light curves grow that have so many new epochs; how many did."""
+    plan = plan_of(watch)
+    observed = {key.reference for key in plan.science if key.reference} if plan else set()
+    with contextlib.chdir(watch.archive):
+        return len(list(extend(sorted(observed), settings, new_min=due, again=False)))
 
 
 def plan_of(watch: Watch) -> NightPlan | None:
@@ -170,13 +184,14 @@ def run_operate(
     until: datetime,
     batch: int,
     pause_s: float,
+    due: int,
     environment: Mapping[str, str] | None = None,
 ) -> int:
     """`ztfpipe operate`: be the operator of a night until a time (UT). 0 when nothing is missing at its end, else 1.
 
-    project: the folder with the Snakefile. options: profile and cores for Snakemake. environment: that of its runs, in
-    which they find a warm worker. Raises Busy when the night has an
-    operator, BadSettings for a bad configuration, BadKey for what is no night.
+    project: the folder with the Snakefile. options: profile and cores for Snakemake. due: a matchfile grows when it has
+    so many new epochs. environment: that of its runs, in which they find a warm worker. Raises Busy when the night has
+    an operator, BadSettings for a bad configuration, BadKey for what is no night.
     """
     NightKey(night)
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
@@ -198,6 +213,7 @@ def run_operate(
             say("what an earlier operator left running has been ended; going on from there")
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s)
+        watch.lists_grown = lambda: lists_grown(watch, config.lightcurve, due)
         complete = work_through(watch)
         say("every unit has its record" if complete else "not everything was made: the report says what is missing")
         say(f"report: {watch.archive / path_of('nightreport', NightKey(night))}")
