@@ -77,7 +77,7 @@ demo: env  ## a simulated mini night from raw files to alerts, light curves and 
 test-fast: env  ## the fast tests only
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 
-test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
+test-faults: env  ## strike running nights: killed jobs and operators, a full disk; on SLURM lost nodes, jobs over their limits
 	$(PYTEST) -m fault tests/workflow
 
 test-clients: env  ## other projects' readers on our products, in an environment of their own (.venv-clients)
