@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.cli.alerts import add_alert_commands
+from ztfpipe.cli.campaigns import add_campaign_commands
+from ztfpipe.cli.housekeeping import add_housekeeping_commands
 from ztfpipe.cli.lightcurves import add_lightcurve_commands
 from ztfpipe.cli.most import add_most
 from ztfpipe.cli.moving import add_moving_commands
@@ -261,6 +263,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     add_operations_commands(pipelines)
     add_most(pipelines)
+    add_campaign_commands(pipelines)
+    add_housekeeping_commands(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)

@@ -18,6 +18,7 @@ from ztfpipe.config.base import Fraction, Positive, Section
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
+from ztfpipe.config.operations import Operations
 from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.science import Calibrators, Science
@@ -48,6 +49,7 @@ __all__ = [
     "Known",
     "Lightcurve",
     "Moving",
+    "Operations",
     "Planted",
     "Positive",
     "Quality",
@@ -121,6 +123,8 @@ class Quality(Section):
     """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
     stretch_percent: tuple[float, float] = (1.0, 99.0)
     """Percentiles of the pixels shown as black and white."""
+    night_budget_gb: Positive = 6000.0
+    """Disk that a night may take [GB]: 45,000 quadrants of some 0.1 GB each, with margin; more is reported."""
 
 
 class Config(Section):
@@ -141,6 +145,7 @@ class Config(Section):
     planted: Planted = Planted()
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
+    operations: Operations = Operations()
     simulate: Simulate = Simulate()
 
 

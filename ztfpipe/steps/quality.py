@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import read_raw_quadrant
 from ztfpipe.products.images.calibration import read_master
 from ztfpipe.products.names import key_of, parse, path_of
+from ztfpipe.steps.operations.disk import report_table
 
 
 def report(
@@ -50,7 +52,8 @@ def report(
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
-    write_report(output, summary, pictures)
+    disk = report_table(Path(), summary.night, section.night_budget_gb)
+    write_report(output, replace(summary, tables=(*summary.tables, disk)), pictures)
 
 
 def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightSummary:

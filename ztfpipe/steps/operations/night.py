@@ -22,6 +22,7 @@ from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.arrival.incoming import incoming_digest
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
+from ztfpipe.steps.operations.disk import expected
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
 REAL_TIME = ("sciimgs", "diffimgs")
@@ -194,6 +195,7 @@ def run_operate(
         runs = Runs(project, place, night, options, log)
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
+        say(expected(config, place))
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s)
         complete = work_through(watch)
