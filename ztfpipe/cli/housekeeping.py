@@ -1,4 +1,4 @@
-"""What can be asked of the disk: `ztfpipe tidy` removes what can be made again, `ztfpipe disk` says what is taken."""
+"""What can be asked of the whole archive: `ztfpipe tidy` and `disk` of its files, `coverage` of the sky it holds."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ def add_housekeeping_commands(pipelines: Any) -> None:
     what.add_argument("--dry-run", action="store_true", help="remove nothing, as without --remove")
     what.add_argument("--remove", action="store_true", help="remove it")
     disk = _command(pipelines, "disk", "what nights take, what is free, and what the next night needs", _disk)
-    disk.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night")
-    disk.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night")
+    text = "map and pictures of the sky seen in many nights, and a movie a filter"
+    coverage = _command(pipelines, "coverage", text, _coverage)
+    coverage.add_argument("--out", type=Path, default=Path("coverage"), metavar="FOLDER", help="where to write them")
+    for parser in (disk, coverage):
+        parser.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night")
+        parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night")
 
 
 def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -39,3 +43,9 @@ def _disk(call: argparse.Namespace) -> int:
     from ztfpipe.steps.operations.disk import run_disk
 
     return run_disk(call.config, call.workspace, call.first, call.last)
+
+
+def _coverage(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.sky_coverage import run_coverage
+
+    return run_coverage(call.config, call.workspace, call.first, call.last, call.out)

@@ -216,6 +216,7 @@ STEPS = (
     Step("alerts", "exposure", "make the packets of an exposure", "alertsqa", (_PLAN, _NAMES)),
     Step("alerts", "quadrant", "make the packets of one quadrant", "alerts", (_NAMES,)),
     Step("alerts", "night", "gather a program's packets of a night", "nightalerts", (_PLAN,)),
+    Step("quality", "coverage", "map the sky seen", "skymap", (Input("epochs", "the night's science images"),)),
     Step(
         "quality",
         "report",
@@ -227,6 +228,7 @@ STEPS = (
             Input("references", "the night's list of references", optional=True),
             Input("masters", "masters made tonight", many=True, optional=True),
             Input("raw", "raw files of one exposure to show", many=True, optional=True),
+            Input("sky", "pictures of the sky seen", many=True, optional=True),
         ),
     ),
 )

@@ -30,6 +30,9 @@ from ztfpipe.products.arrival.raw import read_raw_quadrant
 from ztfpipe.products.images.calibration import read_master
 from ztfpipe.products.names import key_of, parse, path_of
 from ztfpipe.steps.operations.disk import report_table
+from ztfpipe.steps.sky_coverage import coverage
+
+__all__ = ["coverage", "night_summary", "report"]
 
 
 def report(
@@ -40,8 +43,10 @@ def report(
     references: Path | None,
     masters: Sequence[Path],
     raw: Sequence[Path],
+    sky: Sequence[Path] = (),
 ) -> None:
-    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
+    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`),
+    and of the `sky` seen.
 
     references: the night's list, if there is one. The records of masters, images and differences are found by the plan;
     those not there yet are left out.
@@ -52,6 +57,7 @@ def report(
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
+    pictures += [("Exposures with a usable quadrant, tonight and so far", one.read_bytes()) for one in sky or ()]
     disk = report_table(Path(), summary.night, section.night_budget_gb)
     write_report(output, replace(summary, tables=(*summary.tables, disk)), pictures)
 

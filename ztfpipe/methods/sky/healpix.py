@@ -54,3 +54,40 @@ def _odd_bits_out(value: NDArray[np.int64]) -> NDArray[np.int64]:
     for bit in range(30):
         out |= ((value >> (2 * bit)) & 1) << bit
     return out
+
+
+def pixel_of(order: int, vectors: ArrayLike) -> NDArray[np.int64]:
+    """Nested pixel, of resolution nside = 2^order, in which each unit vector (..., 3) lies.
+
+    Source: Gorski et al. 2005, section 4.1, solved for the pixel: along the two diagonals of a face.
+    """
+    vectors = np.asarray(vectors, np.float64)
+    nside = 1 << order
+    z = vectors[..., 2]
+    turn = np.arctan2(vectors[..., 1], vectors[..., 0]) / (np.pi / 2) % 4.0
+    # The equatorial belt: lines of constant pixel row and column are straight in z and longitude.
+    rising = np.floor(nside * (0.5 + turn - 0.75 * z)).astype(np.int64)
+    falling = np.floor(nside * (0.5 + turn + 0.75 * z)).astype(np.int64)
+    face_r, face_f = rising >> order, falling >> order
+    belt_face = np.where(face_r == face_f, face_r & 3 | 4, np.where(face_r < face_f, face_r & 3, (face_f & 3) + 8))
+    belt_column, belt_row = falling & (nside - 1), nside - 1 - (rising & (nside - 1))
+    # The caps: within a quarter, by the distance from the pole.
+    quarter = np.minimum(turn.astype(np.int64), 3)
+    along = turn - quarter
+    reach = nside * np.sqrt(3.0 * np.maximum(0.0, 1.0 - np.abs(z)))
+    first = np.clip((along * reach).astype(np.int64), 0, nside - 1)
+    second = np.clip(((1.0 - along) * reach).astype(np.int64), 0, nside - 1)
+    north = z > 0
+    cap_column, cap_row = np.where(north, nside - 1 - second, first), np.where(north, nside - 1 - first, second)
+    cap = np.abs(z) > 2 / 3
+    face = np.where(cap, np.where(north, quarter, quarter + 8), belt_face)
+    column, row = np.where(cap, cap_column, belt_column), np.where(cap, cap_row, belt_row)
+    return face * nside * nside + _odd_bits_in(column) + (_odd_bits_in(row) << 1)
+
+
+def _odd_bits_in(value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bits of a number, spread over the even-numbered ones."""
+    out = np.zeros_like(value)
+    for bit in range(30):
+        out |= ((value >> bit) & 1) << (2 * bit)
+    return out
