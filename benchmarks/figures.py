@@ -41,7 +41,7 @@ def draw_all(nights: Nights, folder: Path = FOLDER) -> list[Path]:
     return paths
 
 
-def _panels(columns: int, rows: int = 1, height: float = 3.3, **shared: bool | str) -> tuple[Figure, NDArray]:
+def panels(columns: int, rows: int = 1, height: float = 3.3, **shared: bool | str) -> tuple[Figure, NDArray]:
     figure = Figure(figsize=(8.2, height), dpi=DPI, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **shared)
     for one in axes.ravel():
@@ -54,7 +54,7 @@ def _panels(columns: int, rows: int = 1, height: float = 3.3, **shared: bool | s
 
 def distribution(nights: Nights) -> Figure:
     """Figure 6: astrometric RMS per axis of the quadrants of the focal plane."""
-    figure, axes = _panels(2, sharey=True)
+    figure, axes = panels(2, sharey=True)
     for axis, code in zip(axes[0], ("zg", "zr"), strict=True):
         rms = np.array([robust_rms(one) for one in nights.plane if one.code == code])
         bins = np.arange(20, 122, 5)
@@ -70,7 +70,7 @@ def distribution(nights: Nights) -> Figure:
 
 def by_magnitude(nights: Nights) -> Figure:
     """Figure 7: astrometric RMS against magnitude in one quadrant."""
-    figure, axes = _panels(2, sharey=True)
+    figure, axes = panels(2, sharey=True)
     for axis, case in zip(axes[0], ("sparse", "dense"), strict=True):
         one = nearest_zenith(nights.through[case], "zr")
         middle, rms, count = rms_by_magnitude(one)
@@ -91,7 +91,7 @@ def by_magnitude(nights: Nights) -> Figure:
 
 def by_airmass(nights: Nights) -> Figure:
     """Figure 8: astrometric RMS against airmass, and how much of it bright stars have."""
-    figure, axes = _panels(2, sharey=True)
+    figure, axes = panels(2, sharey=True)
     for axis, code in zip(axes[0], ("zg", "zr"), strict=True):
         epochs = [one for one in nights.through["sparse"] if one.code == code]
         airmass = [one.airmass for one in epochs]
@@ -118,7 +118,7 @@ def _thinned(*columns: NDArray) -> list[NDArray]:
     return [column[chosen] for column in columns]
 
 
-def _percent_axis(axis: Axes) -> None:
+def percent_axis(axis: Axes) -> None:
     axis.set_yscale("log")
     axis.set_ylim(0.001, 0.5)
     ticks = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
@@ -135,7 +135,7 @@ def _limit(axis: Axes, mag: float, text: str) -> None:
 
 def repeatability(nights: Nights) -> Figure:
     """Figure 9: scatter of a star's flux between the exposures of a night."""
-    figure, axes = _panels(3, height=3.6, sharey=True)
+    figure, axes = panels(3, height=3.6, sharey=True)
     for axis, (case, code) in zip(axes[0], (("sparse", "zg"), ("sparse", "zr"), ("dense", "zr")), strict=True):
         found: Repeated = repeated(nights.through[case], code)
         axis.plot(*_thinned(found.mag, found.flux_rms), ".", markersize=1.8, color=COLOUR[code], alpha=0.5)
@@ -148,14 +148,14 @@ def repeatability(nights: Nights) -> Figure:
         axis.set_title(f"{LETTER[code]}, {case}, {found.epochs} exposures", fontsize=10)
         axis.set_xlabel(f"{LETTER[code]} magnitude")
         axis.set_xlim(13.4, 21.8)
-    _percent_axis(axes[0, 0])
+    percent_axis(axes[0, 0])
     axes[0, 0].set_ylabel("relative flux RMS")
     return figure
 
 
 def uncertainty(nights: Nights) -> Figure:
     """Figure 11: stated flux errors of two catalogs, and their MAGLIM."""
-    figure, axes = _panels(2, sharey=True)
+    figure, axes = panels(2, sharey=True)
     for axis, case in zip(axes[0], ("dense", "sparse"), strict=True):
         one = nearest_zenith(nights.through[case], "zr")
         axis.plot(*_thinned(one.calibrated_mag, one.stated_error), ".", markersize=2, color=COLOUR["zr"], alpha=0.6)
@@ -163,7 +163,7 @@ def uncertainty(nights: Nights) -> Figure:
         axis.set_title(f"r, {case} quadrant, {len(one.mag)} stars", fontsize=10)
         axis.set_xlabel("r magnitude")
         axis.set_xlim(13.4, 21.8)
-    _percent_axis(axes[0, 0])
+    percent_axis(axes[0, 0])
     axes[0, 0].set_ylabel("stated relative flux error")
     return figure
 
@@ -171,7 +171,7 @@ def uncertainty(nights: Nights) -> Figure:
 def focal_plane(nights: Nights) -> Figure:
     """Figure 12: MAGLIM over the focal plane."""
     codes = [code for code in COLOUR if any(one.code == code for one in nights.plane)]
-    figure, axes = _panels(len(codes), height=3.2)
+    figure, axes = panels(len(codes), height=3.2)
     places = _places()
     for axis, code in zip(axes[0], codes, strict=True):
         grid = np.full((8, 8), np.nan)
@@ -203,7 +203,7 @@ def _places() -> dict[tuple[int, int], tuple[int, int]]:
 def calibration(nights: Nights) -> Figure:
     """Figure 13: calibrators less calibrated magnitudes, and their scatter by magnitude."""
     epochs = [nearest_zenith(nights.through["sparse"], code) for code in ("zg", "zr")] + [nights.infrared]
-    figure, axes = _panels(3, rows=2, height=4.8, sharex=True, sharey="row")
+    figure, axes = panels(3, rows=2, height=4.8, sharex=True, sharey="row")
     for k, one in enumerate(epochs):
         known = np.isfinite(one.calibrator_mag)
         mag, difference = one.calibrator_mag[known], (one.calibrator_mag - one.calibrated_mag)[known]

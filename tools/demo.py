@@ -17,14 +17,13 @@ from pathlib import Path
 
 import yaml
 
+from tools.demo_curves import curves_table, most_variable, variables_table
 from tools.demo_stream import all_packets, draw_sheet, stream_table, transient
 from tools.demo_tables import (
     LATER,
     NIGHT,
-    curves_table,
     efficiency_table,
     found_table,
-    most_variable,
     packets_table,
     references_table,
     tracks_table,
@@ -98,6 +97,7 @@ def _show(workspace: Path, config_path: Path) -> None:
     print(stream_table(config_path))
     print(tracks_table(workspace / "truth"))
     print(curves_table())
+    print(variables_table(workspace / "truth"))
     picture = workspace / "light_curve.png"
     ra_deg, dec_deg = most_variable()
     place = ["--ra", str(ra_deg), "--dec", str(dec_deg), "--picture", picture]

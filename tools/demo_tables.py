@@ -18,7 +18,6 @@ from ztfpipe.products.accounts.efficiency import read_efficiencies
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.alerts.packets import read_archive, read_packet
-from ztfpipe.products.catalogs.matchfile import read_columns
 from ztfpipe.products.catalogs.tracks import read_members, read_tracks
 from ztfpipe.products.images.difference import read_difference_image
 from ztfpipe.products.names import path_of
@@ -135,37 +134,6 @@ def tracks_table(truth: Path) -> str:
     linkable = bodies[bodies.mag < 20.0].groupby("identifier").size()
     text = f"Tracks of {LATER}; {int((linkable >= 4).sum())} asteroids brighter than 20 were on four exposures"
     return _table(text, head, rows)
-
-
-def curves_table() -> str:
-    """The matchfiles made, with the scatter of their bright stars."""
-    rows = []
-    for path in _matchfiles():
-        table = _sources(path)
-        bright = table[(table.medianmag < 16.5) & (table.ngoodobs >= 5)]
-        scatter_mmag = 1000 * float(bright.magrms.median()) if len(bright) else None
-        name = path.name.removesuffix("_match.pytable")
-        rows.append((name, len(table), int(table.nobs.max()), len(bright), scatter_mmag))
-    head = ("matchfile", "sources", "most epochs", "sources brighter than 16.5", "their median RMS [mmag]")
-    return _table("Light curves of both nights", head, rows)
-
-
-def most_variable() -> tuple[float, float]:
-    """Place [deg] of the source that varies most beyond its errors."""
-    table = pd.concat(map(_sources, _matchfiles()))
-    good = table[(table.ngoodobs >= table.ngoodobs.max() - 2) & (table.medianmag < 18.5)]
-    # Half of the epochs tell: an aircraft over the star in one of them is no variability.
-    star = good.iloc[int(np.argmax(good.medianabsdev / good.medmagerr))]
-    return float(star.ra), float(star.dec)
-
-
-def _matchfiles() -> list[Path]:
-    return sorted(Path("ops/srcmatch").glob("*/*/*_match.pytable"))
-
-
-def _sources(path: Path) -> pd.DataFrame:
-    names = ("ra", "dec", "medianmag", "magrms", "nobs", "ngoodobs", "medianabsdev", "medmagerr")
-    return pd.DataFrame(read_columns(path, "sources", names))
 
 
 def _table(text: str, head: tuple[str, ...], rows: list[tuple[Cell, ...]]) -> str:

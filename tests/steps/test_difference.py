@@ -31,7 +31,7 @@ from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.products.catalogs.events import read_candidates, read_cutouts, read_raw_detections, read_streaks
 from ztfpipe.products.catalogs.orbits import write_known
 from ztfpipe.products.formats.fits import read_image
-from ztfpipe.products.images.difference import read_difference_image
+from ztfpipe.products.images.difference import read_difference_image, read_difference_psf
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.difference import image
@@ -111,6 +111,12 @@ def test_products_and_their_words(made, monkeypatch):
     assert np.unravel_index(stamp.argmax(), stamp.shape) == (12, 12)
     # D's PSF has rings that the stamp cuts.
     assert stamp.sum() == pytest.approx(1, abs=0.02)
+    psfs, width = read_difference_psf(path_of("diffimgpsf", NEW))
+    assert width == pytest.approx(header["DIFFWHM"])
+    assert np.array_equal(psfs.psf.reshape(-1, *stamp.shape)[len(psfs.psf.reshape(-1, *stamp.shape)) // 2], stamp)
+    assert psfs.psf.shape[:2] == (psfs.y_px.size, psfs.x_px.size)
+    # Tiles cover the image: their middles lie about its own.
+    assert psfs.x_px.mean() == pytest.approx((pixels.shape[1] - 1) / 2)
     metrics = record()["metrics"]
     assert metrics["ncandscimref"] + metrics["ncandrefmsci"] == len(read_candidates(path_of("candidates", NEW)))
     # Registration: a hundred stars of S/N over 20 each to 0.05 px.

@@ -126,6 +126,16 @@ class Tiling:
 
 
 @dataclass(frozen=True)
+class PsfTiles:
+    """PSFs of a difference for a source at a pixel's centre, of unit sum: float32 (rows, columns, n, n), each that of
+    the middle of its tile, at y_px (rows,) and x_px (columns,). One tile: the same PSF everywhere."""
+
+    psf: Image
+    y_px: Floats
+    x_px: Floats
+
+
+@dataclass(frozen=True)
 class Difference:
     """A ZOGY difference, science minus reference, in DN of the science image; the negative is minus one times it.
 

@@ -18,6 +18,7 @@ from ztfpipe.model.keys import QuadrantKey, ReferenceKey
 from ztfpipe.model.wcs import TpvWcs
 
 N_PERCENTILES, N_DEVIATIONS, N_SURFACE = 12, 3, 15
+SURFACE_COLUMNS = tuple(f"relphotsurface{k:02d}" for k in range(N_SURFACE))
 FIRST_TRANSIENT_ID = 10_000_000
 """Match ids of transients begin here: no source of a reference has as high a one, and eight digits still hold it."""
 EDGE_FLAGS, BAD_EPOCH = 65535, 1 << 15
@@ -59,9 +60,10 @@ EXPOSURE_COLUMNS = (
     Column("relphotzperr", "f4", "mag", "Its 1-sigma uncertainty; NaN where there is no correction"),
     Column("relphotrms", "f4", "mag", "Robust scatter of the calibrators about the solution"),
     Column("relphotstars", "i4", "", "Number of calibrators that the correction was found from"),
-    Column(
-        "relphotsurface", "f4", "mag", "Coefficients of the correction over the quadrant, see docs/lightcurve.md",
-        N_SURFACE,
+    # One column each: kowalski's reader makes a pandas table of all columns, which holds no arrays.
+    *(
+        Column(name, "f4", "mag", f"Coefficient {k} of the correction over the quadrant, see docs/lightcurve.md")
+        for k, name in enumerate(SURFACE_COLUMNS)
     ),
 )  # fmt: skip
 

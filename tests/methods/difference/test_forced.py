@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.alerts_scene import FWHM_PX, GAIN, NOISE_ADU, gaussian
-from ztfpipe.methods.difference.forced import APERTURE_PX, SIZE_PX, forced_flux, shifted, surrounding_noise
+from ztfpipe.methods.difference.forced import APERTURE_PX, SIZE_PX, forced_flux, psf_at, shifted, surrounding_noise
+from ztfpipe.model.difference import PsfTiles
 
 HALF = np.indices((25, 25)) - 12
 PSF = gaussian(HALF[1], HALF[0]).astype(np.float32)
@@ -55,6 +56,19 @@ def test_the_aperture_gives_the_whole_flux_and_knows_its_error():
     assert total.mean() == pytest.approx(2000, abs=4 * total.std() / np.sqrt(N))
     pulls = (total - 2000) / [one.sigma_aperture_adu for one in found]
     assert pulls.std() == pytest.approx(1, abs=4 * 0.035)
+
+
+def test_a_psf_that_changes_evenly_over_the_image_is_known_everywhere():
+    rng = np.random.default_rng(6)
+    base, along_y, along_x = rng.normal(size=(3, 5, 5))
+    y, x = np.array([100.0, 300.0, 520.0]), np.array([50.0, 90.0])
+    tiles = base + y[:, None, None, None] * along_y + x[None, :, None, None] * along_x
+    for place in ((100.0, 50.0), (310.5, 77.0), (0.0, 140.0), (600.0, 0.0)):
+        expected = base + place[0] * along_y + place[1] * along_x
+        # Single precision of numbers of order a thousand.
+        assert psf_at(PsfTiles(tiles, y, x), place[1], place[0]) == pytest.approx(expected, abs=1e-3)
+    one = PsfTiles(tiles[:1, :1], y[:1], x[:1])
+    assert psf_at(one, 500.0, 500.0) == pytest.approx(tiles[0, 0].astype(np.float32))
 
 
 def test_a_shift_is_the_function_at_other_places():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.methods.statistics import robust
 from ztfpipe.model.alerts import ForcedFlux
+from ztfpipe.model.difference import PsfTiles
 
 SIZE_PX = 41
 """Side of the square that a fit wants: the PSF in its middle, and the noise around it to 2 % from the rest."""
@@ -57,6 +58,25 @@ def forced_flux(
     inside, _ = _aperture(shifted(psf, dx_px, dy_px).astype(np.float32), half + dx_px, half + dy_px, 0.0, 0.0)
     warnings = () if used >= _UNTOUCHED * whole else ("partly masked",)
     return ForcedFlux(flux, sigma, chi2, total / inside, error / inside, 1 / inside, warnings)
+
+
+def psf_at(tiles: PsfTiles, x_px: float, y_px: float) -> Image:
+    """The PSF (n, n) at a place: linear between the middles of tiles, and beyond the outermost as between the last two.
+
+    What a tile's own PSF leaves at its edge is a percent of a flux.
+    """
+    rows, down = _between(tiles.y_px, y_px)
+    columns, right = _between(tiles.x_px, x_px)
+    return np.einsum("i,j,ijyx->yx", down, right, tiles.psf[np.ix_(rows, columns)]).astype(np.float32)
+
+
+def _between(middles: NDArray[np.float64], place: float) -> tuple[list[int], NDArray[np.float64]]:
+    """The two tiles that a place lies between, and their weights."""
+    if middles.size == 1:
+        return [0], np.ones(1)
+    k = int(np.clip(np.searchsorted(middles, place) - 1, 0, middles.size - 2))
+    share = (place - middles[k]) / (middles[k + 1] - middles[k])
+    return [k, k + 1], np.array([1 - share, share])
 
 
 def shifted(psf: Image, dx_px: float, dy_px: float) -> NDArray[np.float64]:

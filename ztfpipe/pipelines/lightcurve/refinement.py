@@ -18,7 +18,7 @@ from ztfpipe.methods.time.relative_photometry import Measurements, ZeroPoints, r
 from ztfpipe.methods.time.variability import direction_scatter, light_curve_statistics
 from ztfpipe.model.catalogs import POGSON, PhotometricCalibrators
 from ztfpipe.model.dates import mid_exposure
-from ztfpipe.model.lightcurve import BAD_EPOCH, BAD_EPOCH_INFOBIT, DTYPES
+from ztfpipe.model.lightcurve import BAD_EPOCH, BAD_EPOCH_INFOBIT, DTYPES, SURFACE_COLUMNS
 from ztfpipe.pipelines.lightcurve.bias import Typical, bias_against_ps1
 
 Rows = NDArray[np.void]
@@ -204,7 +204,8 @@ def _with_statistics(
 def _with_zero_points(exposures: Rows, found: ZeroPoints) -> Rows:
     filled = np.zeros(len(exposures), DTYPES["exposures"])
     filled[:] = exposures
-    filled["relphotsurface"] = found.correction_mag
+    for name, values in zip(SURFACE_COLUMNS, found.correction_mag.T, strict=True):
+        filled[name] = values
     filled["relphotzp"] = found.correction_mag[:, 0]
     filled["relphotzperr"], filled["relphotrms"] = found.error_mag, found.rms_mag
     filled["relphotstars"] = found.count

@@ -64,25 +64,29 @@ class ImageExtension:
     rice: bool = False
 
 
-def write_image(path: str | Path, array: NDArray[Any], header: Cards) -> None:
-    """Write `array` (y, x) as the primary HDU of `path`, atomically, with `header` and checksums.
+def write_image(
+    path: str | Path, array: NDArray[Any], header: Cards, extensions: Sequence[ImageExtension] = ()
+) -> None:
+    """Write `array` (y, x) as the primary HDU of `path`, atomically, with `header` and checksums, and extensions.
 
     The pixel type is the array's; unsigned 16-bit integers get BZERO. Raises TryAgain when the machine fails.
     """
-    write_hdus(path, [fits.PrimaryHDU(np.ascontiguousarray(array), header_of(header))])
+    primary = fits.PrimaryHDU(np.ascontiguousarray(array), header_of(header))
+    write_hdus(path, [primary, *map(_extension, extensions)])
 
 
 def write_images(path: str | Path, header: Cards, extensions: Sequence[ImageExtension]) -> None:
     """Write a primary HDU without data and one image extension each, Rice-compressed where asked."""
     hdus: list[Any] = [fits.PrimaryHDU(header=header_of(header))]
-    for extension in extensions:
-        own = header_of({"EXTNAME": (extension.name, "name of this extension"), **extension.header})
-        array = np.ascontiguousarray(extension.array)
-        if extension.rice:
-            hdus.append(fits.CompImageHDU(array, own, compression_type="RICE_1", tile_shape=_tile(array.shape)))
-        else:
-            hdus.append(fits.ImageHDU(array, own))
-    write_hdus(path, hdus)
+    write_hdus(path, [*hdus, *map(_extension, extensions)])
+
+
+def _extension(extension: ImageExtension) -> Any:
+    own = header_of({"EXTNAME": (extension.name, "name of this extension"), **extension.header})
+    array = np.ascontiguousarray(extension.array)
+    if extension.rice:
+        return fits.CompImageHDU(array, own, compression_type="RICE_1", tile_shape=_tile(array.shape))
+    return fits.ImageHDU(array, own)
 
 
 def write_packed_image(path: str | Path, array: NDArray[np.float32], header: Cards) -> None:

@@ -17,16 +17,18 @@ _DTYPES = {"16": ">i2", "-32": ">f4"}
 
 
 class ImageRows:
-    """The primary image of a file, (ny, nx) in `shape`. Not mapped: a mapped file that shrinks ends the process.
+    """An image of a file, the primary one if not told otherwise, (ny, nx) in `shape`; `extensions`: how many there are
+    besides. Not mapped: a mapped file that shrinks ends the process.
 
     Raises BadFile when the file is missing, cut short, or holds no image of 16-bit integers or 32-bit floats.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, hdu: int = 0) -> None:
         self.path = path
         try:
             with machine_faults(path), Path(path).open("rb") as stream:
-                primary = scan(FileBytes(stream))[0]
+                units = scan(FileBytes(stream))
+                primary = units[hdu]
         except (FileNotFoundError, IsADirectoryError) as error:
             raise BadFile(path, "no such file") from error
         except (BrokenBlocks, IndexError) as error:
@@ -34,7 +36,7 @@ class ImageRows:
         keywords = primary.keywords
         if keywords.get("BITPIX") not in _DTYPES or keywords.get("NAXIS") != "2" or "BZERO" in keywords:
             raise BadFile(path, "no plain image of 16-bit integers or 32-bit floats")
-        self._primary = primary
+        self._primary, self.extensions = primary, len(units) - 1
         self._dtype = np.dtype(_DTYPES[keywords["BITPIX"]])
         self.shape = int(keywords["NAXIS2"]), int(keywords["NAXIS1"])
 

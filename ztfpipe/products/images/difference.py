@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model import identifiers
-from ztfpipe.model.difference import DifferenceProducts, Image, Stored
+from ztfpipe.model.difference import DifferenceProducts, Image, PsfTiles, Stored
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
 from ztfpipe.products.catalogs.catalogs import read_psfcat
-from ztfpipe.products.formats.fits import read_image, write_image, write_packed_image
+from ztfpipe.products.formats.fits import ImageExtension, read_image, write_image, write_packed_image
+from ztfpipe.products.formats.fits_rows import ImageRows
 from ztfpipe.products.images.headers import Card, known, measured, needed, whole
 from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import parse
+
+_TILES = "PSFTILES"
 
 
 def read_science_side(image: Path, mask: Path, psfcat: Path, key: QuadrantKey, camera: Camera) -> tuple[Stored, Cards]:
@@ -133,15 +137,47 @@ def _quality_cards(made: DifferenceProducts) -> Iterator[Card]:
 def write_difference_images(path: str | Path, psf_path: str | Path, made: DifferenceProducts, header: Cards) -> None:
     """Write the PSF of the middle of the image, of unit sum, and then the difference image, packed; NaN where masked.
 
-    Without a difference all pixels are NaN and the PSF is zero.
+    The PSFs of all tiles stand below each other in an extension of the PSF's file. Without a difference all pixels are
+    NaN and the PSF is zero.
     """
+    tiles: list[ImageExtension] = []
     difference = made.difference
     pixels, stamp = np.full(made.shape, np.nan, np.float32), np.zeros((25, 25), np.float32)
     if difference is not None:
         pixels = np.where(difference.bad, np.float32(np.nan), difference.image_adu)
         stamp = difference.psf[len(difference.psf) // 2]
-    write_image(psf_path, stamp, header)
+        edges = {"Y": difference.tiling.y_edges, "X": difference.tiling.x_edges}
+        centres: Cards = {
+            f"{axis}CEN{k}": (float(low + high - 1) / 2, "middle of tiles, zero-based [pix]")
+            for axis, values in edges.items()
+            for k, (low, high) in enumerate(pairwise(values))
+        }
+        tiles.append(ImageExtension(_TILES, difference.psf.reshape(-1, difference.psf.shape[-1]), centres))
+    write_image(psf_path, stamp, header, tiles)
     write_packed_image(path, pixels, header)
+
+
+def read_difference_psf(path: str | Path) -> tuple[PsfTiles, float]:
+    """The PSF of a difference image wherever it is, and its FWHM in the middle [px]; that of the middle alone where the
+    file has no other. BadFile when it cannot be read."""
+    stamp = ImageRows(path)
+    middle, width = stamp.read(0, stamp.shape[0]), stamp.number("DIFFWHM")
+    if not stamp.extensions:
+        return PsfTiles(middle[None, None], np.zeros(1), np.zeros(1)), width
+    tiles = ImageRows(path, 1)
+    y, x = (np.array(list(_numbered(tiles, f"{axis}CEN"))) for axis in "YX")
+    rows, side = tiles.shape
+    if not rows == len(y) * len(x) * side:
+        raise BadFile(path, "PSFs of tiles do not fit their number", 1)
+    return PsfTiles(tiles.read(0, rows).reshape(len(y), len(x), side, side), y, x), width
+
+
+def _numbered(image: ImageRows, name: str) -> Iterator[float]:
+    """Values of a keyword with a number behind it, from 0 on."""
+    for k in count():
+        if math.isnan(value := image.number(f"{name}{k}")):
+            return
+        yield value
 
 
 def write_scorr_image(path: str | Path, made: DifferenceProducts, header: Cards) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ztfpipe.config import Alerts
-from ztfpipe.methods.difference.forced import SIZE_PX, forced_flux
+from ztfpipe.methods.difference.forced import SIZE_PX, forced_flux, psf_at
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.model.alerts import Floats, ForcedFlux
 from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
@@ -16,7 +16,7 @@ from ztfpipe.pipelines.alerts.forced import Measured, Neighbours, Sources, force
 from ztfpipe.products.alerts import history
 from ztfpipe.products.alerts.squares import read_squares
 from ztfpipe.products.catalogs.catalogs import read_psfcat
-from ztfpipe.products.formats.fits_rows import ImageRows
+from ztfpipe.products.images.difference import read_difference_psf
 from ztfpipe.products.images.headers import known
 from ztfpipe.products.names import path_of
 
@@ -46,11 +46,10 @@ def _measure(
     on_image = (x >= -0.5) & (x <= image["nx"] - 0.5) & (y >= -0.5) & (y <= image["ny"] - 0.5)
     column, row = (np.floor(np.where(on_image, v, -1e6) + 0.5).astype(np.int64) for v in (x, y))
     squares = read_squares(path_of("scimrefdiffimg", key), column, row, SIZE_PX)
-    stamp = ImageRows(path_of("diffimgpsf", key))
-    psf, width = stamp.read(0, stamp.shape[0]), stamp.number("DIFFWHM")
+    psfs, width = read_difference_psf(path_of("diffimgpsf", key))
     return on_image, [
         forced_flux(
-            square, psf, i - c, j - r, gain_e_per_adu=float(image["gain"]), fwhm_px=width,
+            square, psf_at(psfs, i, j), i - c, j - r, gain_e_per_adu=float(image["gain"]), fwhm_px=width,
             radius_fwhm=settings.forced_radius_fwhm,
         )
         for square, i, j, c, r in zip(squares, x, y, column, row, strict=True)
