@@ -15,7 +15,7 @@ from PIL import Image
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile
 from ztfpipe.methods.sky.aitoff import GALACTIC_FROM_ICRS, aitoff, aitoff_inverse, sky_grid
-from ztfpipe.methods.sky.healpix import pixel_centres, pixel_of
+from ztfpipe.methods.sky.healpix import pixel_centres
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.pipelines.quality.coverage import added, at, sky_map
@@ -36,27 +36,6 @@ def exposure(camera: Camera, minute: int, code: str = "zg", field: int = FIELD) 
     return [QuadrantKey(key, *place) for place in camera.quadrants()]
 
 
-@pytest.mark.parametrize("order", [0, 1, 3, 6])
-def test_the_centre_of_each_pixel_is_in_it(order):
-    pixels = np.arange(12 * 4**order)
-    np.testing.assert_array_equal(pixel_of(order, pixel_centres(order, pixels)), pixels)
-
-
-def test_a_direction_is_in_the_pixel_and_in_its_parent():
-    """Nested: four pixels of one order make one of the order below; and pixels have equal areas."""
-    rng = np.random.default_rng(7)
-    vectors = rng.standard_normal((60_000, 3))
-    vectors /= np.linalg.norm(vectors, axis=1)[:, None]
-    fine = pixel_of(9, vectors)
-    np.testing.assert_array_equal(fine >> 10, pixel_of(4, vectors))
-    # No further from the centre than the farthest corner, 1.1 times the root of the area.
-    away = np.linalg.norm(pixel_centres(9, fine) - vectors, axis=1)
-    assert away.max() < 1.1 * np.sqrt(4 * np.pi / (12 * 4**9))
-    counts = np.bincount(pixel_of(1, vectors), minlength=48)
-    # 1250 each with Poisson errors of 35; 5 sigma.
-    assert np.abs(counts - 1250).max() < 5 * 36
-
-
 def test_the_projection_is_that_of_the_standard():
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt = ("RA---AIT", "DEC--AIT"), (180, 0), (1, 1), (1, 1)
@@ -75,10 +54,8 @@ def test_galactic_coordinates():
     theirs = unit_vectors(place.galactic.l.to_value(u.deg), place.galactic.b.to_value(u.deg))
     # The frames of astropy's galactic system are FK5-based: some 0.02 arcsec = 1e-7 rad from that of Hipparcos.
     np.testing.assert_allclose(ours, theirs, atol=3e-7)
-    middle = sky_grid(720, centre_deg=0.0, galactic=True)[179:181, 359:361].mean(axis=(0, 1))
-    assert (
-        SkyCoord(*middle, representation_type="cartesian").separation(SkyCoord(266.405, -28.936, unit="deg")).deg < 0.1
-    )
+    ra, dec = (one[179:181, 359:361].mean() for one in sky_grid(720, centre_deg=0.0, galactic=True))
+    assert SkyCoord(ra, dec, unit="deg").separation(SkyCoord(266.405, -28.936, unit="deg")).deg < 0.1
 
 
 def test_exposures_are_counted_once_each_where_they_looked(camera):
@@ -117,12 +94,12 @@ def test_maps_add_up_and_come_back_from_their_files(camera, tmp_path):
 
 def test_pictures_show_what_was_seen_and_the_movie_has_a_frame_a_night(camera):
     seen = sky_map(exposure(camera, 0), camera, 9)
-    vectors = sky_grid(720, centre_deg=180.0, galactic=False)
-    image = at(seen, "zg", vectors)
+    grid = sky_grid(720, centre_deg=180.0, galactic=False)
+    image = at(seen, "zg", *grid)
     # The area of an equal-area projection, by its pixels; half a degree each, so that the border counts for 10 %.
     pixel_deg2 = 41252.96 / np.count_nonzero(np.isfinite(image))
     assert np.count_nonzero(image > 0) * pixel_deg2 == pytest.approx(seen.area_deg2("zg"), rel=0.1)
-    assert not np.nansum(at(seen, "zr", vectors))
+    assert not np.nansum(at(seen, "zr", *grid))
     with Image.open(io.BytesIO(night_png("20180325", seen, seen, galactic=True))) as picture:
         assert picture.size[0] > 900
     more = added([seen, sky_map(exposure(camera, 1, field=FIELD + 1), camera, 9)], 9)

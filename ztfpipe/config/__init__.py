@@ -15,12 +15,14 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.database import Database, Trends
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
 from ztfpipe.config.operations import Operations
 from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
+from ztfpipe.config.release import Release
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
     SKY_EFFECTS,
@@ -32,6 +34,7 @@ from ztfpipe.config.simulate import (
     SimulateStars,
     SimulateWeather,
 )
+from ztfpipe.config.stream import Stream
 from ztfpipe.config.templates import Templates
 from ztfpipe.errors import BadSettings
 
@@ -42,6 +45,7 @@ __all__ = [
     "Calibration",
     "Calibrators",
     "Config",
+    "Database",
     "Difference",
     "Fraction",
     "Ingest",
@@ -54,6 +58,7 @@ __all__ = [
     "Positive",
     "Quality",
     "Reference",
+    "Release",
     "Science",
     "Section",
     "Simulate",
@@ -63,7 +68,9 @@ __all__ = [
     "SimulateOptics",
     "SimulateStars",
     "SimulateWeather",
+    "Stream",
     "Templates",
+    "Trends",
     "load_config",
 ]
 
@@ -127,6 +134,10 @@ class Quality(Section):
     """Resolution of the map of the sky seen: 2^order pixels on the side of a twelfth; 9 are 0.11 degrees."""
     night_budget_gb: Positive = 6000.0
     """Disk that a night may take [GB]: 45,000 quadrants of some 0.1 GB each, with margin; more is reported."""
+    database: Database = Database()
+    """The operations database, which the report brings up to date."""
+    trends: Trends = Trends()
+    """What the night is compared with."""
 
 
 class Config(Section):
@@ -148,7 +159,9 @@ class Config(Section):
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
     operations: Operations = Operations()
+    release: Release = Release()
     simulate: Simulate = Simulate()
+    stream: Stream = Stream()
 
 
 RECIPE_VERSIONS = {
@@ -159,9 +172,9 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 2,
     "lightcurve": 1,
-    "moving": 1,
+    "moving": 2,
     "planted": 1,
-    "alerts": 1,
+    "alerts": 2,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -107,7 +107,7 @@ def _movie(path: Path, code: str, maps: Sequence[tuple[str, SkyMap]], order: int
 
 def _panel(found: SkyMap, code: str, when: str, galactic: bool) -> SkyPanel:
     centre = _SYSTEMS[galactic][1]
-    image = at(found, code, sky_grid(WIDTH_PX, centre_deg=centre, galactic=galactic))
+    image = at(found, code, *sky_grid(WIDTH_PX, centre_deg=centre, galactic=galactic))
     area = found.area_deg2(code)
     title = f"{code[1]}, {when}: {area:,.0f} square degrees" if area >= 10 else f"{code[1]}, {when}: {area:.2g} sq. deg"
     return SkyPanel(title, image, *_graticule(centre), _rings(found, code, centre, galactic))
