@@ -151,9 +151,17 @@ def _estimate_references(work: ReferenceWork, units: int) -> Estimate:
 
 
 def run_run(
-    campaign: Campaign, config: Config, workspace: Path, project: Path, options: Sequence[str], size: int
+    campaign: Campaign,
+    config: Config,
+    workspace: Path,
+    project: Path,
+    options: Sequence[str],
+    size: int,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """Make what a campaign asks for and is not made yet. 0 when nothing is missing at the end, else 1.
+
+    environment: that of its runs, in which they find a warm worker.
 
     Started again after whatever ended it, it goes on from the files. Raises Busy when the campaign is being worked on.
     """
@@ -171,7 +179,7 @@ def run_run(
         campaign = _frozen(campaign, config, workspace)
         work = work_of(campaign, config, workspace)
         (work.runs_in / "archive").mkdir(parents=True, exist_ok=True)
-        snakemake = _runs(work, project, options, log)
+        snakemake = _runs(work, project, options, log, environment)
         # In the main archive another run may be alive: what it holds is not to be taken for a dead run's.
         if (snakemake.memory.exists() or work.runs_in != workspace) and snakemake.recover():
             say("what an earlier run left running has been ended; going on from there")
@@ -199,9 +207,11 @@ def _frozen(campaign: Campaign, config: Config, workspace: Path) -> Campaign:
     return frozen
 
 
-def _runs(work: Work, project: Path, options: Sequence[str], log: IO[str]) -> Runs:
+def _runs(
+    work: Work, project: Path, options: Sequence[str], log: IO[str], environment: Mapping[str, str] | None
+) -> Runs:
     asked = {"workspace": str(work.runs_in)}
-    return Runs(project, work.runs_in, f"campaign-{work.campaign.name}", options, log, asked)
+    return Runs(project, work.runs_in, f"campaign-{work.campaign.name}", options, log, environment, asked)
 
 
 def work_through(work: Work, snakemake: Snakemake, folder: Path, size: int, say: Callable[[str], None]) -> Progress:
