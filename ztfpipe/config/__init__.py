@@ -130,14 +130,14 @@ class Quality(Section):
     """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
     stretch_percent: tuple[float, float] = (1.0, 99.0)
     """Percentiles of the pixels shown as black and white."""
-    coverage_order: Annotated[int, Field(ge=4, le=11)] = 9
-    """Resolution of the map of the sky seen: 2^order pixels on the side of a twelfth; 9 are 0.11 degrees."""
-    night_budget_gb: Positive = 6000.0
-    """Disk that a night may take [GB]: 45,000 quadrants of some 0.1 GB each, with margin; more is reported."""
     database: Database = Database()
     """The operations database, which the report brings up to date."""
     trends: Trends = Trends()
     """What the night is compared with."""
+    coverage_order: Annotated[int, Field(ge=4, le=11)] = 9
+    """Resolution of the map of the sky seen: 2^order pixels on the side of a twelfth; 9 are 0.11 degrees."""
+    night_budget_gb: Positive = 6000.0
+    """Disk that a night may take [GB]: 45,000 quadrants of some 0.1 GB each, with margin; more is reported."""
 
 
 class Config(Section):
