@@ -84,8 +84,8 @@ def run_coverage(config_path: Path, workspace: Path | None, first: str | None, l
     write_sky_map(out / "coverage.fits", total, nights[0], nights[-1])
     codes = [code for code in SKY_FILTERS if code in total.exposures]
     for galactic, name in ((False, "coverage.png"), (True, "coverage_galactic.png")):
-        rows = [[_panel(total, code, f"{nights[0]} to {nights[-1]}", galactic)] for code in codes]
-        write_bytes(out / name, sky_png(f"Sky seen, {_SYSTEMS[galactic][0]}", rows))
+        when = f"{nights[0]} to {nights[-1]}, {_SYSTEMS[galactic][0]}"
+        write_bytes(out / name, sky_png("", [[_panel(total, code, when, galactic)] for code in codes]))
     for code in codes:
         _movie(out / f"coverage_{code}.gif", code, list(maps.items()), order)
     for code in codes:
