@@ -54,10 +54,8 @@ def test_galactic_coordinates():
     theirs = unit_vectors(place.galactic.l.to_value(u.deg), place.galactic.b.to_value(u.deg))
     # The frames of astropy's galactic system are FK5-based: some 0.02 arcsec = 1e-7 rad from that of Hipparcos.
     np.testing.assert_allclose(ours, theirs, atol=3e-7)
-    middle = sky_grid(720, centre_deg=0.0, galactic=True)[179:181, 359:361].mean(axis=(0, 1))
-    assert (
-        SkyCoord(*middle, representation_type="cartesian").separation(SkyCoord(266.405, -28.936, unit="deg")).deg < 0.1
-    )
+    ra, dec = (one[179:181, 359:361].mean() for one in sky_grid(720, centre_deg=0.0, galactic=True))
+    assert SkyCoord(ra, dec, unit="deg").separation(SkyCoord(266.405, -28.936, unit="deg")).deg < 0.1
 
 
 def test_exposures_are_counted_once_each_where_they_looked(camera):
@@ -96,12 +94,12 @@ def test_maps_add_up_and_come_back_from_their_files(camera, tmp_path):
 
 def test_pictures_show_what_was_seen_and_the_movie_has_a_frame_a_night(camera):
     seen = sky_map(exposure(camera, 0), camera, 9)
-    vectors = sky_grid(720, centre_deg=180.0, galactic=False)
-    image = at(seen, "zg", vectors)
+    grid = sky_grid(720, centre_deg=180.0, galactic=False)
+    image = at(seen, "zg", *grid)
     # The area of an equal-area projection, by its pixels; half a degree each, so that the border counts for 10 %.
     pixel_deg2 = 41252.96 / np.count_nonzero(np.isfinite(image))
     assert np.count_nonzero(image > 0) * pixel_deg2 == pytest.approx(seen.area_deg2("zg"), rel=0.1)
-    assert not np.nansum(at(seen, "zr", vectors))
+    assert not np.nansum(at(seen, "zr", *grid))
     with Image.open(io.BytesIO(night_png("20180325", seen, seen, galactic=True))) as picture:
         assert picture.size[0] > 900
     more = added([seen, sky_map(exposure(camera, 1, field=FIELD + 1), camera, 9)], 9)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,5 +65,7 @@ def _campaign(call: argparse.Namespace) -> int:
         return adopting.run_adopt(campaign, config, workspace, incomplete=call.incomplete, discard=call.discard)
     options = ["--profile", call.profile, *(["--cores", str(call.cores)] if call.cores else [])]
     options += ["--configfile", str(call.config.resolve())]
+    # Told to end, a campaign ends as by Ctrl-C: its run first.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with held_worker() as environment:
         return running.run_run(campaign, config, workspace, call.project, options, call.batch, environment)

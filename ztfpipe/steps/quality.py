@@ -34,6 +34,7 @@ from ztfpipe.steps.operations.watching import Watched, watch_night
 from ztfpipe.steps.sky_coverage import coverage
 
 __all__ = ["coverage", "night_summary", "report"]
+
 WORKSPACE = Path("..")
 """The workspace, from the archive."""
 
@@ -73,7 +74,8 @@ def report(
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
     pictures += [("Exposures with a usable quadrant, tonight and so far", one.read_bytes()) for one in sky or ()]
     disk = report_table(Path(), summary.night, section.night_budget_gb)
-    write_report(output, replace(summary, tables=(*summary.tables, disk)), [*watched.pictures, *pictures])
+    summary = replace(summary, tables=(*summary.tables, disk))
+    write_report(output, summary, [*watched.pictures, *pictures])
 
 
 def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightSummary:

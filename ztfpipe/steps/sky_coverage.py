@@ -84,8 +84,8 @@ def run_coverage(config_path: Path, workspace: Path | None, first: str | None, l
     write_sky_map(out / "coverage.fits", total, nights[0], nights[-1])
     codes = [code for code in SKY_FILTERS if code in total.exposures]
     for galactic, name in ((False, "coverage.png"), (True, "coverage_galactic.png")):
-        rows = [[_panel(total, code, f"{nights[0]} to {nights[-1]}", galactic)] for code in codes]
-        write_bytes(out / name, sky_png(f"Sky seen, {_SYSTEMS[galactic][0]}", rows))
+        when = f"{nights[0]} to {nights[-1]}, {_SYSTEMS[galactic][0]}"
+        write_bytes(out / name, sky_png("", [[_panel(total, code, when, galactic)] for code in codes]))
     for code in codes:
         _movie(out / f"coverage_{code}.gif", code, list(maps.items()), order)
     for code in codes:
@@ -107,7 +107,7 @@ def _movie(path: Path, code: str, maps: Sequence[tuple[str, SkyMap]], order: int
 
 def _panel(found: SkyMap, code: str, when: str, galactic: bool) -> SkyPanel:
     centre = _SYSTEMS[galactic][1]
-    image = at(found, code, sky_grid(WIDTH_PX, centre_deg=centre, galactic=galactic))
+    image = at(found, code, *sky_grid(WIDTH_PX, centre_deg=centre, galactic=galactic))
     area = found.area_deg2(code)
     title = f"{code[1]}, {when}: {area:,.0f} square degrees" if area >= 10 else f"{code[1]}, {when}: {area:.2g} sq. deg"
     return SkyPanel(title, image, *_graticule(centre), _rings(found, code, centre, galactic))

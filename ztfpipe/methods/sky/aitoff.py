@@ -41,15 +41,21 @@ def aitoff_inverse(x_deg: ArrayLike, y_deg: ArrayLike, centre_deg: float = 0.0) 
     return longitude % 360.0, np.degrees(np.arcsin(np.clip(y * z, -1, 1)))
 
 
-def sky_grid(width_px: int, *, centre_deg: float, galactic: bool) -> NDArray[np.float64]:
-    """ICRS unit vectors (height, width, 3) of the pixels of an all-sky image, height = width / 2, NaN beyond the sky.
+def icrs_of(vectors: Floats, *, galactic: bool) -> tuple[Floats, Floats]:
+    """Right ascension (0 to 360) and declination [deg] of unit vectors (..., 3), which may be galactic."""
+    x, y, z = np.moveaxis(vectors @ GALACTIC_FROM_ICRS if galactic else vectors, -1, 0)
+    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))
 
-    Longitude increases to the left, latitude upwards: row 0 is the lowest. galactic: whether longitude and latitude
+
+def sky_grid(width_px: int, *, centre_deg: float, galactic: bool) -> tuple[Floats, Floats]:
+    """Right ascension and declination (height, width) [deg] of the pixels of an all-sky image, height = width / 2.
+
+    NaN beyond the sky. Longitude increases to the left, latitude upwards: row 0 is the lowest. galactic: whether these
     are galactic ones.
     """
     height_px = width_px // 2
     x = -((np.arange(width_px) + 0.5) / width_px * 2 - 1) * HALF_WIDTH
     y = ((np.arange(height_px) + 0.5) / height_px * 2 - 1) * HALF_HEIGHT
     longitude, latitude = aitoff_inverse(*np.meshgrid(x, y), centre_deg)
-    vectors = unit_vectors(longitude.ravel(), latitude.ravel()).reshape(height_px, width_px, 3)
-    return vectors @ GALACTIC_FROM_ICRS if galactic else vectors
+    vectors = unit_vectors(longitude.ravel(), latitude.ravel()).reshape(*longitude.shape, 3)
+    return icrs_of(vectors, galactic=galactic)

@@ -62,16 +62,15 @@ def added(maps: Iterable[SkyMap], order: int) -> SkyMap:
     return SkyMap(order, pixels, counts)
 
 
-def at(found: SkyMap, code: str, vectors: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Exposures in a filter in directions (ny, nx, 3): 0 where there is none, NaN where the vector is."""
-    values = np.full(vectors.shape[:2], np.nan, np.float32)
-    sky = np.isfinite(vectors[..., 0])
-    x, y, z = vectors[sky].T
-    pixels = pixels_of(found.order, np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y))))
-    place = np.minimum(np.searchsorted(found.pixels, pixels), max(found.pixels.size - 1, 0))
-    counts = found.exposures.get(code, np.zeros(found.pixels.size, np.int32))
-    there = found.pixels[place] == pixels if found.pixels.size else np.zeros(pixels.size, bool)
-    values[sky] = np.where(there, counts[place], 0) if found.pixels.size else 0
+def at(found: SkyMap, code: str, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Exposures in a filter in directions (ny, nx) [deg]: 0 where there is none, NaN where the direction is."""
+    values = np.full(ra_deg.shape, np.nan, np.float32)
+    sky = np.isfinite(ra_deg)
+    values[sky] = 0
+    if found.pixels.size and code in found.exposures:
+        pixels = pixels_of(found.order, ra_deg[sky], dec_deg[sky])
+        place = np.minimum(np.searchsorted(found.pixels, pixels), found.pixels.size - 1)
+        values[sky] = np.where(found.pixels[place] == pixels, found.exposures[code][place], 0)
     return values
 
 

@@ -234,8 +234,8 @@ def run_operate(
         raise BadSettings(project, "there is no Snakefile; say --project FOLDER")
     place = Path(project, config.workspace).resolve()
     options = [*options, "--configfile", str(config_path.resolve())]
-    if workspace:
-        options += ["--config", f"workspace={place}"]
+    # One list of words: a second `--config` would take the place of the first.
+    asked = {"night": night, **({"workspace": str(place)} if workspace else {})}
     with sole_operator(place, night), _log(place, night) as log:
 
         def say(line: str) -> None:
@@ -243,7 +243,7 @@ def run_operate(
             print(text, flush=True)
             print(text, file=log, flush=True)
 
-        runs = Runs(project, place, night, options, log, environment)
+        runs = Runs(project, place, night, options, log, environment, asked)
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
         say(expected(config, place))

@@ -30,17 +30,23 @@ def sole_operator(workspace: Path, night: str) -> Iterator[None]:
 class Runs:
     """Runs Snakemake for one night, remembers the run that is on, and ends what an earlier operator left of one.
 
-    night: or the name of a campaign, with `asked` empty: what every run is asked, the night when it is not given.
+    night: or the name of a campaign, with `asked`: what every run is asked, the night when it is not given.
     """
 
     def __init__(
-        self, project: Path, workspace: Path, night: str, options: Sequence[str], log: IO[str],
-        environment: Mapping[str, str] | None = None, asked: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        project: Path,
+        workspace: Path,
+        night: str,
+        options: Sequence[str],
+        log: IO[str],
+        environment: Mapping[str, str] | None = None,
+        asked: Mapping[str, str] | None = None,
+    ) -> None:
         """environment: of the runs, where it is not that of this process: it says where a warm worker is."""
         self.project, self.options, self.log = project, options, log
-        self.environment = environment
         self.asked = {"night": night} if asked is None else dict(asked)
+        self.environment = environment
         self.memory = workspace / "ledger" / "operator" / f"{night}.json"
         self.locks = workspace / "archive" / ".snakemake" / "locks"
 

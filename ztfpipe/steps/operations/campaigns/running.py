@@ -151,12 +151,17 @@ def _estimate_references(work: ReferenceWork, units: int) -> Estimate:
 
 
 def run_run(
-    campaign: Campaign, config: Config, workspace: Path, project: Path, options: Sequence[str], size: int,
+    campaign: Campaign,
+    config: Config,
+    workspace: Path,
+    project: Path,
+    options: Sequence[str],
+    size: int,
     environment: Mapping[str, str] | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Make what a campaign asks for and is not made yet. 0 when nothing is missing at the end, else 1.
 
-    environment: of the runs, in which they find a warm worker.
+    environment: that of its runs, in which they find a warm worker.
 
     Started again after whatever ended it, it goes on from the files. Raises Busy when the campaign is being worked on.
     """
