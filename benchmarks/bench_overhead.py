@@ -53,25 +53,28 @@ def timed(report: str, *command: str) -> None:
 
 def rows() -> list[dict[str, Any]]:
     """Overhead in processor time, and how many cores keep up with the survey."""
-    _make("slurm-up")
+    with tempfile.TemporaryDirectory() as scratch:
+        camera = Path(scratch, "one.yaml")
+        camera.write_text(f"extends: {ROOT / 'camera' / 'ztf'}\nname: one\nccds: [10]\n")
+        configuration = prepare(Path(scratch, "site"), EXPOSURES, print, str(camera))
+        site = configuration.parent
+        (site / "staged").rename(site / "incoming" / NIGHT)
+        words = ["--profile", "profiles/local", "--configfile", str(configuration), "--config", f"night={NIGHT}"]
+        subprocess.run([BIN / "ztfpipe", "worker", "--", BIN / "snakemake", *words, "--", "raws"], cwd=ROOT, check=True)
+        return _rows(*measured(configuration, Path(scratch)))
+
+
+def measured(configuration: Path, scratch: Path) -> tuple[dict[str, float], dict[str, float], float, float]:
+    """An allocation that makes the night, one that finds it made, and the steps' own wall and processor time [s]."""
+    before = steps_used(configuration.parent, NIGHT)
+    subprocess.run(["make", "--no-print-directory", "slurm-up"], cwd=ROOT, check=True)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            camera = Path(scratch, "one.yaml")
-            camera.write_text(f"extends: {ROOT / 'camera' / 'ztf'}\nname: one\nccds: [10]\n")
-            configuration = prepare(Path(scratch, "site"), EXPOSURES, print, str(camera))
-            site = configuration.parent
-            (site / "staged").rename(site / "incoming" / NIGHT)
-            subprocess.run(
-                [BIN / "ztfpipe", "worker", "--", BIN / "snakemake", "--profile", "profiles/local", "--configfile",
-                 configuration, "--config", f"night={NIGHT}", "--", "raws", "flats"], cwd=ROOT, check=True,
-            )  # fmt: skip
-            before = steps_used(site, NIGHT)
-            first = allocation(configuration, Path(scratch, "first.json"))
-            steps = [one - two for one, two in zip(steps_used(site, NIGHT), before, strict=True)]
-            empty = allocation(configuration, Path(scratch, "second.json"))
+        first = allocation(configuration, scratch / "first.json")
+        after = steps_used(configuration.parent, NIGHT)
+        empty = allocation(configuration, scratch / "second.json")
     finally:
-        _make("slurm-down")
-    return _rows(first, empty, *steps)
+        subprocess.run(["make", "--no-print-directory", "slurm-down"], cwd=ROOT, check=True)
+    return first, empty, after[0] - before[0], after[1] - before[1]
 
 
 def _rows(first: dict[str, float], empty: dict[str, float], wall_s: float, cpu_s: float) -> list[dict[str, Any]]:
@@ -103,10 +106,6 @@ def _rows(first: dict[str, float], empty: dict[str, float], wall_s: float, cpu_s
             f"every batch of {BATCH} exposures; the system paper's site had 480 threads",
         ),
     ]
-
-
-def _make(target: str) -> None:
-    subprocess.run(["make", "--no-print-directory", target], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":
