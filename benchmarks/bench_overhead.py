@@ -21,7 +21,6 @@ from benchmarks.measure import ONE_THREAD, Cost, row
 from benchmarks.replay import BIN, NIGHT, ROOT, prepare, steps_used
 
 EXPOSURES, CORES, MEMORY_MB = 2, 2, 6000
-JOBS_A_QUADRANT = 2
 OVERHEAD_MAX = 0.10
 QUADRANTS_A_MINUTE = 96
 """64 quadrants every 40 s."""
@@ -64,8 +63,8 @@ def rows() -> list[dict[str, Any]]:
         return _rows(*measured(configuration, Path(scratch)))
 
 
-def measured(configuration: Path, scratch: Path) -> tuple[dict[str, float], dict[str, float], float, float]:
-    """An allocation that makes the night, one that finds it made, and the steps' own wall and processor time [s]."""
+def measured(configuration: Path, scratch: Path) -> tuple[dict[str, float], dict[str, float], float, float, int]:
+    """An allocation that makes the night, one that finds it made; the steps' wall and processor time [s] and number."""
     before = steps_used(configuration.parent, NIGHT)
     subprocess.run(["make", "--no-print-directory", "slurm-up"], cwd=ROOT, check=True)
     try:
@@ -74,10 +73,12 @@ def measured(configuration: Path, scratch: Path) -> tuple[dict[str, float], dict
         empty = allocation(configuration, scratch / "second.json")
     finally:
         subprocess.run(["make", "--no-print-directory", "slurm-down"], cwd=ROOT, check=True)
-    return first, empty, after[0] - before[0], after[1] - before[1]
+    return first, empty, after[0] - before[0], after[1] - before[1], after[2] - before[2]
 
 
-def _rows(first: dict[str, float], empty: dict[str, float], wall_s: float, cpu_s: float) -> list[dict[str, Any]]:
+def _rows(
+    first: dict[str, float], empty: dict[str, float], wall_s: float, cpu_s: float, steps: int
+) -> list[dict[str, Any]]:
     quadrants = 4 * EXPOSURES
     over = first["cpu_s"] / cpu_s - 1
     jobs_s = first["cpu_s"] - cpu_s - empty["cpu_s"]
@@ -93,7 +94,7 @@ def _rows(first: dict[str, float], empty: dict[str, float], wall_s: float, cpu_s
             bar=f"<= {100 * OVERHEAD_MAX:g} % beyond the steps",
             met=over <= OVERHEAD_MAX,
             note=f"{100 * over:.1f} % beyond the steps' {cpu_s / quadrants:.1f} CPU s: {empty['cpu_s']:.1f} s once for "
-            f"worker, Snakemake and graph, {jobs_s / quadrants / JOBS_A_QUADRANT:.2f} s a job; srun to first program "
+            f"worker, Snakemake and graph, {jobs_s / steps:.2f} s for each of {steps} jobs; srun to first program "
             f"{empty['srun_s'] - empty['wall_s']:.1f} s; cores held for {first['wall_s'] * CORES / wall_s - 1:+.0%} of "
             "the steps' wall time",
         ),
