@@ -15,19 +15,27 @@ from pathlib import Path
 from typing import IO
 
 from ztfpipe.config import Lightcurve, load_config
-from ztfpipe.errors import BadFile, BadSettings
-from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
+from ztfpipe.errors import BadFile, BadSettings, TryAgain
+from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import NightPlan
+from ztfpipe.pipelines.quality.database import night_rows
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.arrival.incoming import incoming_digest
+from ztfpipe.products.database.engine import database_url
+from ztfpipe.products.database.store import update_night
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
 from ztfpipe.steps.lightcurve.extending import extend
+from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
+from ztfpipe.steps.operations.records import paths_of, read_night
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
 REAL_TIME = ("sciimgs", "diffimgs")
 """Named targets of each batch of exposures."""
-END_OF_NIGHT = (REAL_TIME, ("night",), ("alerts",), ("references",))
+PACKETS = ("alerts",)
+"""What follows from the differences of a batch. It asks for those that were made: one that failed stops no packets."""
+MADE = {"made": "true"}
+END_OF_NIGHT = ((REAL_TIME, {}), (("night",), {}), (PACKETS, MADE), (("references",), {}))
 """What is asked for when the night has ended, one run of Snakemake each; first what failed when it was tried."""
 URGENT = Path("ledger", "urgent")
 """Folder of lists NIGHT.txt below the workspace: fields or exposures, a line each, that go before all others."""
@@ -48,9 +56,12 @@ class Watch:
     batch: int
     pause_s: float
     pause: Callable[[float], None] = time.sleep
+    link_every_h: float = 0.0
+    linked: set[CutoffKey] = field(default_factory=set)
     lists_grown: Callable[[], int] = lambda: 0
     """Lets the lists of light curves that are due take in the night's epochs; how many did."""
     tried: set[ExposureKey] = field(default_factory=set)
+    database: str | None = None
 
     @property
     def incoming(self) -> Path:
@@ -81,11 +92,13 @@ def work_through(watch: Watch) -> bool:
         else:
             watch.pause(watch.pause_s)
     watch.say("no more will come: the night is ended")
-    codes = [watch.snakemake(targets, {}) for targets in END_OF_NIGHT]
+    codes = [watch.snakemake(targets, narrowing) for targets, narrowing in END_OF_NIGHT]
     if grown := watch.lists_grown():
         watch.say(f"{grown} matchfiles are due")
         codes.append(watch.snakemake(("matchfiles",), {}))
-    return close(watch, failed=any(codes))
+    complete = close(watch, failed=any(codes))
+    remember(watch)
+    return complete
 
 
 def _work_on_batches(watch: Watch, seen: str) -> None:
@@ -94,8 +107,14 @@ def _work_on_batches(watch: Watch, seen: str) -> None:
     while plan and (batch := next_batch(plan, watch.archive, watch.tried, urgent(watch), watch.batch)):
         started = time.monotonic()
         watch.tried.update(batch)
-        watch.snakemake(REAL_TIME, {"exposure": ",".join(key.filefracday for key in batch)})
+        exposures = {"exposure": ",".join(key.filefracday for key in batch)}
+        watch.snakemake(REAL_TIME, exposures)
+        if plan.references:
+            watch.snakemake(PACKETS, exposures | MADE)
         watch.say(progress(plan, watch.archive, len(batch), time.monotonic() - started))
+        if (due := cutoff_due(plan, watch.archive, watch.link_every_h)) and due not in watch.linked:
+            watch.linked.add(due)
+            watch.snakemake((SO_FAR,), {"cutoff": due.cutoff})
         if incoming_digest(watch.incoming) != seen:
             return
 
@@ -121,6 +140,17 @@ def close(watch: Watch, *, failed: bool) -> bool:
             report = path_of("nightreport", night)
             quality.report(report, settings, names["manifest"], names["plan"], listed, masters, ())
     return complete
+
+
+def remember(watch: Watch) -> None:
+    """Put the night as it ended into the operations database; the report did so before the alerts were made."""
+    if watch.database is None or plan_of(watch) is None:
+        return
+    with contextlib.chdir(watch.archive):
+        try:
+            update_night(watch.database, watch.night, night_rows(read_night(*paths_of(watch.night))))
+        except (BadFile, TryAgain) as error:
+            watch.say(f"the operations database lacks the end of this night (ztfpipe database update): {error}")
 
 
 def lists_grown(watch: Watch, settings: Lightcurve, due: int) -> int:
@@ -212,7 +242,9 @@ def run_operate(
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
-        watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s)
+        database = database_url(config.quality.database.url, place)
+        watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s, database=database)
+        watch.link_every_h = config.moving.tracks.linking.every_h
         watch.lists_grown = lambda: lists_grown(watch, config.lightcurve, due)
         complete = work_through(watch)
         say("every unit has its record" if complete else "not everything was made: the report says what is missing")
