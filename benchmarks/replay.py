@@ -86,7 +86,7 @@ def prepare(workspace: Path, exposures: int, say: Callable[[str], None], camera:
         "workspace": str(workspace),
         "calibration": {"frames_min": FRAMES},
         "reference": {"epochs_min": EPOCHS},
-        "simulate": {"night": night | {"date": BEFORE, "visits": EPOCHS + 2}},
+        "simulate": {"night": night | {"date": BEFORE, "visits": EPOCHS + 2}, "weather": {"cloudy_fraction": 0.0}},
     }
     workspace.mkdir(parents=True, exist_ok=True)
     path = workspace / "config.yaml"
@@ -143,11 +143,11 @@ def replay(configuration: Path, every_s: float, batch: int = 4, grace_s: float =
     return Replay(NIGHT, workspace / "archive", arrived_s, cpu_s, steps_used(workspace, NIGHT)[1], peak_mb, code)
 
 
-def steps_used(workspace: Path, night: str) -> tuple[float, float]:
-    """Wall and processor time that the steps of a night say they took, by their logs [s]."""
+def steps_used(workspace: Path, night: str) -> tuple[float, float, int]:
+    """Wall and processor time that the steps of a night say they took, by their logs [s], and how many they were."""
     logs = (workspace / "logs").glob(f"*/{night[:4]}/{night[4:]}/*.log")
     used = [found for log in logs for found in _USED.findall(log.read_text())]
-    return sum(float(wall_s) for wall_s, _ in used), sum(float(cpu_s) for _, cpu_s in used)
+    return sum(float(wall_s) for wall_s, _ in used), sum(float(cpu_s) for _, cpu_s in used), len(used)
 
 
 def draw(found: Replay, path: Path) -> None:

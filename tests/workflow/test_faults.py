@@ -96,10 +96,12 @@ def test_an_operator_killed_while_images_are_made_and_started_again(new_site, fi
     call = [str(BIN / "ztfpipe"), "operate", "--night", NIGHT, "--config", str(configuration), "--cores", "2"]
     first = subprocess.Popen([*call, "--until", "now"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     memory = new_site.workspace / "ledger" / "operator" / f"{NIGHT}.json"
-    wait_for(lambda: list(new_site.archive.glob("sci/2018/0325/*/*_mskimg.fits")) and memory.exists(), 120.0)
+    wait_for(memory.exists)
     second = subprocess.run([*call, "--until", "now"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert second.returncode == 2
     assert f"night {NIGHT} is being worked on by process {first.pid} of" in second.stderr
+    # Its batch of images has begun: masks are written before images.
+    wait_for(lambda: list(new_site.archive.glob("sci/2018/0325/*/*_mskimg.fits")) and memory.exists(), 240.0)
     first.kill()
     first.communicate()
     left = json.loads(memory.read_text())["group"]

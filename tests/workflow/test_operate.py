@@ -53,13 +53,14 @@ def test_a_night_is_worked_through_as_it_arrives_and_a_second_operator_finds_not
     assert "1 of 1 exposures done, 0 waiting" in done.stdout
     assert "every unit has its record" in done.stdout
     assert "Without a record" not in report(new_site)
-    wall_s, steps_s = steps_used(new_site.workspace, NIGHT)
+    wall_s, steps_s, steps = steps_used(new_site.workspace, NIGHT)
     night = Replay(NIGHT, new_site.archive, arriving.result(), steps_s, steps_s, 0.0, done.returncode)
     took_s = (datetime.now(UTC) - begun).total_seconds()
     assert np.all((night.waited_s("science image") > 0) & (night.waited_s("science image") < took_s))
     assert night.backlog("science image")[1].tolist()[:1] + night.backlog("science image")[1].tolist()[-1:] == [4, 0]
     assert wall_s > 0
     assert steps_s > 0
+    assert steps > 9 + 2 * 4 + 4  # a verdict on each file, masters, images; and what ends the night
     assert new_site.run("night").nothing_done
     late_bias(new_site)
     again = operate(new_site)
