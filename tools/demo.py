@@ -24,6 +24,7 @@ from tools.demo_tables import (
     efficiency_table,
     found_table,
     most_variable,
+    moving_line,
     packets_table,
     references_table,
     tracks_table,
@@ -95,6 +96,7 @@ def _show(workspace: Path, config_path: Path) -> None:
     print(efficiency_table())
     print(packets_table())
     print(tracks_table(workspace / "truth"))
+    print(moving_line(workspace / "truth", workspace / "longest_track.png"))
     print(curves_table())
     picture = workspace / "light_curve.png"
     ra_deg, dec_deg = most_variable()
