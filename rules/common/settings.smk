@@ -29,7 +29,8 @@ from ztfpipe.model.keys import (
 )
 from ztfpipe.model.reference import READY
 from ztfpipe.products import names
-from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
+from ztfpipe.products.name_parts import PART_PATTERNS
+from ztfpipe.products.names import PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan

@@ -39,17 +39,17 @@ def without_clients(reason: str) -> None:
 @pytest.fixture(scope="session")
 def python() -> Path:
     """The interpreter of the environment of ztfquery and ztfimg."""
-    return _interpreter(ROOT / ".venv-clients", HERE / "requirements.txt")
+    return interpreter_of(ROOT / ".venv-clients", HERE / "requirements.txt")
 
 
 @pytest.fixture(scope="session")
 def ampel_python() -> Path:
     """The interpreter of AMPEL's environment, whose libraries are too new for the others."""
-    return _interpreter(ROOT / ".venv-ampel", HERE / "requirements-ampel.txt")
+    return interpreter_of(ROOT / ".venv-ampel", HERE / "requirements-ampel.txt")
 
 
-def _interpreter(environment: Path, requirements: Path) -> Path:
-    """The interpreter of an environment, which is made or brought up to date first."""
+def interpreter_of(environment: Path, requirements: Path) -> Path:
+    """The interpreter of an environment of clients, which is made or brought up to date first."""
     ready, interpreter = environment / ".ready", environment / "bin" / "python"
     if ready.exists() and ready.read_text() == requirements.read_text():
         return interpreter
@@ -65,6 +65,12 @@ def _interpreter(environment: Path, requirements: Path) -> Path:
             without_clients(f"the clients cannot be installed from the package index: {done.stderr.strip()[-300:]}")
     ready.write_text(requirements.read_text())
     return interpreter
+
+
+@pytest.fixture(scope="session")
+def lsdb_python() -> Path:
+    """The interpreter of LSDB's environment, which goes with no other client's."""
+    return interpreter_of(ROOT / ".venv-clients-lsdb", HERE / "requirements-lsdb.txt")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from ztfpipe.errors import BadKey, BadName
 from ztfpipe.model.keys import (
     CalibrationKey,
     CutoffKey,
+    DataReleaseKey,
     ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
@@ -57,6 +58,7 @@ KEYS = {
     ReferenceVersionKey: st.builds(ReferenceVersionKey, references, st.integers(1, 999)),
     FieldQuadrantKey: st.builds(FieldQuadrantKey, fields, ccdids, qids),
     ReleaseKey: st.builds(ReleaseKey, st.integers(1, 99), references),
+    DataReleaseKey: st.builds(DataReleaseKey, st.integers(1, 99)),
     ProgramKey: st.builds(ProgramKey, nights, st.integers(0, 3)),
 }
 

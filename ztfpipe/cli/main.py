@@ -246,6 +246,8 @@ STEPS = (
 
 def run(argv: list[str]) -> int:
     """Do one call and return its exit code."""
+    if argv[:1] == ["snakemake"]:
+        return _snakemake(argv[1:])
     try:
         call = _parser().parse_args(argv)
     except SystemExit as end:
@@ -279,6 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
+    pipelines.add_parser("snakemake", help="Snakemake, which then starts warm where there is a worker", add_help=False)
     return parser
 
 
@@ -345,6 +348,18 @@ def _patiently(work: Callable[[], object]) -> None:
             raise fault
         print(f"ztfpipe: {fault}; trying again in {pause:g} s", file=sys.stderr, flush=True)
         time.sleep(pause)
+
+
+def _snakemake(words: list[str]) -> int:
+    """Snakemake with its own words, which no parser of ours touches."""
+    from snakemake.cli import main
+
+    sys.argv = ["snakemake", *words]  # the workflow reads it to refuse strange targets
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
 
 
 def _worker(call: argparse.Namespace) -> int:

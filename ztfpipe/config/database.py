@@ -44,11 +44,11 @@ class Trends(Section):
 
     nights: Annotated[int, Field(ge=3)] = 30
     """Nights before this one that a night is compared with, at most."""
-    nights_min: Annotated[int, Field(ge=3)] = 10
+    nights_min: Annotated[int, Field(ge=3)] = 15
     """With fewer nights that have a number nothing is said of it: a scatter of so few is no measure."""
     sigma: Positive = 5.0
-    """An outlier is this many robust sigmas (1.4826 MAD of the nights before) from their median: 0.2 false ones in
-    1,500 comparisons of pure noise with 30 nights."""
+    """An outlier is this many robust sigmas of the nights before from their median: of 1,500 comparisons of pure noise,
+    a camera's every night, 1.4 are false ones with 15 nights and 0.15 with 30."""
     zero_point_days: Positive = 10.0
     """Window of the rolling zero point of a quadrant and filter [d]; that of INFOBIT 26."""
     zero_point_images_min: Annotated[int, Field(ge=3)] = 10

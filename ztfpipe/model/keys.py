@@ -258,6 +258,16 @@ class ReleaseKey:
 
 
 @dataclass(frozen=True, order=True)
+class DataReleaseKey:
+    """Data release number `release`."""
+
+    release: int
+
+    def __post_init__(self) -> None:
+        _check("release", self.release, self.release >= 1, "1 or more")
+
+
+@dataclass(frozen=True, order=True)
 class ProgramKey:
     """A night of one observing program, by its id (PROGRAMS)."""
 
@@ -281,5 +291,6 @@ Key = (
     | ReferenceVersionKey
     | FieldQuadrantKey
     | ReleaseKey
+    | DataReleaseKey
     | ProgramKey
 )

@@ -29,6 +29,7 @@ from ztfpipe.products.database.store import update_night
 from ztfpipe.products.images.calibration import read_master
 from ztfpipe.products.names import key_of, parse
 from ztfpipe.steps.operations.records import read_night
+from ztfpipe.steps.operations.watching import Watched, watch_night
 
 WORKSPACE = Path("..")
 """The workspace, from the archive."""
@@ -46,21 +47,26 @@ def report(
     """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
 
     references: the night's list, if there is one. The records of masters, images and differences are found by the plan;
-    those not there yet are left out. The operations database is brought up to date; a night without it has its report,
-    which says so.
+    those not there yet are left out. The operations database is brought up to date, and what it says of the night
+    beside others comes first; a night without it has its report, which says so.
     """
     key_of(output, "nightreport")
     section, camera = read_settings(settings, Quality)
     records = read_night(manifest, plan)
     summary = _summary(records, references)
+    watched = Watched("", (), ())
     try:
-        update_night(database_url(section.database.url, WORKSPACE), records.plan.night, night_rows(records))
+        url = database_url(section.database.url, WORKSPACE)
+        update_night(url, records.plan.night, night_rows(records))
+        watched = watch_night(url, records.plan.night, section.trends, camera)
     except (BadFile, TryAgain) as error:
-        summary = replace(summary, headline=f"{summary.headline}. The operations database lacks this night: {error}")
+        watched = replace(watched, sentence=f"the operations database is of no use for this night: {error}")
+    headline = f"{summary.headline}. {watched.sentence}" if watched.sentence else summary.headline
+    summary = replace(summary, headline=headline, tables=(*watched.tables, *summary.tables))
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
-    write_report(output, summary, pictures)
+    write_report(output, summary, [*watched.pictures, *pictures])
 
 
 def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightSummary:

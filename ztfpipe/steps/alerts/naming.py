@@ -30,8 +30,14 @@ from ztfpipe.products.formats.plain import read_table, write_table
 from ztfpipe.products.names import key_of, path_of
 
 LEDGER = Path("../ledger/objects.sqlite")
+"""Where names are, from the archive, when no database of PostgreSQL is configured."""
 _CLOCKS_NS = 10**9
 """By so much the clock of a file server may be behind this machine's; candidates as young as that are read again."""
+
+
+def ledger_of(settings: Alerts) -> str | Path:
+    """Where names are kept: the configured database, or the file beside the archive."""
+    return settings.ledger or LEDGER
 
 
 def names(output: str, settings: Path, plan: Path) -> None:
@@ -71,9 +77,10 @@ def _name(
         seen = _sightings(key, row, packaged(found))
         exposure_of |= dict.fromkeys((one.candid for one in seen), key.exposure)
         sightings += seen
-    given = give_names(LEDGER, sightings, settings.match_radius_arcsec)
-    for place, rows in coverage.items():
-        history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
+    given = give_names(ledger_of(settings), sightings, settings.match_radius_arcsec)
+    with history.writing():
+        for place, rows in coverage.items():
+            history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
     parts: dict[ExposureKey, dict[int, str]] = {exposure: {} for exposure in exposures}
     for candid, exposure in exposure_of.items():
         parts[exposure][candid] = given[candid]
@@ -94,10 +101,9 @@ def _named_already(exposure: ExposureKey, keys: list[QuadrantKey]) -> bool:
 
 def _names_table(given: dict[int, str]) -> pd.DataFrame:
     """Names by candid, in order of candid."""
-    candids = np.array(sorted(given), np.int64)
-    return pd.DataFrame(
-        {"candid": candids, "objectid": pd.array([given[one] for one in candids.tolist()], dtype="str")}
-    )
+    candids = sorted(given)
+    objects = pd.array([given[one] for one in candids], dtype="str")
+    return pd.DataFrame({"candid": np.array(candids, np.int64), "objectid": objects})
 
 
 def differenced(plan: NightPlan) -> list[QuadrantKey]:
