@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import linker_peer
 from benchmarks.measure import measure, row
 from benchmarks.moving_scenes import Scene, scene
-from benchmarks.validate_moving import LINKING, ORBITS
+from benchmarks.validate_moving import LINKING, ORBITS, outcome, plausible
 from ztfpipe.methods.solar_system.linking import link
 from ztfpipe.methods.solar_system.orbit_fit import full_orbits, quick_orbits
 
@@ -57,8 +58,52 @@ def fitted() -> Callable[[], object]:
     return lambda: int(full_orbits(truth.detections, own, quick, steps_max=STEPS_MAX, **ORBITS).settled.sum())
 
 
+@cache
+def beside() -> Scene:
+    """What two linkers are given: sixty thousand detections of four nights, ten false for each real one."""
+    return scene(1_000, 15.0, 10.0, seed=23)
+
+
+def tracks_beside() -> Callable[[], object]:
+    """Work: all of ours, from detections to tracks on plausible orbits; their outcome for both kinds of bodies."""
+    truth = beside()
+
+    def work() -> list[list[int]]:
+        members, _, good = plausible(truth)
+        kept = [one for one, fine in zip(members, good, strict=True) if fine]
+        return [_counted(truth, which, kept) for which in (truth.linkable(), linker_peer.two_pairs(truth))]
+
+    return work
+
+
+def _counted(truth: Scene, which: NDArray[np.int64], members: list[NDArray[np.int64]]) -> list[int]:
+    """Bodies found, of how many, and sets of detections that are not of one body."""
+    found, _, mixed = outcome(truth.body, which, members)
+    return [int(found.sum()), len(found), mixed]
+
+
+def _beside() -> list[dict[str, Any]]:
+    """Ours beside heliolinx on the same detections."""
+    ours = measure("benchmarks.bench_moving:tracks_beside", repeats=1)
+    truth, theirs, said = beside(), None, "heliolinx is not installed (make bench-peers)"
+    (found, n, false), (found_pairs, n_pairs, _) = ours.value
+    if linker_peer.installed():
+        members, theirs = linker_peer.links(truth)
+        all_bodies = _counted(truth, truth.linkable(), members)
+        with_pairs = _counted(truth, linker_peer.two_pairs(truth), members)
+        said = f"heliolinx {all_bodies[0]} and {with_pairs[0]}, {all_bodies[2]} false; it links tracklets only"
+    return [
+        row(
+            f"{len(truth.detections):,} detections to tracks on orbits", ours, peer="heliolinx" if theirs else "",
+            theirs=theirs, bar="", met=True,
+            note=f"found {found} of {n} linkable bodies, {found_pairs} of {n_pairs} with pairs on two nights,"
+            f" {false} false; {said}",
+        )
+    ]  # fmt: skip
+
+
 def rows() -> list[dict[str, Any]]:
-    """Linking, screening, fitting."""
+    """Linking, screening, fitting, and another linker."""
     link_cost = measure("benchmarks.bench_moving:linked", repeats=1)
     found, n = link_cost.value
     screen_cost = measure("benchmarks.bench_moving:screened", repeats=1)
@@ -79,4 +124,5 @@ def rows() -> list[dict[str, Any]]:
             f"{FITTED:,} orbits fitted in full", full_cost, bar=f"<= {FULL_S_MAX:g} s on two cores",
             met=full_cost.cpu_s <= FULL_S_MAX, note=f"planets and Moon, covariances; {full_cost.value:,} settled",
         ),
+        *_beside(),
     ]  # fmt: skip

@@ -24,6 +24,7 @@ from tools.demo_tables import (
     NIGHT,
     efficiency_table,
     found_table,
+    moving_line,
     packets_table,
     references_table,
     tracks_table,
@@ -96,6 +97,7 @@ def _show(workspace: Path, config_path: Path) -> None:
     print(packets_table())
     print(stream_table(config_path))
     print(tracks_table(workspace / "truth"))
+    print(moving_line(workspace / "truth", workspace / "longest_track.png"))
     print(curves_table())
     print(variables_table(workspace / "truth"))
     picture = workspace / "light_curve.png"

@@ -21,9 +21,12 @@ from ztfpipe.products.alerts.packets import read_archive, read_packet
 from ztfpipe.products.catalogs.tracks import read_members, read_tracks
 from ztfpipe.products.images.difference import read_difference_image
 from ztfpipe.products.names import path_of
+from ztfpipe.steps.moving.pictures import cutouts_of, strip
 
 NIGHT, LATER = "20180325", "20180328"
 """The night that references are made of, and the one that is compared with them."""
+HALF_PX = 20
+"""Half-width of the cutouts of a strip."""
 
 
 def references_table() -> str:
@@ -134,6 +137,28 @@ def tracks_table(truth: Path) -> str:
     linkable = bodies[bodies.mag < 20.0].groupby("identifier").size()
     text = f"Tracks of {LATER}; {int((linkable >= 4).sum())} asteroids brighter than 20 were on four exposures"
     return _table(text, head, rows)
+
+
+def moving_line(truth: Path, picture: Path) -> str:
+    """Asteroids planted, linked, fitted and reported on the second night; writes the strip of its longest track."""
+    night = NightKey(LATER)
+    bodies = pd.concat(map(pd.read_parquet, sorted((truth / LATER).glob("*_asteroids.parquet"))))
+    seen = bodies[bodies.mag < 20.0].groupby("identifier").size()
+    linked = read_record(QaRecord, path_of("tracksqa", night)).metrics
+    told = read_record(QaRecord, path_of("reportqa", night)).metrics
+    members = read_members(path_of("trackmembers", night))
+    shown = int((seen >= 4).sum())
+    counts = f"{bodies.identifier.nunique()} planted, {shown} of them on four exposures and brighter than 20"
+    text = (
+        f"Moving objects of {LATER}: {counts}; {linked['n_linked']} sets linked, {linked['n_tracks']} fitted,"
+        f" {linked['n_plausible']} plausible, {linked['n_known']} known; {told['n_reported']} reported,"
+        f" {told['n_waiting']} wait for a person"
+    )
+    if members.empty:
+        return text + "\n"
+    longest = members[members.track == members.track.value_counts().idxmax()].sort_values("jd_mid")
+    picture.write_bytes(strip(cutouts_of({"longest": longest}, HALF_PX)["longest"])[0])
+    return f"{text}\nThe longest track, science image, reference and difference: {picture.resolve()}\n"
 
 
 def _table(text: str, head: tuple[str, ...], rows: list[tuple[Cell, ...]]) -> str:

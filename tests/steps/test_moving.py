@@ -26,14 +26,15 @@ from ztfpipe.products.accounts.records import read_record, write_record
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs.orbits import write_known
 from ztfpipe.products.catalogs.tracks import read_looks, read_members, read_sightings, read_streaklist, read_tracks
-from ztfpipe.products.formats.fits import write_image, write_packed_image
+from ztfpipe.products.formats.fits import read_header, read_image, write_image, write_packed_image
 from ztfpipe.products.formats.plain import write_table
-from ztfpipe.products.images.wcs import wcs_cards
+from ztfpipe.products.images.wcs import wcs_cards, wcs_of
 from ztfpipe.products.names import path_of
 from ztfpipe.products.reports.mpc80 import read_mpc80
 from ztfpipe.simulate.sky import orbits as simulated
 from ztfpipe.steps.moving.designating import run_designations
 from ztfpipe.steps.moving.gathering import detections
+from ztfpipe.steps.moving.pictures import cutouts_of
 from ztfpipe.steps.moving.reporting import report
 from ztfpipe.steps.moving.sofar import sofar
 from ztfpipe.steps.moving.tracking import tracks
@@ -227,6 +228,32 @@ def linked_so_far():
     before = [[Path(of(name, FIRST))] for name in ("detections", "looks")]
     sofar(path_of("sofartracks", CUTOFF), SETTINGS, Path(of("plan")), Path(of("known")), *before)
     return read_tracks(path_of("sofartracks", CUTOFF))
+
+
+def test_cutouts_show_the_reference_that_was_subtracted(archive):
+    """A reference on a grid of its own, with one bright pixel where the body is: it is the middle of the cutout."""
+    key = key_of_exposure(LAST, 0.29, 0)
+    header = read_header(path_of("sciimg", key))
+    wcs = wcs_of("", header)
+    shifted = TpvWcs(wcs.crval_deg, wcs.crpix_px + np.array([20.0, -10.0]), wcs.cd_deg, wcs.pv)
+    version = ReferenceVersionKey(key.reference, 1)
+    cards = {keyword: (value, text) for keyword, value, text in wcs_cards(shifted, distorted=True)}
+    pixels = np.zeros((SIDE, SIDE), "f4")
+    pixels[150 - 10, 200 + 20] = 1000.0
+    write_image(path_of("vrefimg", version), pixels, cards)
+    ra, dec = wcs.crval_deg
+    rows = pd.DataFrame({
+        "filefracday": [key.exposure.filefracday], "field": [473], "filter": ["zr"], "ccdid": [10], "qid": [1],
+        "xpos": [201.0], "ypos": [151.0], "ra": [ra], "dec": [dec],
+    })  # fmt: skip
+    ((science, reference, difference),) = cutouts_of({"one": rows}, 15)["one"]
+    assert science.shape == reference.shape == difference.shape == (31, 31)
+    assert np.isnan(reference).all()  # the difference does not say which version it used
+    image, cards = read_image(path_of("scimrefdiffimg", key), 1)
+    write_packed_image(path_of("scimrefdiffimg", key), image, {**cards, "REFVERS": (1, "")})
+    ((_, reference, _),) = cutouts_of({"one": rows}, 15)["one"]
+    assert reference[15, 15] == 1000.0
+    assert np.count_nonzero(reference) == 1
 
 
 def test_what_came_before_a_time_is_linked_and_asks_nothing(archive):

@@ -66,7 +66,7 @@ def write_page(
     button = '<p><button onclick="save()">Save decisions</button></p>\n'
     body = (
         f"<h1>{title}</h1>\n<p>{html.escape(notes)}</p>\n"
-        f"<p class='note'>{ask if decisions_name else ''}Above: science image; below: difference.</p>\n"
+        f"<p class='note'>{ask if decisions_name else ''}From above: science image, reference, difference.</p>\n"
         f"{button if decisions_name else ''}"
         f"<h2>New tracks</h2>\n{''.join(map(_article, tracks))}<h2>Streaks</h2>\n{''.join(map(_article, streaks))}"
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Moving
-from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import CutoffKey, NightKey
 from ztfpipe.model.skycatalogs import Cone
 from ztfpipe.model.tracks import FoundTracks
 from ztfpipe.pipelines.moving.tracks import find_tracks
@@ -19,13 +19,11 @@ from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.catalogs.tracks import read_looks, read_sightings, read_streaklist, write_members, write_tracks
-from ztfpipe.products.images.cutouts import ImageCutouts
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.products.reports.page import Shown, write_page
-from ztfpipe.products.reports.strips import Cutout, animation_gif, strip_png
+from ztfpipe.steps.moving.pictures import cutouts_of, strip
 from ztfpipe.steps.recording import Stopwatch, qa_record
 
-SCIENCE, DIFFERENCE = "sciimg", "scimrefdiffimg"
 NIGHT = {"step": "moving tracks", "members": "trackmembers", "page": "trackpage", "record": "tracksqa"}
 SO_FAR = {"step": "moving sofar", "members": "sofarmembers", "page": "sofarpage", "record": "sofarqa"}
 
@@ -107,13 +105,13 @@ def _page(made: Linked, found: FoundTracks, streaklist: pd.DataFrame, section: M
     shown_tracks = new.track.tolist()[: choice.strips_max]
     rows = {name: members[members.track == name] for name in shown_tracks}
     streak_rows = {one.streak: streaklist[streaklist.streak == one.streak] for one in streaklist.itertuples()}
-    pictures = _pictures({**rows, **streak_rows}, choice.strip_half_px)
+    pictures = cutouts_of({**rows, **streak_rows}, choice.strip_half_px)
     tracks_shown = [
-        Shown(str(one["track"]), _track_facts(one), *_strip(pictures.get(str(one["track"]), [])), asked=asked)
+        Shown(str(one["track"]), _track_facts(one), *strip(pictures.get(str(one["track"]), [])), asked=asked)
         for _, one in new.iterrows()
     ]
     streaks_shown = [
-        Shown(str(one["streak"]), _streak_facts(one), *_strip(pictures[str(one["streak"])]), asked=asked)
+        Shown(str(one["streak"]), _streak_facts(one), *strip(pictures[str(one["streak"])]), asked=asked)
         for _, one in streaklist.iterrows()
     ]
     notes = (
@@ -124,29 +122,6 @@ def _page(made: Linked, found: FoundTracks, streaklist: pd.DataFrame, section: M
     if isinstance(made.key, CutoffKey):
         notes += f" Of exposures before {made.key.cutoff} UT, provisionally: what is reported is found after the night."
     write_page(made.path("page"), made.key.night, decisions, tracks_shown, streaks_shown, notes)
-
-
-def _pictures(objects: dict[str, pd.DataFrame], half_px: int) -> dict[str, list[tuple[Cutout, Cutout]]]:
-    """Cutouts (science, difference) of each row of each object, every image opened once."""
-    wanted: dict[QuadrantKey, list[tuple[str, int, float, float]]] = {}
-    result: dict[str, list] = {name: [None] * len(rows) for name, rows in objects.items()}
-    for name, rows in objects.items():
-        for number, row in enumerate(rows.itertuples()):
-            exposure = ExposureKey(row.filefracday, int(row.field), str(row.filter), "o")
-            quadrant = QuadrantKey(exposure, int(row.ccdid), int(row.qid))
-            wanted.setdefault(quadrant, []).append((name, number, float(row.xpos) - 1, float(row.ypos) - 1))
-    for quadrant, places in wanted.items():
-        images = [ImageCutouts(path_of(product, quadrant)) for product in (SCIENCE, DIFFERENCE)]
-        for name, number, x, y in places:
-            result[name][number] = tuple(one.at(x, y, half_px) for one in images)
-    return result
-
-
-def _strip(pairs: list[tuple[Cutout, Cutout]]) -> tuple[bytes, bytes]:
-    if not pairs:
-        return b"", b""
-    science, difference = ([one[k] for one in pairs] for k in (0, 1))
-    return strip_png([science, difference]), animation_gif(science)
 
 
 def _track_facts(one: pd.Series) -> tuple[tuple[str, str], ...]:
