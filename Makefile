@@ -80,7 +80,7 @@ test-fast: env  ## the fast tests only
 test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
 	$(PYTEST) -m fault tests/workflow
 
-test-clients: env  ## other projects' readers on our products, in an environment of their own (.venv-clients)
+test-clients: env  ## other projects' readers on our products, in environments of their own (.venv-clients, .venv-ampel)
 	ZTFPIPE_CLIENTS=1 $(PYTEST) -m clients tests/clients
 
 slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)

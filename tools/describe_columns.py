@@ -27,6 +27,7 @@ TABLES: tuple[tuple[str, str, Sequence[Column]], ...] = (
     ("brightstars", "FITS; bright stars of a CCD", columns.BRIGHT_STARS),
     ("detections", "Parquet; candidates of a night that may be moving objects", tracks.DETECTION_TABLE),
     ("streaklist", "Parquet; streaks of a night that a person is asked about", tracks.STREAK_TABLE),
+    ("looks", "Parquet; quadrants of a night that would have shown a moving object", tracks.LOOK_TABLE),
     ("tracks", "Parquet; tracks of moving objects with their orbits", tracks.TRACK_TABLE),
     ("trackmembers", "Parquet; the detections of tracks", tracks.MEMBER_TABLE),
     *((f"database: {name}", f"Operations database; {one.text}", one.columns) for name, one in OPERATIONS.items()),

@@ -18,6 +18,7 @@ from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,
     SKY_FILTERS,
     CalibrationKey,
+    CutoffKey,
     ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
@@ -36,7 +37,7 @@ from ztfpipe.products.accounts.references import read_candidates, version_in_for
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
-NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "made")
+NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "made", "cutoff")
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -57,6 +58,8 @@ def narrowed():
     asked = {name: config[name] for name in NARROWING if name in config}
     if "night" in asked:
         asked["night"] = NightKey(str(asked["night"])).night
+    if "cutoff" in asked:
+        asked["cutoff"] = str(asked["cutoff"]).zfill(4)  # 0600 reaches us as a number
     if "exposure" in asked:
         asked["exposure"] = str(asked["exposure"]).split(",")
         if strange := [one for one in asked["exposure"] if not re.fullmatch("[0-9]{14}", one)]:

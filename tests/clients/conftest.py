@@ -24,8 +24,6 @@ from ztfpipe.steps.science import image
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-ENVIRONMENT = ROOT / ".venv-clients"
-REQUIREMENTS = HERE / "requirements.txt"
 INSTALL_TIMEOUT_S = 600
 
 Client = Callable[..., dict[str, Any]]
@@ -40,22 +38,39 @@ def without_clients(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def python() -> Path:
-    """The interpreter of the clients' environment, which is made or brought up to date first."""
-    ready, interpreter = ENVIRONMENT / ".ready", ENVIRONMENT / "bin" / "python"
-    if ready.exists() and ready.read_text() == REQUIREMENTS.read_text():
+    """The interpreter of the environment of ztfquery and ztfimg."""
+    return interpreter_of(ROOT / ".venv-clients", HERE / "requirements.txt")
+
+
+@pytest.fixture(scope="session")
+def ampel_python() -> Path:
+    """The interpreter of AMPEL's environment, whose libraries are too new for the others."""
+    return interpreter_of(ROOT / ".venv-ampel", HERE / "requirements-ampel.txt")
+
+
+def interpreter_of(environment: Path, requirements: Path) -> Path:
+    """The interpreter of an environment of clients, which is made or brought up to date first."""
+    ready, interpreter = environment / ".ready", environment / "bin" / "python"
+    if ready.exists() and ready.read_text() == requirements.read_text():
         return interpreter
     if not (os.environ.get("ZTFPIPE_CLIENTS") or os.environ.get("CI")):
         without_clients("the clients' environment is not there: make test-clients makes it")
     uv = Path(sys.executable).with_name("uv")
     for command in (
-        [uv, "venv", "--quiet", "--clear", "--python", "3.11", ENVIRONMENT],
-        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", interpreter, REQUIREMENTS],
+        [uv, "venv", "--quiet", "--clear", "--python", "3.11", environment],
+        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", interpreter, requirements],
     ):
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
         if done.returncode:
             without_clients(f"the clients cannot be installed from the package index: {done.stderr.strip()[-300:]}")
-    ready.write_text(REQUIREMENTS.read_text())
+    ready.write_text(requirements.read_text())
     return interpreter
+
+
+@pytest.fixture(scope="session")
+def lsdb_python() -> Path:
+    """The interpreter of LSDB's environment, which goes with no other client's."""
+    return interpreter_of(ROOT / ".venv-clients-lsdb", HERE / "requirements-lsdb.txt")
 
 
 @pytest.fixture(scope="session")

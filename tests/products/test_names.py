@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ztfpipe.errors import BadKey, BadName
 from ztfpipe.model.keys import (
     CalibrationKey,
+    CutoffKey,
+    DataReleaseKey,
     ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
@@ -43,6 +45,11 @@ fields = st.integers(1, 9999)
 references = st.builds(ReferenceKey, fields, sky_filters, ccdids, qids)
 KEYS = {
     NightKey: st.builds(NightKey, nights),
+    CutoffKey: st.builds(
+        CutoffKey,
+        nights,
+        st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda one: "{:02d}{:02d}".format(*one)),
+    ),
     IncomingKey: st.builds(IncomingKey, nights, plain),
     ExposureKey: exposures(),
     RawKey: st.builds(RawKey, exposures(), ccdids),
@@ -51,6 +58,7 @@ KEYS = {
     ReferenceVersionKey: st.builds(ReferenceVersionKey, references, st.integers(1, 999)),
     FieldQuadrantKey: st.builds(FieldQuadrantKey, fields, ccdids, qids),
     ReleaseKey: st.builds(ReleaseKey, st.integers(1, 99), references),
+    DataReleaseKey: st.builds(DataReleaseKey, st.integers(1, 99)),
     ProgramKey: st.builds(ProgramKey, nights, st.integers(0, 3)),
 }
 

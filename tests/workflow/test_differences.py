@@ -81,6 +81,9 @@ def check_tracks(site, run, report):
         assert (site.archive / path_of(product, NightKey(NEXT_NIGHT))).exists()
     assert "Moving objects" in report
     assert site.run("tracks", night=NEXT_NIGHT).nothing_done
+    assert site.run("tracks_sofar", night=NEXT_NIGHT, cutoff="0900").jobs == {"moving_sofar": 1}
+    assert site.run("tracks_sofar", night=NEXT_NIGHT, cutoff="0900").nothing_done
+    assert site.run("tracks", night=NEXT_NIGHT).nothing_done
 
 
 def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):

@@ -7,8 +7,10 @@ import subprocess
 import pytest
 import yaml
 
+from tests.products.database.test_store import content, same
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.database.engine import database_url
 from ztfpipe.products.names import path_of
 
 from .conftest import BIN, FRAMES, NIGHT, ROOT, Site
@@ -32,6 +34,20 @@ def report(site: Site) -> str:
     return (site.archive / path_of("nightreport", NightKey(NIGHT))).read_text()
 
 
+def remembered_is_what_the_files_say(site: Site) -> None:
+    """The operations database at the end of a night has its units, and a rebuild from the files changes nothing."""
+    url = database_url("", site.workspace)
+    updated = content(url)
+    (night,) = updated["nights"].to_dict("records")
+    assert (night["quadrants"], night["images"], night["exposures"]) == (8, 8, 1)
+    assert updated["quadrants"]["ra1"].notna().all()
+    assert updated["runs"]["ended_unix"].notna().all()
+    assert len(updated["calibration"]) == 16
+    configuration = ["--config", str(site.workspace / "config.yaml")]
+    subprocess.run([str(BIN / "ztfpipe"), "database", "rebuild", *configuration], check=True, capture_output=True)
+    assert same(content(url), updated)
+
+
 def test_a_night_is_worked_through_and_ended_and_a_second_operator_finds_nothing_to_do(new_site, late_bias):
     done = operate(new_site)
     log = (new_site.workspace / "logs" / "operations" / f"{NIGHT}.log").read_text()
@@ -40,6 +56,7 @@ def test_a_night_is_worked_through_and_ended_and_a_second_operator_finds_nothing
     assert "every unit has its record" in done.stdout
     assert "Without a record" not in report(new_site)
     assert new_site.run("night").nothing_done
+    remembered_is_what_the_files_say(new_site)
     late_bias(new_site)
     again = operate(new_site)
     assert again.returncode == 0, again.stdout

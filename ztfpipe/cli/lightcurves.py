@@ -1,10 +1,12 @@
-"""What can be asked of light curves beside their steps: `ztfpipe lightcurve extend | release | show`."""
+"""What can be asked of light curves beside their steps: `ztfpipe lightcurve extend | release | show | query`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+from ztfpipe.cli.releases import add_release_commands
 
 
 def add_lightcurve_commands(actions: Any) -> None:
@@ -37,6 +39,7 @@ def add_lightcurve_commands(actions: Any) -> None:
     show.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="of sources from the position")
     show.add_argument("--picture", type=Path, metavar="FILE", help="draw them as PNG")
     show.set_defaults(run=_show)
+    add_release_commands(actions)
 
 
 def _release(call: argparse.Namespace) -> int:

@@ -195,8 +195,21 @@ STEPS = (
         "tracks",
         (
             Input("detections", "detections of this night and of nights before", many=True),
+            Input("looks", "images of these nights", many=True),
             Input("streaks", "the night's streaks to be vetted"),
             Input("known", "the night's table of known solar-system bodies"),
+        ),
+    ),
+    Step(
+        "moving",
+        "sofar",
+        "link what a night has before a time of it, provisionally",
+        "sofartracks",
+        (
+            _PLAN,
+            Input("known", "the night's table of known solar-system bodies"),
+            Input("detections", "detections of nights before", many=True, optional=True),
+            Input("looks", "images of nights before", many=True, optional=True),
         ),
     ),
     Step(

@@ -21,6 +21,7 @@ from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
 from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
+from ztfpipe.config.release import Release
 from ztfpipe.config.science import Calibrators, Science
 from ztfpipe.config.simulate import (
     SKY_EFFECTS,
@@ -55,6 +56,7 @@ __all__ = [
     "Positive",
     "Quality",
     "Reference",
+    "Release",
     "Science",
     "Section",
     "Simulate",
@@ -150,6 +152,7 @@ class Config(Section):
     planted: Planted = Planted()
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
+    release: Release = Release()
     simulate: Simulate = Simulate()
     stream: Stream = Stream()
 
@@ -162,7 +165,7 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 2,
     "lightcurve": 1,
-    "moving": 1,
+    "moving": 2,
     "planted": 1,
     "alerts": 2,
     "quality": 1,

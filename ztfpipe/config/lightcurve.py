@@ -8,8 +8,6 @@ from pydantic import Field
 
 from ztfpipe.config.base import Fraction, Positive, Section
 
-Months = Annotated[float, Field(ge=0)]
-
 
 class Lightcurve(Section):
     """Matchfiles: which detections are one source, relative photometry, errors and statistics."""
@@ -59,8 +57,5 @@ class Lightcurve(Section):
     """With fewer sources in a bin the error model has fewer bins; below six bins it is not fitted."""
     error_epochs_min: Annotated[int, Field(ge=3)] = 8
     """Fewest good epochs of a source whose scatter tells of the repeatability."""
-    proprietary_months: tuple[Months, Months, Months, Months] = (18.0, 2.0, 18.0, 18.0)
-    """Months before a measurement of program 0, 1, 2, 3 may be released; release calendar of the survey: public data
-    after 2 months (6 at first), others after 18."""
     stetson_pair_d: Positive = 0.1
     """Two measurements within this time are a pair for Stetson's J [d]."""

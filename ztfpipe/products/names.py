@@ -19,6 +19,8 @@ from ztfpipe.model.keys import (
     PROGRAMS,
     SKY_FILTERS,
     CalibrationKey,
+    CutoffKey,
+    DataReleaseKey,
     ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
@@ -41,6 +43,7 @@ PART_PATTERNS = {
     "monthday": "[0-9]{4}",
     "night": "[0-9]{8}",
     "fracday": "[0-9]{6}",
+    "cutoff": "[0-2][0-9][0-5][0-9]",
     "field": "[0-9]{6}",
     "field3": "[0-9]{3}",
     "field4": "[0-9]{4}",
@@ -75,6 +78,8 @@ _MATCH = "ops/srcmatch/rc{rcid}/fr{block}/ztf_{field}_{filter}_c{ccd}_q{qid}_mat
 _STATIC = "ops/static/rc{rcid}/"
 _TILE = "{field}_c{ccd}_q{qid}"
 _CURVE = "lc_dr{release}/{thousand}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}.parquet"
+_OBJECTS = _CURVE.replace("lc_dr", "objects_dr", 1).replace(".parquet", "_objects.parquet")
+_STORE = "ops/release/dr{release}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qid}_dr{release}_"
 _HISTORY = "ops/history/rc{rcid}/ztf_{field}_c{ccd}_q{qid}_"
 _ALERTS = "ops/alerts/{year}/{monthday}/"
 _NIGHT = "ops/night/{year}/{monthday}/ztf_{year}{monthday}_"
@@ -125,6 +130,10 @@ def _field_quadrant_parts(key: FieldQuadrantKey) -> Parts:
 # Key type -> (its parts, and the key from its parts).
 _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
     NightKey: (lambda k: _night_parts(k.night), lambda p: NightKey(p["year"] + p["monthday"])),
+    CutoffKey: (
+        lambda k: {**_night_parts(k.night), "cutoff": k.cutoff},
+        lambda p: CutoffKey(p["year"] + p["monthday"], p["cutoff"]),
+    ),
     IncomingKey: (
         lambda k: {**_night_parts(k.night), "name": k.name},
         lambda p: IncomingKey(p["year"] + p["monthday"], p["name"]),
@@ -160,6 +169,7 @@ _CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
         lambda k: {**_reference_parts(k.reference), "release": str(k.release)},
         lambda p: ReleaseKey(int(p["release"]), _reference(p)),
     ),
+    DataReleaseKey: (lambda k: {"release": str(k.release)}, lambda p: DataReleaseKey(int(p["release"]))),
     ProgramKey: (
         lambda k: {**_night_parts(k.night), "program": PROGRAMS[k.programid]},
         lambda p: ProgramKey(p["year"] + p["monthday"], PROGRAMS.index(p["program"])),
@@ -350,6 +360,14 @@ PRODUCTS: dict[str, Product] = {
         {"matchepochs": "epochs.json", "matchqa": "qa.json", "matchids": "ids.parquet"},
     ),
     **_family(ReleaseKey, _CURVE, {"lightcurve": ""}),
+    **_family(ReleaseKey, _OBJECTS, {"objects": ""}),
+    **_family(
+        ReleaseKey,
+        _STORE,
+        {"releaseindex": "index.npy", "releasedata": "data.npy", "releaseexposures": "exposures.npy"},
+    ),
+    **_family(DataReleaseKey, "ops/release/dr{release}/ztf_dr{release}_", {"releasefiles": "files.parquet"}),
+    **_family(DataReleaseKey, "objects_dr{release}/ztf_dr{release}_", {"releasestatistics": "statistics.json"}),
     **_family(
         ProgramKey,
         f"{_ALERTS}ztf_{{program}}_{{year}}{{monthday}}",
@@ -362,6 +380,7 @@ PRODUCTS: dict[str, Product] = {
             "detections": "detections.parquet",
             "detectionsqa": "detectionsqa.json",
             "streaklist": "streaklist.parquet",
+            "looks": "looks.parquet",
             "tracks": "tracks.parquet",
             "trackmembers": "trackmembers.parquet",
             "tracksqa": "tracksqa.json",
@@ -374,13 +393,30 @@ PRODUCTS: dict[str, Product] = {
             "reportqa": "reportqa.json",
         },
     ),
+    **_family(
+        CutoffKey,
+        "ops/tracks/{year}/{monthday}/sofar/ztf_{year}{monthday}_{cutoff}_",
+        {
+            "sofardetections": "detections.parquet",
+            "sofarstreaklist": "streaklist.parquet",
+            "sofarlooks": "looks.parquet",
+            "sofartracks": "tracks.parquet",
+            "sofarmembers": "trackmembers.parquet",
+            "sofarpage": "tracks.html",
+            "sofarqa": "tracksqa.json",
+        },
+    ),
     **_family(NightKey, f"{_ALERTS}ztf_{{year}}{{monthday}}_", {"objectnames": "objectnames.parquet"}),
     **_family(
         ExposureKey,
         f"{_ALERTS}ztf_{{year}}{{monthday}}{{fracday}}_{{field}}_{{filter}}_{{imgtype}}_",
         {"alertsqa": "alertsqa.json", "exposurenames": "exposurenames.parquet"},
     ),
-    **_family(FieldQuadrantKey, _HISTORY, {"coverage": "coverage.parquet", "history": "history.parquet"}),
+    **_family(
+        FieldQuadrantKey,
+        _HISTORY,
+        {"coverage": "coverage.parquet", "history": "history.parquet", "longhistory": "longhistory.parquet"},
+    ),
 }
 _BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
 _SKY_PRODUCTS = frozenset(

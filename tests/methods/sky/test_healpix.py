@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from astropy import units
+from astropy_healpix import HEALPix
 
-from ztfpipe.methods.sky.healpix import pixel_centres, pixels_near
+from ztfpipe.methods.sky.healpix import partitions, pixel_centres, pixels_near, pixels_of
 from ztfpipe.model.skycatalogs import Cone
 
 
@@ -54,3 +56,27 @@ def test_a_cone_misses_no_pixel_and_takes_few(place):
         assert set(fine[inside] >> (2 * (8 - order))) <= set(near)
         # A pixel of order 3 is 7.3 deg wide: a one-degree cone touches at most 4, and its reach adds a ring.
         assert len(near) < 30
+
+
+@pytest.mark.parametrize("order", [0, 1, 5, 12, 29])
+def test_pixels_of_directions_are_those_of_astropy_healpix(order):
+    rng = np.random.default_rng(6)
+    ra = np.concatenate([rng.uniform(0, 360, 5000), [0, 90, 180, 270, 360 - 1e-12, 45]])
+    dec = np.concatenate([np.degrees(np.arcsin(rng.uniform(-1, 1, 5000))), [0.1, 41.9, -41.9, 89.999999, -89.9, 90]])
+    expected = HEALPix(1 << order, order="nested").lonlat_to_healpix(ra * units.deg, dec * units.deg)
+    found = pixels_of(order, ra, dec)
+    # At order 29 a pixel is 0.4 mas, some 10^4 rounding errors of a direction: one direction in thousands may be on the
+    # other side of an edge.
+    assert np.mean(found != expected) < (2e-3 if order == 29 else 1e-9)
+
+
+def test_partitions_hold_every_row_and_no_more_than_they_may():
+    rng = np.random.default_rng(7)
+    pixel, count = np.unique(rng.integers(0, 200, 5000) ** 2, return_counts=True)
+    found = partitions(5, dict(zip(pixel.tolist(), count.tolist(), strict=True)), 100)
+    held = [count[pixel >> 2 * (5 - order) == one].sum() for order, one in found]
+    assert sum(held) == 5000
+    assert all(rows <= 100 or order == 5 for rows, (order, _) in zip(held, found, strict=True))
+    # None could be joined with its neighbours: what holds it has too many.
+    assert all(count[pixel >> 2 * (6 - order) == one >> 2].sum() > 100 for order, one in found if order)
+    assert partitions(3, {}, 10) == []

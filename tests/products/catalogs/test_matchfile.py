@@ -3,18 +3,18 @@ epoch."""
 
 import os
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tables
 
+from tests.real_data import REAL_DATA
 from ztfpipe.errors import BadFile, TryAgain
 from ztfpipe.model.lightcurve import DTYPES, MATCH_TABLES, EpochRows
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.formats.hdf5 import appending, recover, undo_path
 
-REAL = Path(__file__).resolve().parents[4] / "shared/data/matchfile/ztf_000245_zr_c10_q1_match.pytable"
+REAL = REAL_DATA / "matchfile" / "ztf_000245_zr_c10_q1_match.pytable"
 ATTRIBUTES = {
     "fieldID": 245, "rcID": 36, "calibratedSinceLastMatch": -1, "referenceVersion": 1, "recipeVersion": 1,
     "settings": "{}",
@@ -40,9 +40,6 @@ def path(tmp_path):
 
 @pytest.mark.shared_data
 def test_tables_titles_columns_and_types_are_those_of_a_real_matchfile(path):
-    if not REAL.exists():
-        assert "CI" not in os.environ, f"{REAL} is missing"
-        pytest.skip(f"no real matchfile at {REAL}")
     with tables.open_file(str(REAL)) as real, tables.open_file(str(path)) as ours:
         assert ours.get_node("/matches")._v_title == real.get_node("/matches")._v_title
         for table in real.get_node("/matches"):

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-import os
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,19 @@ import pytest
 import yaml
 
 from tests.lightcurve_scene import KEY, N_STARS, listed, scene, write_epoch, write_reference
+from tests.real_data import REAL_DATA
 from ztfpipe.cli.main import run
-from ztfpipe.config import Config
+from ztfpipe.config import Config, Release
 from ztfpipe.model.keys import ReleaseKey
 from ztfpipe.model.lightcurve import DTYPES
-from ztfpipe.pipelines.lightcurve.release import released_epochs
+from ztfpipe.pipelines.lightcurve.release import last_public_day, months_of, released_epochs
 from ztfpipe.products.accounts.matchepochs import write_match_epochs
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.lightcurve.matching import match
 
-REAL = Path(__file__).resolve().parents[4] / "shared/data/lightcurve/ztf_001518_zg_c01_q2_dr19.parquet"
+REAL = REAL_DATA / "lightcurve" / "ztf_001518_zg_c01_q2_dr19.parquet"
 N = 6
 PARQUET = path_of("lightcurve", ReleaseKey(1, KEY))
 CALL = ["lightcurve", "release", "1", "--from", "20180310", "--to", "20180322", "--config", "../config.yaml"]
@@ -44,7 +45,7 @@ def archive(tmp_path, monkeypatch):
 
 
 def test_light_curves_of_public_epochs(archive):
-    assert run([*CALL, "--on", "20180601"]) == 0
+    assert run([*CALL, "--on", "20181001"]) == 0
     table = pd.read_parquet(PARQUET)
     data = matchfile.read_rows(path_of("matchfile", KEY), "sourcedata")
     exposures = matchfile.read_rows(path_of("matchfile", KEY), "exposures")
@@ -66,7 +67,7 @@ def test_light_curves_of_public_epochs(archive):
 def test_what_is_not_public_yet_is_not_released(archive, capsys):
     assert run([*CALL, "--on", "20180330"]) == 0
     assert not Path(PARQUET).exists()
-    assert run([*CALL, "--on", "20180601", "--programs", "2"]) == 0
+    assert run([*CALL, "--on", "20181001", "--programs", "2"]) == 0
     assert not Path(PARQUET).exists()
     assert run([*CALL, "--on", "20191101", "--programs", "1", "2"]) == 0
     assert pd.read_parquet(PARQUET)["nepochs"].max() == 4
@@ -90,19 +91,44 @@ def test_light_curves_at_a_position(archive, capsys):
     assert run(["lightcurve", "show", "--ra", "400", "--dec", "80", "--config", "../config.yaml"]) == 2
 
 
-def test_proprietary_periods_are_those_of_the_programs():
-    exposures = np.zeros(4, DTYPES["exposures"])
-    exposures["obsmjd"], exposures["programid"] = 58000 + np.array([0, 0, 50, 0]), [1, 2, 1, 3]
-    shown = released_epochs(exposures, 57999, 58100, {1: 2, 2: 18}, 58000 + 61)
-    assert shown.tolist() == [True, False, False, False]
+def test_released_are_exposures_of_the_nights_and_of_programs_whose_period_is_over():
+    exposures = np.zeros(5, DTYPES["exposures"])
+    exposures["obsmjd"], exposures["programid"] = 58000 + np.array([0, 0, 50, 0, -2]), [1, 2, 1, 3, 1]
+    shown = released_epochs(exposures, 57999, 58100, {1: 58050, 2: 58000})
+    assert shown.tolist() == [True, False, False, False, False]
+
+
+# Release, its day, and the last days of public and of private data: the survey's release plan of 2020-11-19.
+CALENDAR = [
+    (date(2021, 3, 31), date(2021, 1, 31), date(2019, 9, 30)),
+    (date(2021, 6, 30), date(2021, 4, 30), date(2019, 12, 31)),
+    (date(2021, 8, 31), date(2021, 6, 30), date(2020, 2, 29)),
+    (date(2021, 11, 3), date(2021, 8, 31), date(2020, 4, 30)),
+    (date(2022, 1, 5), date(2021, 10, 31), date(2020, 6, 30)),
+]
+
+
+@pytest.mark.parametrize(("on", "public", "private"), CALENDAR)
+def test_the_rules_give_the_calendar_of_releases_5_to_9(on, public, private):
+    rules = Release().proprietary
+    assert last_public_day(on, months_of(rules, 1, on)) == public
+    assert {last_public_day(on, months_of(rules, program, on)) for program in (0, 2, 3)} == {private}
+
+
+def test_before_release_5_public_data_were_proprietary_for_six_months_and_nothing_is_shown_too_early():
+    rules, on = Release().proprietary, date(2020, 12, 9)
+    assert months_of(rules, 1, on) == 6
+    # Release 4 showed a month more of both, release 12 a few days more; ours is never later than what was shown.
+    assert last_public_day(on, 6) == date(2020, 5, 31) <= date(2020, 6, 30)
+    assert last_public_day(on, 18) == date(2019, 5, 31) <= date(2019, 6, 30)
+    assert last_public_day(date(2022, 7, 5), 2) <= date(2022, 5, 7)
+    assert last_public_day(date(2022, 7, 5), 18) <= date(2021, 1, 4)
+    assert months_of((), 1, on) is None
 
 
 @pytest.mark.shared_data
 def test_the_schema_is_that_of_a_real_file(archive):
-    if not REAL.exists():
-        assert "CI" not in os.environ, f"{REAL} is missing"
-        pytest.skip(f"no real light curves at {REAL}")
-    assert run([*CALL, "--on", "20180601"]) == 0
+    assert run([*CALL, "--on", "20181001"]) == 0
     real, ours = pq.ParquetFile(REAL), pq.ParquetFile(PARQUET)
     assert ours.schema_arrow.equals(real.schema_arrow, check_metadata=False)
     assert ours.num_row_groups == 1

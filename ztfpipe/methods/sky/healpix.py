@@ -1,9 +1,11 @@
-"""Which HEALPix pixels (nested order) a cone may touch: enough to find the partitions of a catalog.
+"""HEALPix pixels (nested order): those of directions, those a cone may touch, and partitions of a catalog.
 
 Source: Gorski et al. 2005 (ApJ 622, 759), section 4.1 for the nested numbering, equations 2 to 9 for the centres.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,3 +56,68 @@ def _odd_bits_out(value: NDArray[np.int64]) -> NDArray[np.int64]:
     for bit in range(30):
         out |= ((value >> (2 * bit)) & 1) << bit
     return out
+
+
+def pixels_of(order: int, ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.int64]:
+    """Nested pixels (n,) of directions, at nside = 2^order, order up to 29. Source: the same, section 5.2."""
+    ra, dec = np.asarray(ra_deg, np.float64), np.asarray(dec_deg, np.float64)
+    nside = 1 << order
+    z, quarters = np.sin(np.radians(dec)), (ra % 360.0) / 90.0
+    face, column, row = _in_belt(nside, z, quarters)
+    cap = np.abs(z) > 2.0 / 3.0
+    for whole, part in zip((face, column, row), _in_cap(nside, dec, quarters), strict=True):
+        whole[cap] = part[cap]
+    return face * nside * nside + _between_zeros(column) + 2 * _between_zeros(row)
+
+
+def _in_belt(nside: int, z: NDArray, quarters: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Face, column and row of directions between the polar caps: lines of equal column and row are straight in z."""
+    falling = np.floor(nside * (0.5 + quarters - 0.75 * z)).astype(np.int64)
+    rising = np.floor(nside * (0.5 + quarters + 0.75 * z)).astype(np.int64)
+    down, up = falling // nside, rising // nside
+    face = np.where(down == up, (down & 3) + 4, np.where(down < up, down & 3, (up & 3) + 8))
+    return face, rising & (nside - 1), nside - 1 - (falling & (nside - 1))
+
+
+def _in_cap(nside: int, dec_deg: NDArray, quarters: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Face, column and row of directions in the polar caps, where pixels shrink towards the pole."""
+    quarter = np.minimum(quarters.astype(np.int64), 3)
+    # sqrt(3 (1 - abs(z))), from the distance to the pole so that it keeps its digits there.
+    reach = nside * np.sqrt(6.0) * np.sin(np.radians(90.0 - np.abs(dec_deg)) / 2)
+    within = quarters - quarter
+    west = np.minimum((within * reach).astype(np.int64), nside - 1)
+    east = np.minimum(((1.0 - within) * reach).astype(np.int64), nside - 1)
+    north = dec_deg >= 0
+    face = np.where(north, quarter, quarter + 8)
+    return face, np.where(north, nside - 1 - east, west), np.where(north, nside - 1 - west, east)
+
+
+def _between_zeros(value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bits of a number with a zero after each: those of even place."""
+    out = np.zeros_like(value)
+    for bit in range(30):
+        out |= ((value >> bit) & 1) << (2 * bit)
+    return out
+
+
+def partitions(order: int, count: Mapping[int, int], rows_max: int) -> list[tuple[int, int]]:
+    """Pixels (order, pixel) of the lowest orders that hold no more than rows_max rows each, and all of the rows, in
+    order of the sky; a pixel of the highest order may hold more.
+
+    count: rows in each pixel of the highest order; those without rows may be missing.
+    """
+    levels = [dict(count)]
+    for _ in range(order):
+        above: dict[int, int] = {}
+        for pixel, rows in levels[0].items():
+            above[pixel >> 2] = above.get(pixel >> 2, 0) + rows
+        levels.insert(0, above)
+    found, stack = [], [(0, pixel) for pixel in sorted(levels[0], reverse=True)]
+    while stack:
+        level, pixel = stack.pop()
+        rows = levels[level].get(pixel, 0)
+        if rows and (rows <= rows_max or level == order):
+            found.append((level, pixel))
+        elif rows:
+            stack += [(level + 1, 4 * pixel + child) for child in (3, 2, 1, 0)]
+    return found

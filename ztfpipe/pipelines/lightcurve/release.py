@@ -1,54 +1,69 @@
-"""Recipe: which measurements of a matchfile a data release shows, and each source's light curve of them."""
+"""Recipe: what a data release shows of a matchfile: which exposures, and each source's light curve of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import calendar
+from collections.abc import Sequence
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.config.release import Proprietary
 from ztfpipe.methods.time.grouping_nb import group
 from ztfpipe.model.lightcurve import BAD_EPOCH
+from ztfpipe.model.release import Released
 
-MONTH_D = 365.25 / 12
 Rows = NDArray[np.void]
 
 
-@dataclass(frozen=True)
-class Released:
-    """Light curves of a file: rows of `sources` that have any, where their measurements begin (n + 1,), the rows of
-    sourcedata in order of time, and the colour coefficient of each."""
+def last_public_day(on: date, months: int) -> date:
+    """Last day of observations that a release on a day may show, of a program with a proprietary period of so many
+    months.
 
-    sources: Rows
-    start: NDArray[np.int64]
-    data: Rows
-    clrcoeff: NDArray[np.float32]
+    It is the end of a month, as in the survey's calendar of releases (Masci, 2020-11-19): of the last month that ended
+    this long before.
+    """
+    ended = (on + timedelta(days=1)).day == 1
+    whole = 12 * on.year + on.month - 1 - months - (not ended)
+    year, month = divmod(whole, 12)
+    return date(year, month + 1, calendar.monthrange(year, month + 1)[1])
 
 
-def released_epochs(
-    exposures: Rows, first_mjd: float, last_mjd: float, months: dict[int, float], on_mjd: float
-) -> NDArray[np.bool_]:
-    """Which exposures a release shows: begun from first_mjd to before last_mjd, of programs in `months`, and taken at
-    least that many months before `on_mjd`: their proprietary period."""
+def months_of(rules: Sequence[Proprietary], program: int, on: date) -> int | None:
+    """Proprietary period of a program in months by the first rule that is of it and in force on the day of the
+    release; None when there is none: its data are never released."""
+    night = on.strftime("%Y%m%d")
+    for rule in rules:
+        if program in rule.programs and (rule.until is None or night <= rule.until):
+            return rule.months
+    return None
+
+
+def released_epochs(exposures: Rows, first_mjd: float, last_mjd: float, end_mjd: dict[int, float]) -> NDArray[np.bool_]:
+    """Which exposures a release shows: begun from first_mjd to before last_mjd, of programs in end_mjd, and before
+    that date of their program."""
     shown = (exposures["obsmjd"] >= first_mjd) & (exposures["obsmjd"] < last_mjd)
     public = np.zeros(len(exposures), bool)
-    for program, period in months.items():
-        public |= (exposures["programid"] == program) & (exposures["obsmjd"] + period * MONTH_D <= on_mjd)
+    for program, end in end_mjd.items():
+        public |= (exposures["programid"] == program) & (exposures["obsmjd"] < end)
     return shown & public
 
 
 def release(exposures: Rows, sources: Rows, data: Rows, shown: NDArray[np.bool_]) -> Released:
     """Light curves of the exposures `shown`, with nobsrel and ngoodobsrel counted among them; statistics stay those
-    of all measurements, as in the archive."""
+    of all measurements, as in the archive. Sources without a measurement are kept: they are objects all the same."""
     order = np.argsort(exposures["expid"], kind="stable")
     epoch = order[np.searchsorted(exposures["expid"][order], data["expid"])]
     rows = np.flatnonzero(shown[epoch])
     rows = rows[np.argsort(data["hjd"][rows], kind="stable")].astype(np.int32)
-    start, members = group(data["matchid"].astype(np.int64), rows, len(sources))
-    counted = sources.copy()
+    north = np.argsort(sources["dec"], kind="stable")
+    counted = sources[north]
+    place = np.full(int(sources["matchid"].max(initial=0)) + 1, -1)
+    place[counted["matchid"]] = np.arange(len(counted))
+    start, members = group(place[data["matchid"]], rows, len(counted))
     counted["nobsrel"] = np.diff(start)
-    good = rows[data["catflags"][rows] < BAD_EPOCH]
-    counted["ngoodobsrel"] = np.bincount(data["matchid"][good], minlength=len(sources))
-    has = np.diff(start) > 0
-    begins = np.concatenate([[0], np.cumsum(np.diff(start)[has])])
-    return Released(counted[has], begins, data[members], exposures["clrcoeff"][epoch[members]])
+    good = np.concatenate([[0], np.cumsum(data["catflags"][members] < BAD_EPOCH)])
+    counted["ngoodobsrel"] = np.diff(good[start])
+    kept = np.cumsum(shown) - 1
+    return Released(counted, start, data[members], kept[epoch[members]], exposures[shown])

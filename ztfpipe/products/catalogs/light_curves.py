@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ztfpipe.methods.sky.regions import spread
 from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import light_curve_id
 from ztfpipe.model.keys import ReferenceKey
+from ztfpipe.model.release import Released
 from ztfpipe.products.formats.atomic import atomic_write, write_text
 
 SCHEMA = pa.schema(
@@ -36,19 +38,30 @@ SCHEMA = pa.schema(
 """Of the archive's files since release 12."""
 _INDEX = "__index_level_0__"
 _PANDAS_TYPES = {"float": "float32", "double": "float64"}
-Rows = NDArray[np.void]
 
 
-def write_light_curves(
-    path: str | Path, key: ReferenceKey, fid: int, sources: Rows, start: NDArray[np.int64], data: Rows,
-    clrcoeff: NDArray[np.float32],
-) -> None:  # fmt: skip
+def write_light_curves(path: str | Path, key: ReferenceKey, fid: int, found: Released) -> int:
     """Write the light curves of a field, quadrant and filter; snappy, one row group, the match id as pandas' index.
 
-    start: (n + 1,) where the measurements of each source begin in `data`, rows of sourcedata, and in `clrcoeff`.
+    Objects without a measurement are none; light curves are in order of the match id. Their number.
     """
-    offsets = pa.array(start.astype(np.int32))
-    n = len(sources)
+    table = light_curve_table(key, fid, found)
+    with atomic_write(path) as temporary:
+        pq.write_table(
+            table, temporary, compression="snappy", row_group_size=max(len(table), 1), use_compliant_nested_type=False
+        )  # fmt: skip
+    return len(table)
+
+
+def light_curve_table(key: ReferenceKey, fid: int, found: Released) -> pa.Table:
+    """The light curves of a file as its table."""
+    seen = np.flatnonzero(np.diff(found.start))
+    seen = seen[np.argsort(found.sources["matchid"][seen], kind="stable")]
+    sources, n = found.sources[seen], len(seen)
+    count = found.start[seen + 1] - found.start[seen]
+    _, rows = spread(found.start[seen], count)
+    data = found.data[rows]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(count)]).astype(np.int32))
 
     def curve(name: str, values: NDArray) -> pa.Array:
         kind = SCHEMA.field(name).type
@@ -63,20 +76,16 @@ def write_light_curves(
         "rcid": np.full(n, key.rcid),
         "objra": sources["ra"].astype(np.float32),
         "objdec": sources["dec"].astype(np.float32),
-        "nepochs": np.diff(start),
+        "nepochs": count,
         _INDEX: matchid,
     }
     columns = {name: pa.array(values, SCHEMA.field(name).type) for name, values in scalars.items()}
     # Five decimals, a second, as in the archive's files; single precision would give five minutes.
     columns["hmjd"] = curve("hmjd", np.round(data["hjd"] - JD_OF_MJD_ZERO, 5))
     columns |= {name: curve(name, data[name]) for name in ("mag", "magerr", "catflags")}
-    columns["clrcoeff"] = curve("clrcoeff", clrcoeff)
+    columns["clrcoeff"] = curve("clrcoeff", found.exposures["clrcoeff"][found.epoch[rows]])
     table = pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
-    table = table.replace_schema_metadata({"pandas": _pandas_metadata()})
-    with atomic_write(path) as temporary:
-        pq.write_table(
-            table, temporary, compression="snappy", row_group_size=max(n, 1), use_compliant_nested_type=False
-        )
+    return table.replace_schema_metadata({"pandas": _pandas_metadata()})
 
 
 def write_checksums(folder: Path) -> None:

@@ -21,7 +21,7 @@ from ztfpipe.products.alerts.curve import light_curve_png
 from ztfpipe.products.alerts.forced_file import FORCED_COLUMNS, Request, service_table, write_forced
 from ztfpipe.products.alerts.ledger import first_place, names_of
 from ztfpipe.products.formats.atomic import write_bytes
-from ztfpipe.steps.alerts.measuring import measure_image
+from ztfpipe.steps.alerts.measuring import measure_images
 from ztfpipe.steps.alerts.naming import ledger_of
 
 SHOWN = (
@@ -143,8 +143,7 @@ def measure_place(
     wanted = covered(past, ra, dec)[:, 0] & ((images["jd"] >= jd_range[0]) & (images["jd"] <= jd_range[1])).to_numpy()
     if not wanted.any():
         return pd.DataFrame(columns=list(FORCED_COLUMNS))
-    tables = [measure_image(images.loc[k], ra, dec, settings) for k in np.flatnonzero(wanted)]
-    measured = pd.concat(tables, ignore_index=True)
+    measured = measure_images(images[wanted], ra, dec, settings)
     headers = {code: one.header for code, one in camera.filters.items()}
     return service_table(measured.assign(filter=measured["filter"].map(headers)))
 

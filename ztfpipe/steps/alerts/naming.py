@@ -78,8 +78,9 @@ def _name(
         exposure_of |= dict.fromkeys((one.candid for one in seen), key.exposure)
         sightings += seen
     given = give_names(ledger_of(settings), sightings, settings.match_radius_arcsec)
-    for place, rows in coverage.items():
-        history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
+    with history.writing():
+        for place, rows in coverage.items():
+            history.update_place(place, history.coverage_table(rows), history.joined(detections[place]))
     parts: dict[ExposureKey, dict[int, str]] = {exposure: {} for exposure in exposures}
     for candid, exposure in exposure_of.items():
         parts[exposure][candid] = given[candid]
@@ -100,10 +101,9 @@ def _named_already(exposure: ExposureKey, keys: list[QuadrantKey]) -> bool:
 
 def _names_table(given: dict[int, str]) -> pd.DataFrame:
     """Names by candid, in order of candid."""
-    candids = np.array(sorted(given), np.int64)
-    return pd.DataFrame(
-        {"candid": candids, "objectid": pd.array([given[one] for one in candids.tolist()], dtype="str")}
-    )
+    candids = sorted(given)
+    objects = pd.array([given[one] for one in candids], dtype="str")
+    return pd.DataFrame({"candid": np.array(candids, np.int64), "objectid": objects})
 
 
 def differenced(plan: NightPlan) -> list[QuadrantKey]:

@@ -16,18 +16,12 @@ from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.model.identifiers import light_curve_id
 from ztfpipe.model.keys import ReferenceKey
+from ztfpipe.model.release import CURVE_COLUMNS
 from ztfpipe.pipelines.reference.recipe import grid_of
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.images.light_curves import write_light_curve_picture
 from ztfpipe.products.names import key_of, path_of
 
-COLUMNS = (
-    "oid", "expid", "hjd", "mjd", "mag", "magerr", "catflags", "filtercode", "ra", "dec", "chi", "sharp",
-    "filefracday", "field", "ccdid", "qid", "limitmag", "magzp", "magzprms", "clrcoeff", "clrcounc", "exptime",
-    "airmass", "programid",
-)  # fmt: skip
-"""Of the archive's light-curve service, in its order; mjd is of the start of the exposure there."""
-_OF_EXPOSURES = ("limitmag", "magzp", "magzprms", "clrcoeff", "clrcounc", "exptime", "airmass")
 _MARGIN_PX = 100.0
 
 
@@ -51,13 +45,13 @@ def run_show(
 
 
 def light_curves_at(ra_deg: float, dec_deg: float, radius_arcsec: float, camera: Camera) -> pd.DataFrame:
-    """Measurements of all sources around a position, by oid and time, in COLUMNS."""
+    """Measurements of all sources around a position, by oid and time, in CURVE_COLUMNS."""
     parts = [
         _light_curves(key, matchids, camera)
         for key in _covering(ra_deg, dec_deg, camera)
         if len(matchids := _near(key, ra_deg, dec_deg, radius_arcsec))
     ]
-    return pd.concat(parts) if parts else pd.DataFrame(columns=list(COLUMNS))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
 def _covering(ra_deg: float, dec_deg: float, camera: Camera) -> Iterator[ReferenceKey]:
@@ -101,4 +95,4 @@ def _light_curves(key: ReferenceKey, matchids: np.ndarray, camera: Camera) -> pd
     table["filtercode"] = key.filter
     table["field"], table["ccdid"], table["qid"] = key.field, key.ccdid, key.qid
     table = table.rename(columns={"fracday": "filefracday", "obsmjd": "mjd"})
-    return table.sort_values(["oid", "hjd"])[list(COLUMNS)]
+    return table.sort_values(["oid", "hjd"])[list(CURVE_COLUMNS)]

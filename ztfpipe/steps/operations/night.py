@@ -16,7 +16,7 @@ from typing import IO
 
 from ztfpipe.config import load_config
 from ztfpipe.errors import BadFile, BadSettings, TryAgain
-from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.pipelines.quality.database import night_rows
 from ztfpipe.products.accounts.plan import read_plan
@@ -25,6 +25,7 @@ from ztfpipe.products.database.engine import database_url
 from ztfpipe.products.database.store import update_night
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
+from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
 from ztfpipe.steps.operations.records import paths_of, read_night
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
@@ -54,6 +55,8 @@ class Watch:
     batch: int
     pause_s: float
     pause: Callable[[float], None] = time.sleep
+    link_every_h: float = 0.0
+    linked: set[CutoffKey] = field(default_factory=set)
     tried: set[ExposureKey] = field(default_factory=set)
     database: str | None = None
 
@@ -103,6 +106,9 @@ def _work_on_batches(watch: Watch, seen: str) -> None:
         if plan.references:
             watch.snakemake(PACKETS, exposures | MADE)
         watch.say(progress(plan, watch.archive, len(batch), time.monotonic() - started))
+        if (due := cutoff_due(plan, watch.archive, watch.link_every_h)) and due not in watch.linked:
+            watch.linked.add(due)
+            watch.snakemake((SO_FAR,), {"cutoff": due.cutoff})
         if incoming_digest(watch.incoming) != seen:
             return
 
@@ -221,6 +227,7 @@ def run_operate(
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
         database = database_url(config.quality.database.url, place)
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s, database=database)
+        watch.link_every_h = config.moving.tracks.linking.every_h
         complete = work_through(watch)
         say("every unit has its record" if complete else "not everything was made: the report says what is missing")
         say(f"report: {watch.archive / path_of('nightreport', NightKey(night))}")
