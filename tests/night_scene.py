@@ -34,11 +34,11 @@ def night_records(night: str, exposures: int = 3, filters: str = "gr", **changes
     changes: shift of metrics, by `METRIC=value` for all images of channel 36.
     """
     rng = np.random.default_rng(int(night))
-    start = night_jd(night)
+    start, step = night_jd(night), min(3000, 700_000 // exposures)
     keys, science, differences, alerts, entries, arrived = [], {}, {}, {}, [], {}
     for number in range(exposures):
         code = f"z{filters[number % len(filters)]}"
-        fracday = 200000 + 3000 * number
+        fracday = 200000 + step * number
         exposure = ExposureKey(f"{night}{fracday:06d}", FIELD, code, "o")
         jd = start + fracday / 1e6
         for ccdid in CAMERA.ccds:

@@ -10,6 +10,7 @@ from tests.difference_scene import NEW, VERSION, inputs_of, write_epochs, write_
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference
 from ztfpipe.pipelines.difference.recipe import make_difference
+from ztfpipe.pipelines.difference.scores import score_medians
 from ztfpipe.products.images.difference import read_reference_side, read_science_side
 from ztfpipe.products.weights import read_scorers
 
@@ -69,3 +70,10 @@ def test_every_candidate_says_who_scored_it(scored):
     assert set(made.more["drbversion"]) == {SETTINGS.drb_version}
     assert np.isfinite(made.more["rb"]).all()
     assert np.isfinite(made.more["drb"]).all()
+
+
+def test_the_record_has_the_median_scores_by_which_a_drift_shows(scored):
+    made = scored[0]
+    for name in ("rb", "drb"):
+        assert made.metrics[f"{name}median"] == np.median(made.more[name])
+    assert np.isnan(score_medians({"rb": np.zeros(0), "drb": np.zeros(0)})["drbmedian"])

@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from benchmarks.replay import Replay, send, steps_used
+from tests.products.database.test_store import content, same
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.accounts.plan import read_plan
+from ztfpipe.products.database.engine import database_url
 from ztfpipe.products.names import path_of
 
 from .conftest import BIN, FRAMES, NIGHT, ROOT, Site
@@ -41,6 +43,20 @@ def report(site: Site) -> str:
     return (site.archive / path_of("nightreport", NightKey(NIGHT))).read_text()
 
 
+def remembered_is_what_the_files_say(site: Site) -> None:
+    """The operations database at the end of a night has its units, and a rebuild from the files changes nothing."""
+    url = database_url("", site.workspace)
+    updated = content(url)
+    (night,) = updated["nights"].to_dict("records")
+    assert (night["quadrants"], night["images"], night["exposures"]) == (4, 4, 1)
+    assert updated["quadrants"]["ra1"].notna().all()
+    assert updated["runs"]["ended_unix"].notna().all()
+    assert len(updated["calibration"]) == 8
+    configuration = ["--config", str(site.workspace / "config.yaml")]
+    subprocess.run([str(BIN / "ztfpipe"), "database", "rebuild", *configuration], check=True, capture_output=True)
+    assert same(content(url), updated)
+
+
 def test_a_night_is_worked_through_as_it_arrives_and_a_second_operator_finds_nothing_to_do(new_site, late_bias):
     new_site.keep_one_ccd()
     staged = new_site.incoming().rename(new_site.workspace / "staged")
@@ -62,6 +78,7 @@ def test_a_night_is_worked_through_as_it_arrives_and_a_second_operator_finds_not
     assert steps_s > 0
     assert steps > 9 + 2 * 4 + 4  # a verdict on each file, masters, images; and what ends the night
     assert new_site.run("night").nothing_done
+    remembered_is_what_the_files_say(new_site)
     late_bias(new_site)
     again = operate(new_site)
     assert again.returncode == 0, words(new_site, again)

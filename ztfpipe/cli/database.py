@@ -1,4 +1,4 @@
-"""`ztfpipe database update | rebuild | query | snapshot`: the operations database."""
+"""`ztfpipe database update | rebuild | query | snapshot`, the operations database, and `ztfpipe status`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ def add_database_commands(pipelines: Any) -> None:
     query.add_argument("--columns", default="", metavar="A,B", help="columns to show; all by default")
     query.add_argument("--limit", type=int, default=0, metavar="N", help="rows at most")
     query.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
+
+    status = _command(pipelines, "status", "how far a night is: done, failed, left, pace, and when it ends", _status)
+    status.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
 
 
 def _command(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -76,3 +79,9 @@ def _query(call: argparse.Namespace) -> int:
         call.table, None, (call.first, call.last), (call.since, call.until), tuple(call.where), columns, call.limit
     )
     return database.run_query(call.config, call.workspace, question, place, call.csv)
+
+
+def _status(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations.status import run_status
+
+    return run_status(call.config, call.workspace, call.night)

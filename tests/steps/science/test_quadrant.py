@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def test_all_products_exist_under_archive_names(made):
     # Raw file, two masters: each with the checksum of its pixels.
     assert len(record["inputs"]) == 3
     assert {"read", "recipe", "write"} <= set(record["timings_s"])
+    assert time.time() - 3600 < record["ended_unix"] < time.time()
 
 
 def test_header_is_a_wcs_for_astropy(exposure, made):
@@ -92,6 +94,11 @@ def test_header_is_a_wcs_for_astropy(exposure, made):
     assert len(stars) > 50
     assert np.median(np.hypot(x - stars.x_px, y - stars.y_px)) < 0.1
     assert (header["CTYPE1"], header["NAXIS1"], header["NAXIS2"]) == ("RA---TPV", nx, ny)
+    # The record's corners are those of the outermost pixels, to what a header's digits leave: 1e-7 deg.
+    metrics = json.loads(made["sciqa"].read_text())["metrics"]
+    corners = wcs.all_pix2world([-0.5, nx - 0.5, nx - 0.5, -0.5], [-0.5, -0.5, ny - 0.5, ny - 0.5], 0)
+    for axis, values in zip(("ra", "dec"), corners, strict=True):
+        assert [metrics[f"{axis}{corner}"] for corner in (1, 2, 3, 4)] == pytest.approx(values.tolist(), abs=1e-7)
 
 
 def test_header_tells_the_calibration(exposure, made):

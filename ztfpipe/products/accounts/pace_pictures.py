@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 _DPI = 100
 _WIDTH, _HEIGHT = 9.0, 4.2
-_COLOURS = ("#9aa7b3", "#2b6cb0", "#c05621")
+_COLOURS = ("#6b7785", "#2b6cb0", "#c05621")
 _FILTER_COLOURS = {"zg": "#2f855a", "zr": "#c53030", "zi": "#6b46c1"}
 _BINS = 60
 

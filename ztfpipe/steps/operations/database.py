@@ -11,13 +11,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
 from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.operations import Rows
 from ztfpipe.pipelines.quality.database import ZONE_DEG, night_rows
-from ztfpipe.products.accounts.report import cell_text
 from ztfpipe.products.database.engine import database_url
 from ztfpipe.products.database.query import Place, Question, ask
 from ztfpipe.products.database.snapshot import take_snapshot
@@ -66,10 +67,18 @@ def run_query(config_path: Path, workspace: Path | None, question: Question, pla
     if as_csv:
         found.to_csv(sys.stdout, index=False)
     elif len(found):
-        shown = {name: [cell_text(None if value != value else value) for value in found[name]] for name in found}
-        print(type(found)(shown).to_string(index=False))
+        print(pd.DataFrame({name: found[name].map(_shown) for name in found}).to_string(index=False))
     print(f"{len(found)} rows", file=sys.stderr)
     return 0
+
+
+def _shown(value: object) -> str:
+    """A value for people: nothing for an unknown one, and no more digits than tell a place or a time apart."""
+    if pd.isna(value):
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.7g}" if abs(value) < 1e4 else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def run_snapshot(config_path: Path, workspace: Path | None) -> int:
