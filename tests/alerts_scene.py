@@ -134,7 +134,7 @@ def plan_of(looks: list[Look], night: str) -> Path:
 
 def alert_settings(**values: object) -> Path:
     """The settings file of the alerts section."""
-    config = Config(camera="mini", workspace="w", alerts=Alerts(**values))
+    config = Config(camera=CAMERA.name, workspace="w", alerts=Alerts(**values))
     return write_settings(Path("../settings"), "alerts", config)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from tools.demo_curves import curves_table, most_variable, variables_table
-from tools.demo_stream import all_packets, draw_sheet, stream_table, transient
+from tools.demo_stream import all_packets, draw_sheet, seen_most, stream_table
 from tools.demo_tables import (
     LATER,
     NIGHT,
@@ -113,7 +113,7 @@ def _show(workspace: Path, config_path: Path) -> None:
         ("Efficiency against magnitude", path_of("efficiencyplot", second)),
         ("The light curve that varies most", picture),
         ("The likeliest alerts", sheet),
-        ("Forced photometry of a transient", curve),
+        ("Forced photometry of the object seen most often", curve),
     ):
         print(f"{what}: {Path(path).resolve()}")
 
@@ -123,7 +123,7 @@ def _show_alerts(workspace: Path, config_path: Path) -> tuple[Path, Path]:
     packets = all_packets()
     sheet = workspace / "alerts.png"
     draw_sheet(packets, sheet)
-    one = transient(packets)["candidate"]
+    one = seen_most(packets)["candidate"]
     place = ["--ra", str(one["ra"]), "--dec", str(one["dec"]), "--plot", "--output", workspace]
     command = [BIN / "ztfpipe", "forced", "--config", config_path, *place]
     subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)

@@ -68,7 +68,7 @@ def draw_sheet(packets: list[dict[str, Any]], path: Path) -> None:
     write_bytes(path, contact_sheet_png(likely, f"The likeliest {len(likely)} of {len(best)} objects of {night}"))
 
 
-def transient(packets: list[dict[str, Any]]) -> dict[str, Any]:
+def seen_most(packets: list[dict[str, Any]]) -> dict[str, Any]:
     """The packet of an object that stayed: most detections before it, then the best score."""
     return max(packets, key=lambda one: (_detections(one), _score(one)))
 

@@ -255,11 +255,7 @@ PRODUCTS: dict[str, Product] = {
     ),
     **_family(DataReleaseKey, "ops/release/dr{release}/ztf_dr{release}_", {"releasefiles": "files.parquet"}),
     **_family(DataReleaseKey, "objects_dr{release}/ztf_dr{release}_", {"releasestatistics": "statistics.json"}),
-    **_family(
-        ProgramKey,
-        f"{_ALERTS}ztf_{{program}}_{{year}}{{monthday}}",
-        {"nightalerts": ".tar.gz"},
-    ),
+    **_family(ProgramKey, f"{_ALERTS}ztf_{{program}}_{{year}}{{monthday}}", {"nightalerts": ".tar.gz"}),
     **_family(
         NightKey,
         "ops/tracks/{year}/{monthday}/ztf_{year}{monthday}_",
@@ -299,11 +295,7 @@ PRODUCTS: dict[str, Product] = {
         f"{_ALERTS}ztf_{{year}}{{monthday}}{{fracday}}_{{field}}_{{filter}}_{{imgtype}}_",
         {"alertsqa": "alertsqa.json", "exposurenames": "exposurenames.parquet"},
     ),
-    **_family(
-        FieldQuadrantKey,
-        _HISTORY,
-        {"coverage": "coverage.parquet", "history": "history.parquet", "longhistory": "longhistory.parquet"},
-    ),
+    **_family(FieldQuadrantKey, _HISTORY, {name: f"{name}.parquet" for name in ("coverage", "history", "longhistory")}),
 }
 _BIAS_PRODUCTS = frozenset(name for name, product in PRODUCTS.items() if product.pattern.startswith(_BIAS))
 _SKY_PRODUCTS = frozenset(

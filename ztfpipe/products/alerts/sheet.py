@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ _BANDS = {1: "g", 2: "r", 3: "i"}
 
 
 def contact_sheet_png(packets: Sequence[Mapping[str, Any]], title: str) -> bytes:
-    """A picture of decoded packets, in their order, two in a row; grey where there are no pixels.
+    """A picture of decoded packets, in their order, two in a row; pale blue where there are no pixels.
 
     Science and reference are stretched over the most of their pixels, the difference evenly to both signs.
     """
@@ -65,8 +66,8 @@ def _show(axes: Any, cutout: Mapping[str, Any] | None, name: str) -> None:
         middle = pixels[pixels.shape[0] // 4 : -pixels.shape[0] // 4, pixels.shape[1] // 4 : -pixels.shape[1] // 4]
         high = float(np.nanmax(np.abs(middle))) if np.isfinite(middle).any() else 1.0
         low = -high
-    axes.set_facecolor("#bbbbbb")
-    axes.imshow(np.ma.masked_invalid(pixels), cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower")
+    shades = colormaps["gray"].with_extremes(bad="#c8d4e8")
+    axes.imshow(np.ma.masked_invalid(pixels), cmap=shades, vmin=low, vmax=max(high, low + 1e-6), origin="lower")
 
 
 def _words(packet: Mapping[str, Any]) -> str:
