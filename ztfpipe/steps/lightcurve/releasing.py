@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.methods.sky.matching import unit_vectors
@@ -23,6 +24,7 @@ from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.catalogs.light_curves import write_checksums, write_light_curves
 from ztfpipe.products.catalogs.release_store import write_files, write_release_file
 from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.lightcurve.describing import describe
 
 
 def run_release(
@@ -44,19 +46,23 @@ def run_release(
         if months is not None:
             ends[program] = _mjd(last_public_day(day, months).strftime("%Y%m%d")) + 1
     with contextlib.chdir(Path(config.workspace) / "archive"):
-        files, curves = [], {}
+        files, curves, released = [], {}, []
         for path in sorted(Path().glob("ops/srcmatch/rc*/fr*/ztf_*_match.pytable")):
             key = ReleaseKey(number, key_of(path, "matchfile"))
             made = release_one(path, key, first_mjd, last_mjd + 1, ends)
             if made:
                 files.append(made)
+                released.append(key)
                 folder = Path(path_of("lightcurve", key)).parent
                 curves[folder] = curves.get(folder, 0) + made["curves_1"]
+        for folder in {Path(path_of("objects", key)).parent for key in released}:
+            write_checksums(folder)
         for folder, count in curves.items():
             write_checksums(folder)
             print(f"{folder}: {count} light curves")
         if files:
             write_files(number, files)
+            describe(number, Camera.load(config.camera))
     return 0
 
 
