@@ -61,8 +61,10 @@ def _draw_map(axes: Axes, values: NDArray[np.float64]) -> AxesImage:
     """A map with the edge of the sky around it."""
     ny, nx = values.shape
     middle = (nx - 1) / 2, (ny - 1) / 2
-    axes.add_patch(Ellipse(middle, nx, ny, facecolor="0.92", edgecolor="0.5"))
-    shown = axes.imshow(np.where(values > 0, values, np.nan), origin="lower", cmap="viridis", vmin=0)
+    axes.add_patch(Ellipse(middle, nx, ny, facecolor="0.92", edgecolor="0.5", zorder=-1))
+    # Fields crowd at the pole; its few pixels would take the whole scale.
+    top = np.percentile(values[values > 0], 99) if (values > 0).any() else 1
+    shown = axes.imshow(np.where(values > 0, values, np.nan), origin="lower", cmap="viridis", vmin=0, vmax=top)
     axes.set(xlim=(-1, nx), ylim=(-1, ny))
     axes.set_axis_off()
     return shown

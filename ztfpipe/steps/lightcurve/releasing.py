@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.regions import separation_deg
 from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import night_jd
-from ztfpipe.model.keys import PROGRAMS, NightKey, ReleaseKey
+from ztfpipe.model.keys import PROGRAMS, DataReleaseKey, NightKey, ReleaseKey
 from ztfpipe.model.release import NOBS_LIMITS, Released
 from ztfpipe.pipelines.lightcurve.release import last_public_day, months_of, release, released_epochs
 from ztfpipe.products.catalogs import matchfile
@@ -46,19 +47,20 @@ def run_release(
         if months is not None:
             ends[program] = _mjd(last_public_day(day, months).strftime("%Y%m%d")) + 1
     with contextlib.chdir(Path(config.workspace) / "archive"):
-        files, curves, released = [], {}, []
+        # Until its files are all new there is no such release.
+        Path(path_of("releasefiles", DataReleaseKey(number))).unlink(missing_ok=True)
+        files, curves, folders = [], Counter(), set()
         for path in sorted(Path().glob("ops/srcmatch/rc*/fr*/ztf_*_match.pytable")):
             key = ReleaseKey(number, key_of(path, "matchfile"))
             made = release_one(path, key, first_mjd, last_mjd + 1, ends)
+            folders |= {Path(path_of(product, key)).parent for product in ("lightcurve", "objects")}
             if made:
                 files.append(made)
-                released.append(key)
-                folder = Path(path_of("lightcurve", key)).parent
-                curves[folder] = curves.get(folder, 0) + made["curves_1"]
-        for folder in {Path(path_of("objects", key)).parent for key in released}:
-            write_checksums(folder)
+                curves[Path(path_of("lightcurve", key)).parent] += made["curves_1"]
+        for folder in folders:
+            if folder.exists():
+                write_checksums(folder)
         for folder, count in curves.items():
-            write_checksums(folder)
             print(f"{folder}: {count} light curves")
         if files:
             write_files(number, files)
