@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down clean
+.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down postgres-up postgres-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -64,12 +64,12 @@ lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra training -c requirements.lock pyproject.toml -o training/requirements.lock
 	$(BIN)/python tools/conda_env.py
 
-# Fast tests first; then whole nights, which use all processors themselves; SLURM last.
+# Fast tests first; then whole nights, two at a time because each waits for its slowest job, with SLURM among them.
 PYTEST := $(BIN)/python -m pytest -q
 
 test: env  ## fast tests first, then mini nights through Snakemake, then one on SLURM
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
-	$(PYTEST) -m "workflow or slurm" tests/workflow
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "workflow or slurm" tests/workflow
 
 demo: env  ## a simulated mini night from raw files to alerts, light curves and tracks
 	$(BIN)/python -m tools.demo
@@ -77,10 +77,10 @@ demo: env  ## a simulated mini night from raw files to alerts, light curves and 
 test-fast: env  ## the fast tests only
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 
-test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
+test-faults: env  ## strike running nights: killed jobs and operators, a full disk; on SLURM lost nodes, jobs over their limits
 	$(PYTEST) -m fault tests/workflow
 
-test-clients: env  ## other projects' readers on our products, in an environment of their own (.venv-clients)
+test-clients: env  ## other projects' readers on our products, in environments of their own (.venv-clients, .venv-ampel)
 	ZTFPIPE_CLIENTS=1 $(PYTEST) -m clients tests/clients
 
 slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
@@ -88,6 +88,12 @@ slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (ro
 
 slurm-down:  ## stop it and remove what it left
 	tools/slurm/cluster.sh down
+
+postgres-up:  ## start a PostgreSQL for tests on this machine (Debian package; a Unix socket only) and print its URL
+	tools/postgres/cluster.sh up && tools/postgres/cluster.sh url
+
+postgres-down:  ## stop it and remove it
+	tools/postgres/cluster.sh down
 
 clean:  ## remove the demonstration and caches (never the environment, never a workspace)
 	rm -rf demo .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache

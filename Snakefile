@@ -84,6 +84,12 @@ rule tracks:
         tracks_of_night,
 
 
+# Those of exposures before a time of the night, --config cutoff=HHMM, provisionally.
+rule tracks_sofar:
+    input:
+        tracks_sofar_of_night,
+
+
 # Packets of the night's differences, and each program's in one archive.
 rule alerts:
     input:

@@ -17,6 +17,7 @@ import fastavro
 import numpy as np
 from astropy.io import fits
 
+from benchmarks.alert_scenes import CANDIDATES, EARLIER
 from benchmarks.measure import measure, row
 from ztfpipe.model.alerts import Alert
 from ztfpipe.products.alerts import packets
@@ -24,7 +25,9 @@ from ztfpipe.products.alerts import packets
 PACKETS = 300
 HISTORY, FORCED = 28, 30
 PER_SECOND_MIN = 500.0
-"""The bar: containers a second on one core."""
+"""The bar: packets a second on one core."""
+QUADRANT_MAX_S = 2.0
+"""The bar: from a quadrant's candidates to its alerts."""
 PARTS = ("candidate", "prv_candidate", "fp_hist")
 CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 
@@ -57,8 +60,9 @@ def peer() -> Callable[[], object]:
 
 
 def rows() -> list[dict[str, Any]]:
-    """Containers alone beside the peer, and within an archive."""
+    """Containers alone beside the peer, within an archive, and all that a quadrant's alerts take."""
     mine, theirs, whole = (measure(f"benchmarks.bench_alerts:{name}") for name in ("ours", "peer", "ours_archived"))
+    quadrant = measure("benchmarks.alert_scenes:quadrant_alerts")
     rate = PACKETS / mine.cpu_s
     return [
         row(
@@ -67,8 +71,13 @@ def rows() -> list[dict[str, Any]]:
             note=f"{rate:.0f} a second",
         ),
         row(
-            f"{PACKETS} alert packets in a tar.gz", whole, bar="none", met=True,
-            note=f"{PACKETS / whole.cpu_s:.0f} a second",
+            f"{PACKETS} alert packets in a tar.gz", whole, bar=f"{PER_SECOND_MIN:.0f} a second",
+            met=PACKETS / whole.cpu_s >= PER_SECOND_MIN, note=f"{PACKETS / whole.cpu_s:.0f} a second",
+        ),
+        row(
+            f"names and alerts of a quadrant, {CANDIDATES} candidates, {EARLIER} earlier images", quadrant,
+            bar=f"{QUADRANT_MAX_S:g} s", met=quadrant.cpu_s <= QUADRANT_MAX_S,
+            note=f"histories, forced photometry, {quadrant.value / 1e6:.1f} MB",
         ),
     ]  # fmt: skip
 

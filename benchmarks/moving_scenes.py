@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
+from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.solar_system.ephemeris import dynamical_time, states_of_elements
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
-from ztfpipe.model.moving import Detections
+from ztfpipe.model.moving import Detections, Looks
 from ztfpipe.simulate.sky import orbits as simulated
 
 SITE = Camera.load("ztf").observatory
@@ -21,18 +22,24 @@ CENTRE_DEG = (184.0, -1.7)
 SIGMA_ARCSEC = 0.15
 DETECTED, OBSERVED = 0.9, 0.8
 """Share of a body's exposures that detect it, and of fields observed on a night."""
+BODY_MAG, SCATTER_MAG, LIMIT_MAG, FALL_MAG = 19.5, 0.15, 20.5, 0.5
+"""Of bodies as V, and how it scatters as they turn; 5-sigma limit, above which false ones get fewer by this scale."""
 KINDS = {"main belt": 0.9, "near Earth": 0.07, "distant": 0.03}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections, the body of each (-1: false), the kind of each body, and its state [au, au/d] at FIRST_JD (n, 3)."""
+    """Detections, the body of each (-1: false), the kind of each body, its state [au, au/d] at FIRST_JD (n, 3), the
+    images taken, and of each detection its magnitude, as V, and error."""
 
     detections: Detections
     body: NDArray[np.int64]
     kind: NDArray[np.str_]
     position_au: NDArray[np.float64]
     velocity_au_d: NDArray[np.float64]
+    looks: Looks
+    v_mag: NDArray[np.float64]
+    sigma_mag: NDArray[np.float64]
 
     def linkable(self) -> NDArray[np.int64]:
         """Bodies with four or more detections, one with another within 10 h and a third within 2.5 d."""
@@ -96,13 +103,30 @@ def _visits(half_deg: float, rng: np.random.Generator) -> list[tuple[float, int,
     return visits
 
 
+def images(visits, half_deg: float) -> Looks:
+    """The fields as images: their corners on the sky."""
+    parts = []
+    for exposure, (jd, column, row) in enumerate(visits):
+        x, y = FIELD_DEG * (column + np.array([0, 1, 1, 0])), FIELD_DEG * (row + np.array([0, 0, 1, 1]))
+        corners = unit_vectors((CENTRE_DEG[0] + x - half_deg) % 360, CENTRE_DEG[1] + y - half_deg)
+        parts.append((dynamical_time(jd), simulated.observer(jd, SITE), exposure, corners, LIMIT_MAG))
+    return Looks(*(np.array(one) for one in zip(*parts, strict=True)))
+
+
+def magnitudes(body: NDArray[np.int64], limit_mag: NDArray[np.float64], rng: np.random.Generator, fall_mag=FALL_MAG):
+    """Magnitudes and errors of false detections: as many more towards the limit, where S/N is 5."""
+    mag = limit_mag - rng.exponential(fall_mag, len(body))
+    return mag, 1.0857 / 5.0 * 10.0 ** (0.4 * (mag - limit_mag))
+
+
 def scene(bodies: int, half_deg: float, false_per_real: float, seed: int) -> Scene:
     """A few nights of a square of sky of 2 `half_deg` on a side."""
     rng = np.random.default_rng(seed)
     position, velocity, kind = _bodies(bodies, half_deg, rng)
     truth = simulated.integrate(position, velocity, dynamical_time(FIRST_JD), FIRST_JD - 1, FIRST_JD + NIGHTS + 1)
     parts: list[tuple[NDArray, ...]] = []
-    for exposure, (jd, column, row) in enumerate(_visits(half_deg, rng)):
+    visits = _visits(half_deg, rng)
+    for exposure, (jd, column, row) in enumerate(visits):
         east, dec = _east_north(simulated.seen_from(truth, jd, SITE)[0])
         x, y = east + half_deg, dec - CENTRE_DEG[1] + half_deg
         inside = (x // FIELD_DEG == column) & (y // FIELD_DEG == row) & (rng.random(bodies) < DETECTED)
@@ -119,4 +143,8 @@ def scene(bodies: int, half_deg: float, false_per_real: float, seed: int) -> Sce
              np.full(n, SIGMA_ARCSEC), here, np.full(n, exposure), np.concatenate([own, np.full(false, -1)]))
         )  # fmt: skip
     columns = [np.concatenate(many) for many in zip(*parts, strict=True)]
-    return Scene(Detections(*columns[:6]), columns[6], kind, position, velocity)
+    mag, sigma_mag = magnitudes(columns[6], np.full(len(columns[6]), LIMIT_MAG), np.random.default_rng(seed))
+    mag[columns[6] >= 0] = BODY_MAG + rng.normal(0, SCATTER_MAG, np.count_nonzero(columns[6] >= 0))
+    return Scene(
+        Detections(*columns[:6]), columns[6], kind, position, velocity, images(visits, half_deg), mag, sigma_mag
+    )

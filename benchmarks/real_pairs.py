@@ -20,6 +20,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.config import Difference as Settings
 from ztfpipe.config import Planted, Science
 from ztfpipe.methods.difference import preparation
+from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.planting import Sources
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.zogy import subtract
@@ -159,7 +160,10 @@ def sparse_difference() -> tuple[Stored, Stored, Difference]:
     pair = sides[0], preparation.match_throughput(sides[1], found)
     background = preparation.differential_background(*pair)
     pair = preparation.fill_masked(replace(pair[0], image_adu=pair[0].image_adu - background), pair[1], stars[0])
-    return science, reference, subtract(
+    difference = subtract(
         *pair, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px, flux_error=found.flux_error,
         offset=(found.dx, found.dy),
     )  # fmt: skip
+    side = min(shape)
+    cell_px, scale_px = min(SETTINGS.background_cell_px, side // 10), min(SETTINGS.background_scale_px, side // 5)
+    return science, reference, levelled(difference, cell_px=cell_px, scale_px=scale_px)

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
+from scipy.special import ndtr
 
 from benchmarks.accuracy import row
 from benchmarks.difference_pairs import Subtracted, subtract_products, subtract_taken
@@ -42,8 +44,8 @@ PER_SNR = 300
 RESIDUAL_PX = 0.004
 """Displacement left of turbulence once it was measured and taken out: what the registration of real pairs leaves."""
 LEAST_SEPARATION_PX = 30.0
-SPARSE_SEED, DENSE_SEED, CAMERA_SEEDS = 101, 103, (1, 2, 3, 4)
-"""None of these skies was looked at while the methods were made."""
+SPARSE_SEEDS, DENSE_SEEDS, CAMERA_SEEDS = (101, 107, 109, 113), (103, 127, 131), (1, 2, 3, 4)
+"""Nothing was fitted to these skies. It takes twelve hundred transients of S/N 5 to know their share to 0.015."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +113,16 @@ def _places(rng: np.random.Generator, sky, shape: tuple[int, int], per_snr: int)
     """Positions: a few px from the centres of a galaxy each, and on sky without a star that shows."""
     ny, nx = shape
     n = len(sky.galaxies.x_px)
-    x = np.concatenate([sky.galaxies.x_px + rng.normal(0, 1.0, n), rng.uniform(30, nx - 30, 40 * per_snr)])
-    y = np.concatenate([sky.galaxies.y_px + rng.normal(0, 1.0, n), rng.uniform(30, ny - 30, 40 * per_snr)])
+    x = np.concatenate([sky.galaxies.x_px + rng.normal(0, 1.0, n), rng.uniform(30, nx - 30, 1000 * per_snr)])
+    y = np.concatenate([sky.galaxies.y_px + rng.normal(0, 1.0, n), rng.uniform(30, ny - 30, 1000 * per_snr)])
     hosted = np.arange(len(x)) < n
     lit = sky.flux_adu > 50
     light = cKDTree(np.concatenate([np.stack([sky.x_px[lit], sky.y_px[lit]], 1), np.stack([x[:n], y[:n]], 1)]))
     distance, _ = light.query(np.stack([x, y], 1))
     usable = hosted | (distance > 12)
     inside = (x > 30) & (y > 30) & (x < nx - 31) & (y < ny - 31)
-    index = np.flatnonzero(usable & inside)
+    # In a dense field one place in a hundred is dark; in a sparse one these are more than enough.
+    index = np.flatnonzero(usable & inside)[: n + 40 * per_snr]
     # One by one: none near another.
     kept: list[int] = []
     near = cKDTree(np.stack([x[index], y[index]], 1)).query_ball_point(
@@ -159,62 +162,98 @@ def _quiet(difference: Difference) -> NDArray[np.bool_]:
     return ~difference.bad & (difference.flux_sigma_adu < 1.05 * np.median(difference.flux_sigma_adu))
 
 
-def sky_rows(name: str, difference: Difference, left_out: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Mean and width of S_corr in empty sky."""
+@dataclass(frozen=True)
+class Judged:
+    """What became of the transients of one pair or several, each (n,), and empty sky and false candidates by pair.
+
+    share: found according to S_corr; pull: of fitted fluxes, NaN where not found; snr: in the difference.
+    """
+
+    aimed_snr: NDArray[np.float64]
+    hosted: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    snr: NDArray[np.float64]
+    share: NDArray[np.float64]
+    pull: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    width: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    false: NDArray[np.int64]
+
+
+def pooled(several: Sequence[Judged]) -> Judged:
+    """All pairs as one."""
+    return Judged(*(np.concatenate([getattr(one, f.name) for one in several]) for f in fields(Judged)))
+
+
+def mean_and_width(difference: Difference, left_out: NDArray[np.bool_]) -> tuple[float, float]:
+    """Of S_corr in empty sky; the width is half of what lies between the quantiles of one sigma."""
     values = difference.scorr[_quiet(difference) & ~left_out]
     low, high = np.percentile(values, (15.87, 84.13))
-    return [
-        row(f"{name}: mean of S_corr in empty sky", values.mean(), bar="|mean| <= 0.02",
-            met=abs(values.mean()) <= 0.02, unit="sigma"),
-        row(f"{name}: width of S_corr in empty sky", (high - low) / 2, bar="0.98 to 1.02",
-            met=abs((high - low) / 2 - 1) <= 0.02, unit="sigma",
-            note=f"noise as predicted was multiplied by {difference.scale:.4f}"),
-    ]  # fmt: skip
+    return float(values.mean()), float(high - low) / 2
 
 
-def planted_rows(name: str, planted: Planted) -> list[dict[str, Any]]:
-    """Recovery, fluxes and false candidates of the planted pair."""
+def judged(planted: Planted) -> Judged:
+    """Match candidates to transients: positive ones within two pixels."""
     difference, found = planted.result.difference, planted.result.candidates
     tree = cKDTree(np.stack([found.x_px[found.positive], found.y_px[found.positive]], 1))
     distance, which = tree.query(np.stack([planted.x_px, planted.y_px], 1), distance_upper_bound=2.0)
-    seen, clear = np.isfinite(distance), planted.clear
-    sigma = difference.flux_sigma_adu[planted.row, planted.column]
-    snr = planted.flux_adu / sigma
+    seen = np.isfinite(distance)
+    pull = np.full(len(seen), np.nan)
+    k = np.flatnonzero(found.positive)[which[seen]]
+    pull[seen] = (found.flux_adu[k] - planted.flux_adu[seen]) / found.sigma_flux_adu[k]
+    free = planted.free[np.rint(found.y_px).astype(int), np.rint(found.x_px).astype(int)]
+    other = cKDTree(np.stack([planted.x_px, planted.y_px], 1)).query(np.stack([found.x_px, found.y_px], 1))[0] > 6
+    mean, width = mean_and_width(difference, near_transients(planted))
+    snr = planted.flux_adu / difference.flux_sigma_adu[planted.row, planted.column]
+    return Judged(
+        planted.aimed_snr, planted.hosted, planted.clear, seen, snr, ndtr(_peak_snr(planted) - 5), pull,
+        np.array([mean]), np.array([width]), np.array([difference.scale]), np.array([(free & other).sum()]),
+    )  # fmt: skip
+
+
+def sky_rows(name: str, mean: NDArray, width: NDArray, scale: NDArray) -> list[dict[str, Any]]:
+    """S_corr in empty sky, of each pair (n,): the worst."""
+    mean, width, scale = (np.atleast_1d(one) for one in (mean, width, scale))
+    off, wrong = mean[np.argmax(np.abs(mean))], width[np.argmax(np.abs(width - 1))]
+    several = f"; the worst of {len(mean)} pairs" if len(mean) > 1 else ""
+    multiplied = ", ".join(f"{one:.4f}" for one in scale)
+    return [
+        row(f"{name}: mean of S_corr in empty sky", off, bar="|mean| <= 0.02", met=abs(off) <= 0.02, unit="sigma"),
+        row(f"{name}: width of S_corr in empty sky", wrong, bar="0.98 to 1.02", met=abs(wrong - 1) <= 0.02,
+            unit="sigma", note=f"noise as predicted was multiplied by {multiplied}{several}"),
+    ]  # fmt: skip
+
+
+def planted_rows(name: str, all_: Judged) -> list[dict[str, Any]]:
+    """Recovery, fluxes and false candidates of planted pairs."""
     table = []
     for aimed, bar in ((5.0, 0.47), (7.0, 0.96), (8.0, 0.99)):
-        chosen = clear & ~planted.hosted & (planted.aimed_snr == aimed)
-        share = seen[chosen].mean()
-        table.append(row(f"{name}: transients off hosts found at S/N {aimed:.0f}", share, bar=f">= {bar}",
-                         met=share >= bar,
-                         note=f"{chosen.sum()} planted; S/N in the difference {snr[chosen].mean():.2f}"))  # fmt: skip
-    hosted = clear & planted.hosted & (snr < 12)
-    predicted = _phi(_peak_snr(planted)[hosted] - 5).mean()
-    share = seen[hosted].mean()
+        chosen = all_.clear & ~all_.hosted & (all_.aimed_snr == aimed)
+        share, n = all_.seen[chosen].mean(), int(chosen.sum())
+        error = np.sqrt(max(share * (1 - share), 1 / n) / n)
+        note = f"{n} planted, +- {error:.4f}; S/N in the difference {all_.snr[chosen].mean():.2f}"
+        what = f"{name}: transients off hosts found at S/N {aimed:.0f}"
+        table.append(row(what, share, bar=f">= {bar}", met=share >= bar, note=note))
+    hosted = all_.clear & all_.hosted & (all_.snr < 12)
+    predicted, share = all_.share[hosted].mean(), all_.seen[hosted].mean()
     allowed = 3 * np.sqrt(predicted * (1 - predicted) / hosted.sum()) + 0.02
     table.append(row(f"{name}: transients on hosts found less share that S_corr predicts", share - predicted,
                      bar=f"|difference| <= {allowed:.3f}", met=abs(share - predicted) <= allowed,
                      note=f"{hosted.sum()} planted; predicted {predicted:.3f}"))  # fmt: skip
-    for where, on in (("off", ~planted.hosted), ("on", planted.hosted)):
-        chosen = clear & on & seen & (snr > 9)
-        k = np.flatnonzero(found.positive)[which[chosen]]
-        pull = (found.flux_adu[k] - planted.flux_adu[chosen]) / found.sigma_flux_adu[k]
+    for where, on in (("off", ~all_.hosted), ("on", all_.hosted)):
+        pull = all_.pull[all_.clear & on & all_.seen & (all_.snr > 9)]
         what = f"{name}: flux pulls {where} hosts"
         table += [
             row(f"{what}: mean", pull.mean(), bar="|mean| <= 0.1", met=abs(pull.mean()) <= 0.1,
-                note=f"{chosen.sum()} of S/N above 9"),
+                note=f"{len(pull)} of S/N above 9, +- {pull.std() / np.sqrt(len(pull)):.3f}"),
             row(f"{what}: width", pull.std(), bar="0.9 to 1.1", met=abs(pull.std() - 1) <= 0.1),
         ]  # fmt: skip
-    free = planted.free[np.rint(found.y_px).astype(int), np.rint(found.x_px).astype(int)]
-    other = cKDTree(np.stack([planted.x_px, planted.y_px], 1)).query(np.stack([found.x_px, found.y_px], 1))[0] > 6
-    table.append(row(f"{name}: false candidates at 5 sigma, both signs", (free & other).sum(), bar="<= 6",
-                     met=(free & other).sum() <= 6))  # fmt: skip
+    false = float(all_.false.mean())
+    table.append(row(f"{name}: false candidates a quadrant at 5 sigma, both signs", false, bar="<= 6", met=false <= 6,
+                     note=", ".join(str(one) for one in all_.false)))  # fmt: skip
     return table
-
-
-def _phi(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.special import ndtr
-
-    return ndtr(value)
 
 
 def _peak_snr(planted: Planted) -> NDArray[np.float64]:
@@ -301,7 +340,8 @@ def null_rows() -> list[dict[str, Any]]:
     pairs = [null_pair(seed) for seed in CAMERA_SEEDS]
     table = []
     for seed, pair in zip(CAMERA_SEEDS, pairs, strict=True):
-        table += sky_rows(f"camera pair {seed}", pair.result.difference, pair.halo)
+        difference = pair.result.difference
+        table += sky_rows(f"camera pair {seed}", *mean_and_width(difference, pair.halo), difference.scale)
     false = np.mean([pair.false for pair in pairs])
     seconds = [sum(pair.result.cpu_s.values()) for pair in pairs]
     registration = [pair.result.registration for pair in pairs]
@@ -328,10 +368,14 @@ def near_transients(planted: Planted) -> NDArray[np.bool_]:
 def rows() -> list[dict[str, Any]]:
     """All rows."""
     table = []
-    for name, count, seed in (("sparse", 5000, SPARSE_SEED), ("dense", 30_000, DENSE_SEED)):
-        planted = plant(count, seed)
-        table += sky_rows(f"{name} planted pair", planted.result.difference, near_transients(planted))
-        table += planted_rows(f"{name} planted pair", planted)
-        if name == "sparse":
-            table += single_psf_rows(planted)
-    return table + null_rows()
+    for name, count, seeds in (("sparse", 5000, SPARSE_SEEDS), ("dense", 30_000, DENSE_SEEDS)):
+        pairs = []
+        for seed in seeds:
+            planted = plant(count, seed)
+            pairs.append(judged(planted))
+            if seed == SPARSE_SEEDS[0]:
+                single = single_psf_rows(planted)
+        everything = pooled(pairs)
+        table += sky_rows(f"{name} planted pairs", everything.mean, everything.width, everything.scale)
+        table += planted_rows(f"{name} planted pairs", everything)
+    return table + single + null_rows()

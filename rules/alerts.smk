@@ -4,7 +4,7 @@
 rule alerts_names:
     input:
         plan=target("plan"),
-        differences=difference_records,  # only to wait for them: the step finds them by the plan
+        differences=differences_to_name,  # only to wait for them: the step finds them by the plan
         settings=settings("alerts"),
     output:
         names=target("objectnames"),
@@ -16,11 +16,13 @@ rule alerts_names:
         "ztfpipe alerts names {output.names:q} --settings {input.settings:q} --plan {input.plan:q} 2> {log:q}"
 
 
-# The archives of its quadrants, whose number only the plan knows, are no declared outputs: the record is.
+# The archives of its quadrants, whose number only the plan knows, are no declared outputs: the record is. While a night
+# arrives its plan and its names grow with every exposure, which changes nothing for those before: they are `ancient`.
 rule alerts_exposure:
     input:
-        plan=target("plan"),
-        names=target("objectnames"),
+        plan=ancient(target("plan")),
+        names=ancient(target("objectnames")),
+        differences=differences_of_exposure,
         settings=settings("alerts"),
     output:
         record=target("alertsqa"),

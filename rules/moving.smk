@@ -23,7 +23,7 @@ rule moving_detections:
         differences=difference_records,  # only to wait for them
         settings=settings("moving"),
     output:
-        **targets("detections", "streaklist", "detectionsqa"),
+        **targets("detections", "streaklist", "looks", "detectionsqa"),
     log:
         log_of("moving", "detections"),
     conda:
@@ -35,8 +35,10 @@ rule moving_detections:
 # Nights before are used as they are, if they are there.
 rule moving_tracks:
     input:
-        earlier=earlier_detections,
+        earlier=earlier("detections"),
+        looked=earlier("looks"),
         detections=target("detections"),
+        looks=target("looks"),
         streaks=target("streaklist"),
         known=target("known"),
         settings=settings("moving"),
@@ -48,7 +50,35 @@ rule moving_tracks:
         ENVIRONMENT
     shell:
         "ztfpipe moving tracks {output.tracks:q} --settings {input.settings:q}"
-        " --detections {input.earlier:q} {input.detections:q} --streaks {input.streaks:q} --known {input.known:q} 2> {log:q}"
+        " --detections {input.earlier:q} {input.detections:q} --looks {input.looked:q} {input.looks:q}"
+        " --streaks {input.streaks:q} --known {input.known:q} 2> {log:q}"
+
+
+# What came before a time of the night; the plan, which grows on, makes none again. Nothing else reads these.
+rule moving_sofar:
+    input:
+        earlier=earlier("detections"),
+        looked=earlier("looks"),
+        plan=ancient(target("plan")),
+        known=target("known"),
+        settings=settings("moving"),
+    output:
+        **targets(
+            "sofardetections",
+            "sofarstreaklist",
+            "sofarlooks",
+            "sofartracks",
+            "sofarmembers",
+            "sofarpage",
+            "sofarqa",
+        ),
+    log:
+        log_of("moving", "sofartracks"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe moving sofar {output.sofartracks:q} --settings {input.settings:q} --plan {input.plan:q}"
+        " --known {input.known:q} --detections {input.earlier:q} --looks {input.looked:q} 2> {log:q}"
 
 
 rule moving_report:

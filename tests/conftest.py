@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import hypothesis
 import numpy as np
+import psycopg
 import pytest
 
 from tests.real_data import REAL_DATA
@@ -33,12 +35,48 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"no real data at {REAL_DATA}")
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an empty database of a PostgreSQL started for these tests; skipped where there can be none, but in CI."""
+    # A socket's path has at most 107 bytes: no temporary folder of a test is short enough.
+    folder = f"/tmp/ztfpipe-postgres-{os.getpid()}"
+    up = subprocess.run([str(CLUSTER), "up", folder], capture_output=True, text=True, timeout=300, check=False)
+    if up.returncode == NOT_HERE and not os.environ.get("CI"):
+        pytest.skip(up.stderr.splitlines()[0])
+    assert up.returncode == 0, up.stderr
+    yield subprocess.run([str(CLUSTER), "url", folder], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run([str(CLUSTER), "down", folder], capture_output=True, check=True)
+
+
+@pytest.fixture
+def empty_postgres(postgres: str) -> str:
+    """The same, emptied of what earlier tests left."""
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute("DROP SCHEMA public CASCADE")
+        server.execute("CREATE SCHEMA public")
+    return postgres
+
+
+BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=BACKENDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a database that has nothing yet: a test that asks for it runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'database' / 'operations.sqlite'}"
+    return request.getfixturevalue("empty_postgres")
+
+
 # The same examples each time, however busy the machine is.
 hypothesis.settings.register_profile(
     "ztfpipe", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("ztfpipe")
 
+CLUSTER = Path(__file__).resolve().parents[1] / "tools" / "postgres" / "cluster.sh"
+NOT_HERE = 77
+"""Exit code of the cluster's script where there can be no PostgreSQL."""
 TINY = Path(__file__).parent / "data" / "camera" / "tiny.yaml"
 NIGHT = "20180325"
 WRITTEN: dict[tuple[RawKey, str], bytes] = {}

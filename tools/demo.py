@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from tools.demo_stream import all_packets, draw_sheet, stream_table, transient
 from tools.demo_tables import (
     LATER,
     NIGHT,
@@ -94,6 +95,7 @@ def _show(workspace: Path, config_path: Path) -> None:
     print(found_table(workspace / "truth"))
     print(efficiency_table())
     print(packets_table())
+    print(stream_table(config_path))
     print(tracks_table(workspace / "truth"))
     print(curves_table())
     picture = workspace / "light_curve.png"
@@ -101,14 +103,29 @@ def _show(workspace: Path, config_path: Path) -> None:
     place = ["--ra", str(ra_deg), "--dec", str(dec_deg), "--picture", picture]
     command = [BIN / "ztfpipe", "lightcurve", "show", "--config", config_path, *place]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    sheet, curve = _show_alerts(workspace, config_path)
     for what, path in (
         ("The first night's report, with pictures", path_of("nightreport", first)),
         ("The second night's", path_of("nightreport", second)),
         ("A page to vet new tracks and streaks", path_of("trackpage", second)),
         ("Efficiency against magnitude", path_of("efficiencyplot", second)),
         ("The light curve that varies most", picture),
+        ("The likeliest alerts", sheet),
+        ("Forced photometry of a transient", curve),
     ):
         print(f"{what}: {Path(path).resolve()}")
+
+
+def _show_alerts(workspace: Path, config_path: Path) -> tuple[Path, Path]:
+    """A contact sheet of alerts, and the forced photometry of the object that was seen most often."""
+    packets = all_packets()
+    sheet = workspace / "alerts.png"
+    draw_sheet(packets, sheet)
+    one = transient(packets)["candidate"]
+    place = ["--ra", str(one["ra"]), "--dec", str(one["dec"]), "--plot", "--output", workspace]
+    command = [BIN / "ztfpipe", "forced", "--config", config_path, *place]
+    subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    return sheet, workspace / f"forced_{one['ra']:.6f}_{one['dec']:+.6f}.png"
 
 
 def _simulate(config_path: Path, incoming: Path) -> None:

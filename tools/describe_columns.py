@@ -12,6 +12,7 @@ from ztfpipe.model import columns, release, tracks
 from ztfpipe.model.candidates import CUTOUT_COLUMNS, RAW_TABLE
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS
+from ztfpipe.model.operations import TABLES as OPERATIONS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 TABLES: tuple[tuple[str, str, Sequence[Column]], ...] = (
@@ -26,15 +27,17 @@ TABLES: tuple[tuple[str, str, Sequence[Column]], ...] = (
     ("brightstars", "FITS; bright stars of a CCD", columns.BRIGHT_STARS),
     ("detections", "Parquet; candidates of a night that may be moving objects", tracks.DETECTION_TABLE),
     ("streaklist", "Parquet; streaks of a night that a person is asked about", tracks.STREAK_TABLE),
+    ("looks", "Parquet; quadrants of a night that would have shown a moving object", tracks.LOOK_TABLE),
     ("tracks", "Parquet; tracks of moving objects with their orbits", tracks.TRACK_TABLE),
     ("objects", "Parquet; objects of a release of light curves", release.OBJECT_TABLE),
     ("trackmembers", "Parquet; the detections of tracks", tracks.MEMBER_TABLE),
+    *((f"database: {name}", f"Operations database; {one.text}", one.columns) for name, one in OPERATIONS.items()),
 )
 HEAD = """# Columns of tables
 
 Written by `make docs` from the contracts in `ztfpipe/model/`, which writers, readers and tests use too. Types are
-numpy's: `f4` single and `f8` double precision, `i2`, `i4`, `i8` whole numbers. Names are the archive's where it has the
-thing.
+numpy's: `f4` single and `f8` double precision, `i2`, `i4`, `i8` whole numbers, `str` a text. Names are the archive's
+where it has the thing.
 """
 
 

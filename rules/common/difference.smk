@@ -29,6 +29,15 @@ def differenced(night):
     return [key for key in plan_for(night).science if key.reference in places]
 
 
+@cache
+def differenced_by_exposure(night):
+    """The same by exposure, these in order of time."""
+    found = {}
+    for key in differenced(night):
+        found.setdefault(key.exposure, []).append(key)
+    return dict(sorted(found.items()))
+
+
 def difference_records(wildcards):
     """Records of the night's differences."""
     return [path_of("diffqa", key) for key in differenced(night_of(wildcards))]

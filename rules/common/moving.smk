@@ -7,13 +7,17 @@ def site_orbits(wildcards):
     return ancient(path) if path and Path(ARCHIVE, path).is_file() else []
 
 
-def earlier_detections(wildcards):
-    """Detections of the nights before this one that are linked with it, of those that are there."""
-    night = date.fromisoformat(night_of(wildcards))
-    nights = CONFIG.moving.tracks.linking.nights
-    days = [night - timedelta(days=back) for back in range(nights - 1, 0, -1)]
-    paths = [path_of("detections", NightKey(day.strftime("%Y%m%d"))) for day in days]
-    return [ancient(given(path)) for path in paths if Path(ARCHIVE, path).exists()]
+def earlier(product):
+    """A product of the nights before this one that are linked with it, of those that are there."""
+
+    def paths_of(wildcards):
+        night = date.fromisoformat(night_of(wildcards))
+        nights = CONFIG.moving.tracks.linking.nights
+        days = [night - timedelta(days=back) for back in range(nights - 1, 0, -1)]
+        paths = [path_of(product, NightKey(day.strftime("%Y%m%d"))) for day in days]
+        return [ancient(given(path)) for path in paths if Path(ARCHIVE, path).exists()]
+
+    return paths_of
 
 
 def designations_known(wildcards):
@@ -24,3 +28,9 @@ def designations_known(wildcards):
 
 def tracks_of_night(wildcards):
     return path_of("adespsv", NightKey(asked_night()))
+
+
+def tracks_sofar_of_night(wildcards):
+    if "cutoff" not in ASKED:
+        raise WorkflowError("until when? Say --config cutoff=HHMM, or name a product by its path")
+    return path_of("sofartracks", CutoffKey(asked_night(), ASKED["cutoff"]))

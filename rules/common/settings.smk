@@ -18,6 +18,8 @@ from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,
     SKY_FILTERS,
     CalibrationKey,
+    CutoffKey,
+    ExposureKey,
     FieldQuadrantKey,
     IncomingKey,
     NightKey,
@@ -27,7 +29,8 @@ from ztfpipe.model.keys import (
 )
 from ztfpipe.model.reference import READY
 from ztfpipe.products import names
-from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
+from ztfpipe.products.name_parts import PART_PATTERNS
+from ztfpipe.products.names import PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan
@@ -35,7 +38,7 @@ from ztfpipe.products.accounts.references import read_candidates, version_in_for
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
-NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant")
+NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "made", "cutoff")
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -56,10 +59,14 @@ def narrowed():
     asked = {name: config[name] for name in NARROWING if name in config}
     if "night" in asked:
         asked["night"] = NightKey(str(asked["night"])).night
+    if "cutoff" in asked:
+        asked["cutoff"] = str(asked["cutoff"]).zfill(4)  # 0600 reaches us as a number
     if "exposure" in asked:
         asked["exposure"] = str(asked["exposure"]).split(",")
         if strange := [one for one in asked["exposure"] if not re.fullmatch("[0-9]{14}", one)]:
             raise WorkflowError(f"--config exposure={strange[0]}: not the 14 digits of an exposure")
+    if str(asked.get("made", "true")).lower() != "true":
+        raise WorkflowError(f"--config made={asked['made']}: say made=true, or nothing")
     allowed = {
         "filter": SKY_FILTERS,
         "ccd": CAMERA.ccds,

@@ -24,8 +24,6 @@ from ztfpipe.steps.science import image
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-ENVIRONMENT = ROOT / ".venv-clients"
-REQUIREMENTS = HERE / "requirements.txt"
 INSTALL_TIMEOUT_S = 600
 
 Client = Callable[..., dict[str, Any]]
@@ -36,6 +34,18 @@ def without_clients(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The interpreter of the environment of ztfquery and ztfimg."""
+    return interpreter_of(ROOT / ".venv-clients", HERE / "requirements.txt")
+
+
+@pytest.fixture(scope="session")
+def ampel_python() -> Path:
+    """The interpreter of AMPEL's environment, whose libraries are too new for the others."""
+    return interpreter_of(ROOT / ".venv-ampel", HERE / "requirements-ampel.txt")
 
 
 def interpreter_of(environment: Path, requirements: Path) -> Path:
@@ -55,12 +65,6 @@ def interpreter_of(environment: Path, requirements: Path) -> Path:
             without_clients(f"the clients cannot be installed from the package index: {done.stderr.strip()[-300:]}")
     ready.write_text(requirements.read_text())
     return interpreter
-
-
-@pytest.fixture(scope="session")
-def python() -> Path:
-    """The interpreter of the clients' environment."""
-    return interpreter_of(ENVIRONMENT, REQUIREMENTS)
 
 
 @pytest.fixture(scope="session")

@@ -130,6 +130,14 @@ def test_exactly_one_of_slurm_and_snakemake_starts_a_job_again():
         assert resources["mem_mb"] >= 500  # the nested Snakemake of a job alone takes 200
 
 
+def test_every_rule_says_what_it_needs_of_a_cluster():
+    texts = [path.read_text() for path in (ROOT / "rules").glob("*.smk")]
+    rules = {name for text in texts for name in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE)}
+    asked = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["set-resources"]
+    assert rules == set(asked)
+    assert all(set(one) == {"slurm_partition", "mem_mb", "runtime"} for one in asked.values())
+
+
 def test_conda_environment_is_the_lock_file():
     spec = importlib.util.spec_from_file_location("conda_env", ROOT / "tools" / "conda_env.py")
     module = importlib.util.module_from_spec(spec)

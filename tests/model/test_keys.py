@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ztfpipe.errors import BadKey
 from ztfpipe.model.keys import (
     CalibrationKey,
+    CutoffKey,
     ExposureKey,
     IncomingKey,
     NightKey,
@@ -30,6 +31,9 @@ EXPOSURE = ("20180325260762", 314, "zg", "o")
         (NightKey, ("20181301",)),
         (NightKey, ("٢٠١٨٠٣٢٥",)),  # digits, but not of ASCII
         (NightKey, ("20180325\n",)),
+        (CutoffKey, ("20180325", "2500")),
+        (CutoffKey, ("20180325", "0660")),
+        (CutoffKey, ("20180325", "600")),
         (IncomingKey, ("20180325", "a b")),
         (IncomingKey, ("20180325", "../a")),
         (IncomingKey, ("20180325", "")),
@@ -79,3 +83,11 @@ def test_keys_of_an_exposure():
 def test_keys_sort_in_order_of_time():
     times = ["20180325260762", "20180325100000", "20180324999999"]
     assert [key.filefracday for key in sorted(ExposureKey(time, 1, "zg", "o") for time in times)] == sorted(times)
+
+
+def test_a_cutoff_holds_what_began_before_it():
+    six = CutoffKey("20180325", "0600")
+    assert six.holds("20180325249999")
+    assert not six.holds("20180325250000")  # six o'clock itself
+    assert not six.holds("20180324100000")
+    assert CutoffKey("20180325", "2400").holds("20180325999999")

@@ -183,6 +183,53 @@ def test_a_comet_that_fills_the_quadrant_of_the_new_image_only():
         assert made.candidates is None
 
 
+def test_partial_overlap():
+    """The reference lies 170 px beside the science image: a third is not told, the rest is differenced."""
+    science = taken(2.2, 1, seen=PLACES)
+    reference = taken(2.4, 2, shift_px=(170.31, -0.17), exposures=9)
+    made = made_of(science, reference)
+    assert made.metrics["diffpctbad"] == pytest.approx(100 * 170 / CAMERA.quadrant_shape[1], abs=2)
+    covered = PLACES[:, PLACES[0] < CAMERA.quadrant_shape[1] - 170 - 15]
+    assert 3 <= covered.shape[1] < PLACES.shape[1]
+    check_transients(made, covered, covered.shape[1])
+
+
+def aircraft(peak_adu, sigma_px):
+    """Three lights out of focus across the image [DN]: in a quadrant as small as this a fifth of the pixels."""
+    y, x = np.indices(CAMERA.quadrant_shape)
+    across = (y - 260) * np.cos(0.3) - (x - 250) * np.sin(0.3)
+    return sum(peak_adu * np.exp(-0.5 * ((across - light) / sigma_px) ** 2) for light in (-20, 0, 25))
+
+
+@pytest.mark.parametrize("peak_adu", [300.0, 30_000.0])
+def test_a_broad_trail_that_is_masked_costs_no_more_than_its_pixels(peak_adu):
+    light = aircraft(peak_adu, 8.0)
+    science = taken(2.2, 1, extra=light, seen=PLACES)
+    lost = light > 5  # a third of the noise of a pixel
+    catalog = science.catalog
+    on = lost[np.rint(catalog.y_px).astype(int), np.rint(catalog.x_px).astype(int)]
+    masked = replace(
+        science, mask=np.where(lost, CAMERA.mask_value("track"), 0).astype(np.uint16),
+        catalog=replace(catalog, flags=on.astype(np.int16)),
+    )  # fmt: skip
+    made = made_of(masked, taken(2.4, 2, shift_px=(0.31, -0.17), exposures=9))
+    free = PLACES[:, ~lost[np.rint(PLACES[1]).astype(int), np.rint(PLACES[0]).astype(int)]]
+    assert free.shape[1] >= 6
+    check_transients(made, free, free.shape[1])
+    # Light below the mask's edge raises the noise by less than a per cent of the pixels' own.
+    assert made.metrics["scorr_width"] == pytest.approx(1.0, abs=0.06)
+
+
+@pytest.mark.parametrize("peak_adu", [300.0, 30_000.0])
+def test_a_broad_trail_without_its_mask_is_told_and_gives_no_candidates(peak_adu):
+    """Mistaken for sky by cells as wide as itself, it spoils the noise, or at worst the stars."""
+    science = taken(2.2, 1, extra=aircraft(peak_adu, 8.0), seen=PLACES)
+    made = made_of(science, taken(2.4, 2, shift_px=(0.31, -0.17), exposures=9))
+    assert made.status == 0
+    assert "its noise is not what was predicted" in made.notes[0] or "too few stars are in both" in made.notes[0]
+    assert made.candidates is None
+
+
 def test_a_hundred_thousand_candidates_are_counted_and_the_strongest_measured(psf_of_two_px):
     """A failed subtraction on an image of four megapixels: seconds, not hours."""
     shape, rng = (2000, 2000), np.random.default_rng(5)

@@ -11,6 +11,7 @@ from ztfpipe.methods.solar_system.ephemeris import dynamical_time, observer
 from ztfpipe.methods.solar_system.known import known_bodies
 from ztfpipe.model.orbits import Orbits
 from ztfpipe.model.tracks import DETECTION_TABLE, MEMBER_TABLE, TRACK_TABLE, Sightings
+from ztfpipe.pipelines.moving.observing import v_minus
 from ztfpipe.pipelines.moving.tracks import find_tracks
 
 NIGHT = "20180328"
@@ -23,15 +24,28 @@ def sightings(truth):
     detections = truth.detections
     n = len(detections)
     jd = detections.jd_mid - (dynamical_time(FIRST_JD) - FIRST_JD)
-    rng = np.random.default_rng(5)
+    filters = np.array(["zg", "zr"], object)[np.arange(n) % 2]
     exposure = [f"{NIGHT_OF[int(one)]}{number:06d}" for one, number in zip(jd, detections.exposure, strict=True)]
     return Sightings(
         candid=np.arange(n), jd_mid=jd, ra=detections.ra_deg, dec=detections.dec_deg, sigma=detections.sigma_arcsec,
-        mag=rng.normal(19.5, 0.1, n), sigma_mag=np.full(n, 0.1), snr=np.full(n, 10.0), xpos=np.full(n, 500.0),
+        mag=truth.v_mag - v_minus(filters), sigma_mag=truth.sigma_mag, snr=np.full(n, 10.0), xpos=np.full(n, 500.0),
         ypos=np.full(n, 600.0), exptime=np.full(n, 30.0), filefracday=np.array(exposure, object),
-        field=np.full(n, 473), filter=np.array(["zg", "zr"], object)[np.arange(n) % 2], ccdid=np.full(n, 10),
+        field=np.full(n, 473), filter=filters, ccdid=np.full(n, 10),
         qid=np.full(n, 1),
     )  # fmt: skip
+
+
+def looks(truth):
+    """The scene's images as a night's table has them."""
+    images = truth.looks
+    n, corners = len(images), images.corners
+    jd = images.jd_mid - (dynamical_time(FIRST_JD) - FIRST_JD)
+    filters = np.full(n, "zr", object)
+    columns = {"jd_mid": jd, "limit_mag": images.limit_mag - v_minus(filters), "filter": filters}
+    for k in range(4):
+        columns[f"ra{k}"] = np.degrees(np.arctan2(corners[:, k, 1], corners[:, k, 0])) % 360
+        columns[f"dec{k}"] = np.degrees(np.arcsin(corners[:, k, 2]))
+    return columns
 
 
 def nobody():
@@ -59,7 +73,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def found(small):
-    return find_tracks(sightings(small), NIGHT, nobody(), SITE, Tracks())
+    return find_tracks(sightings(small), looks(small), NIGHT, nobody(), SITE, Tracks())
 
 
 def bodies(truth, found):
@@ -102,13 +116,13 @@ def test_residuals_are_those_of_the_errors(small, found):
 
 def test_the_same_detections_have_the_same_names_in_another_order(small, found):
     order = np.random.default_rng(2).permutation(len(small.body))
-    again = find_tracks(sightings(small).select(order), NIGHT, nobody(), SITE, Tracks())
+    again = find_tracks(sightings(small).select(order), looks(small), NIGHT, nobody(), SITE, Tracks())
     assert set(again.tracks["track"].tolist()) == set(found.tracks["track"].tolist())
 
 
 def test_known_bodies_are_recognised_and_no_others(small, found):
     which = np.arange(0, len(small.kind), 3)
-    again = find_tracks(sightings(small), NIGHT, bodies_of(which, small), SITE, Tracks())
+    again = find_tracks(sightings(small), looks(small), NIGHT, bodies_of(which, small), SITE, Tracks())
     assert again.counts["n_known"] > 30
     for name, own in zip(again.tracks["known"], bodies(small, again), strict=True):
         if len(own) == 1 and own[0] in which and small.kind[own[0]] != "near Earth":
@@ -123,14 +137,37 @@ def test_what_stays_in_its_place_is_left_out(small):
     last = np.flatnonzero([text.startswith(NIGHT) for text in seen.filefracday])[:50]
     ra, dec = seen.ra.copy(), seen.dec.copy()
     ra[last], dec[last] = ra[first], dec[first] + 0.3 / 3600
-    found = find_tracks(replace(seen, ra=ra, dec=dec), NIGHT, nobody(), SITE, Tracks())
+    found = find_tracks(replace(seen, ra=ra, dec=dec), looks(small), NIGHT, nobody(), SITE, Tracks())
     assert found.counts["n_stationary"] >= 100
     assert not np.isin(found.members["candid"], np.concatenate([first, last])).any()
 
 
+def test_a_track_missing_from_images_of_its_places_is_doubted(small, found):
+    """A body's detections of four but none of the rest: as noise that lines up by chance."""
+    longest = found.tracks["track"][np.argmax(found.tracks["n"])]
+    own = found.members["candid"][found.members["track"] == longest]
+    assert len(own) >= 9
+    gone = own[np.r_[2 : len(own) - 2]]
+    seen = sightings(small).select(~np.isin(np.arange(len(small.body)), gone))
+    again = find_tracks(seen, looks(small), NIGHT, nobody(), SITE, Tracks())
+    track = again.members["track"][again.members["candid"] == own[-1]].item()
+    row = again.tracks["track"].tolist().index(track)
+    assert again.tracks["n"][row] == 4
+    assert again.tracks["looked"][row] >= len(own)
+    assert again.tracks["doubt"][row].startswith("chance")
+    assert not again.tracks["plausible"][row]
+
+
+def test_without_a_table_of_images_nothing_is_held_against_a_track(small, found):
+    none = {name: values[:0] for name, values in looks(small).items()}
+    again = find_tracks(sightings(small), none, NIGHT, nobody(), SITE, Tracks())
+    np.testing.assert_array_equal(again.tracks["looked"], again.tracks["n"])
+    assert again.tracks["plausible"].sum() >= found.tracks["plausible"].sum()
+
+
 @pytest.mark.parametrize("n", [0, 1, 3])
 def test_too_few_sightings(small, n):
-    found = find_tracks(sightings(small).select(np.arange(n)), NIGHT, nobody(), SITE, Tracks())
+    found = find_tracks(sightings(small).select(np.arange(n)), looks(small), NIGHT, nobody(), SITE, Tracks())
     assert len(found) == 0
     assert found.counts["n_tracks"] == 0
 
@@ -139,7 +176,7 @@ def test_times_that_are_no_numbers_are_passed_over(small):
     seen = sightings(small)
     jd = seen.jd_mid.copy()
     jd[::40] = np.nan
-    found = find_tracks(replace(seen, jd_mid=jd), NIGHT, nobody(), SITE, Tracks())
+    found = find_tracks(replace(seen, jd_mid=jd), looks(small), NIGHT, nobody(), SITE, Tracks())
     assert found.counts["n_tracks"] > 50
     assert not np.isin(found.members["candid"], np.arange(0, len(jd), 40)).any()
 

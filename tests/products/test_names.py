@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ztfpipe.errors import BadKey, BadName
 from ztfpipe.model.keys import (
     CalibrationKey,
+    CutoffKey,
     DataReleaseKey,
     ExposureKey,
     FieldQuadrantKey,
@@ -44,6 +45,11 @@ fields = st.integers(1, 9999)
 references = st.builds(ReferenceKey, fields, sky_filters, ccdids, qids)
 KEYS = {
     NightKey: st.builds(NightKey, nights),
+    CutoffKey: st.builds(
+        CutoffKey,
+        nights,
+        st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda one: "{:02d}{:02d}".format(*one)),
+    ),
     IncomingKey: st.builds(IncomingKey, nights, plain),
     ExposureKey: exposures(),
     RawKey: st.builds(RawKey, exposures(), ccdids),

@@ -16,7 +16,7 @@ from ztfpipe.errors import BadFile, BadName
 from ztfpipe.methods.solar_system.ephemeris import dynamical_time, observer, states_of_elements
 from ztfpipe.methods.solar_system.known import known_bodies
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS
-from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceVersionKey
+from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey, ReferenceVersionKey
 from ztfpipe.model.orbits import Orbits
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
@@ -25,7 +25,7 @@ from ztfpipe.products.accounts.plan import write_plan
 from ztfpipe.products.accounts.records import read_record, write_record
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs.orbits import write_known
-from ztfpipe.products.catalogs.tracks import read_members, read_sightings, read_streaklist, read_tracks
+from ztfpipe.products.catalogs.tracks import read_looks, read_members, read_sightings, read_streaklist, read_tracks
 from ztfpipe.products.formats.fits import write_image, write_packed_image
 from ztfpipe.products.formats.plain import write_table
 from ztfpipe.products.images.wcs import wcs_cards
@@ -35,6 +35,7 @@ from ztfpipe.simulate.sky import orbits as simulated
 from ztfpipe.steps.moving.designating import run_designations
 from ztfpipe.steps.moving.gathering import detections
 from ztfpipe.steps.moving.reporting import report
+from ztfpipe.steps.moving.sofar import sofar
 from ztfpipe.steps.moving.tracking import tracks
 
 FIRST, LAST = "20180325", "20180326"
@@ -96,7 +97,7 @@ def write_quadrant(key, jd_start, ra, dec, rng):
                 "y1": np.array([91.0, 51.0]), "length": np.array([50.0, 379.0]), "snr": np.full(2, 30.0),
                 "flux": np.full(2, 1e4), "sigflux": np.full(2, 300.0)}  # fmt: skip
     write_table(path_of("streaks", key), pd.DataFrame(streaks))
-    write_record(path_of("diffqa", key), QaRecord("difference image", "", 1, "", {}))
+    write_record(path_of("diffqa", key), QaRecord("difference image", "", 1, "", {"diffmaglim": 20.5}))
 
 
 def write_bodies(night_jd):
@@ -156,7 +157,8 @@ def linked():
     for night in (FIRST, LAST):
         detections(of("detections", night), SETTINGS, Path(of("plan", night)))
     both = [Path(of("detections", night)) for night in (FIRST, LAST)]
-    tracks(of("tracks"), SETTINGS, both, Path(of("streaklist")), Path(of("known")))
+    looked = [Path(of("looks", night)) for night in (FIRST, LAST)]
+    tracks(of("tracks"), SETTINGS, both, looked, Path(of("streaklist")), Path(of("known")))
     return read_tracks(of("tracks"))
 
 
@@ -216,6 +218,64 @@ def test_bodies_become_tracks_and_the_known_one_has_its_name(archive):
     assert page.count("data:image/gif") == 1 + len(read_streaklist(of("streaklist")))
 
 
+CUTOFF = CutoffKey(LAST, "0830")
+"""After the second of the last night's three exposures, at 0.29, 0.33 and 0.37 of the day."""
+
+
+def linked_so_far():
+    detections(of("detections", FIRST), SETTINGS, Path(of("plan", FIRST)))
+    before = [[Path(of(name, FIRST))] for name in ("detections", "looks")]
+    sofar(path_of("sofartracks", CUTOFF), SETTINGS, Path(of("plan")), Path(of("known")), *before)
+    return read_tracks(path_of("sofartracks", CUTOFF))
+
+
+def test_what_came_before_a_time_is_linked_and_asks_nothing(archive):
+    table = linked_so_far()
+    assert sorted(table.n) == [4, 4]
+    assert sorted(table.known) == ["", "12345"]
+    page = Path(path_of("sofarpage", CUTOFF)).read_text()
+    assert page.count("data:image/gif") > 0
+    assert "radio" not in page
+    assert "Save decisions" not in page
+    assert "before 0830 UT" in page
+    record = read_record(QaRecord, path_of("sofarqa", CUTOFF))
+    assert (record.status, record.metrics["n_tracks"]) == (1, 2)
+    assert not Path(of("tracks")).exists()
+    assert not Path(of("detections")).exists()
+
+
+def test_a_night_is_the_same_whether_it_was_linked_within_or_not(archive):
+    names = ("detections", "looks", "streaklist", "tracks", "trackmembers")
+    linked()
+    alone = {name: pd.read_parquet(of(name)) for name in names}
+    page = Path(of("trackpage")).read_text()
+    for name in names:
+        Path(of(name)).unlink()
+    linked_so_far()
+    provisional = Path(path_of("sofartracks", CUTOFF)).read_bytes()
+    linked()
+    for name in names:
+        pd.testing.assert_frame_equal(pd.read_parquet(of(name)), alone[name])
+    assert Path(of("trackpage")).read_text() == page
+    assert Path(path_of("sofartracks", CUTOFF)).read_bytes() == provisional
+
+
+def test_before_the_first_exposure_and_without_nights_before_there_is_nothing(archive):
+    early = CutoffKey(LAST, "0200")
+    sofar(path_of("sofartracks", early), SETTINGS, Path(of("plan")), Path(of("known")))
+    assert len(read_tracks(path_of("sofartracks", early))) == 0
+
+
+def test_the_images_of_a_night_are_its_usable_differences(archive):
+    detections(of("detections", FIRST), SETTINGS, Path(of("plan", FIRST)))
+    looks = read_looks([of("looks", FIRST)])
+    assert len(looks["jd_mid"]) == BODIES * len(TIMES_D[FIRST])
+    assert (looks["limit_mag"] == 20.5).all()
+    # 400 pixels of an arcsecond, edge to edge; the cosine of the declination widens right ascensions.
+    dec = np.stack([looks[f"dec{k}"] for k in range(4)])
+    np.testing.assert_allclose(np.ptp(dec, axis=0) * 3600, SIDE, rtol=1e-3)
+
+
 def test_what_is_known_is_reported_and_what_is_new_waits_for_a_person(archive):
     table = linked()
     record = reported()
@@ -266,7 +326,9 @@ def test_one_night_alone_and_a_night_without_differences(archive):
     plan = NightPlan(LAST, "mini", "", (), (), (), (), ())
     write_plan(of("plan"), plan)
     detections(of("detections"), SETTINGS, Path(of("plan")))
-    tracks(of("tracks"), SETTINGS, [Path(of("detections"))], Path(of("streaklist")), Path(of("known")))
+    tracks(
+        of("tracks"), SETTINGS, [Path(of("detections"))], [Path(of("looks"))], Path(of("streaklist")), Path(of("known"))
+    )
     assert len(read_tracks(of("tracks"))) == 0
     assert reported().metrics["n_observations"] == 0
     assert len(ElementTree.parse(of("adesxml")).getroot()) == 0
@@ -276,4 +338,4 @@ def test_other_names_and_files_are_refused(archive):
     with pytest.raises(BadName, match="detections"):
         detections(of("tracks"), SETTINGS, Path(of("plan")))
     with pytest.raises(BadFile, match="column"):
-        tracks(of("tracks"), SETTINGS, [Path(of("known"))], Path(of("known")), Path(of("known")))
+        tracks(of("tracks"), SETTINGS, [Path(of("known"))], [], Path(of("known")), Path(of("known")))

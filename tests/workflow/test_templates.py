@@ -17,7 +17,7 @@ from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
 from .conftest import FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("templates")]
 
 IMAGES = 3
 VERSION = CalibrationKey(NIGHT, "zi", 10, 1)

@@ -1,4 +1,4 @@
-"""What anyone can ask of alerts: `ztfpipe candidates` and `ztfpipe forced`."""
+"""What anyone can ask of alerts: `ztfpipe candidates`, `ztfpipe forced`, `ztfpipe publish`, `ztfpipe rolloff`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,30 @@ def add_alert_commands(pipelines: Any) -> None:
     )
     parser.add_argument("--output", type=Path, default=Path(), metavar="FOLDER", help="where the answers go; here")
     parser.add_argument("--plot", action="store_true", help="a picture beside each answer")
+    _add_publish(pipelines)
+    text = "move old candidates out of the histories that grow each night"
+    parser = pipelines.add_parser("rolloff", help=text, description=text)
+    parser.add_argument("--before", required=True, metavar="YYYYMMDD", help="candidates of nights before this one")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=_rolloff)
+
+
+def _add_publish(pipelines: Any) -> None:
+    text = "send packets to the topics of a Kafka cluster, each confirmed"
+    parser = pipelines.add_parser("publish", help=text, description=text)
+    parser.add_argument("--night", metavar="YYYYMMDD", help="all packets of a night")
+    parser.add_argument(
+        "--quadrant",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="only those of quadrants: ..._alerts.tar.gz below the archive",
+    )
+    parser.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write TOPIC/CANDID.avro there instead")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=_publish)
 
 
 def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -59,6 +83,18 @@ def _forced(call: argparse.Namespace) -> int:
 
     places = _listed(call.list) if call.list else [_place(call)]
     return asking.run_forced(call.config, call.workspace, places, (call.since, call.until), call.output, call.plot)
+
+
+def _publish(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.alerts import streaming
+
+    return streaming.run_publish(call.config, call.workspace, call.night, call.quadrant, call.dry_run)
+
+
+def _rolloff(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.alerts import rolling
+
+    return rolling.run_rolloff(call.config, call.workspace, call.before)
 
 
 def _place(call: argparse.Namespace) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.cli.alerts import add_alert_commands
+from ztfpipe.cli.database import add_database_commands
 from ztfpipe.cli.lightcurves import add_lightcurve_commands
 from ztfpipe.cli.most import add_most
 from ztfpipe.cli.moving import add_moving_commands
@@ -194,8 +195,21 @@ STEPS = (
         "tracks",
         (
             Input("detections", "detections of this night and of nights before", many=True),
+            Input("looks", "images of these nights", many=True),
             Input("streaks", "the night's streaks to be vetted"),
             Input("known", "the night's table of known solar-system bodies"),
+        ),
+    ),
+    Step(
+        "moving",
+        "sofar",
+        "link what a night has before a time of it, provisionally",
+        "sofartracks",
+        (
+            _PLAN,
+            Input("known", "the night's table of known solar-system bodies"),
+            Input("detections", "detections of nights before", many=True, optional=True),
+            Input("looks", "images of nights before", many=True, optional=True),
         ),
     ),
     Step(
@@ -232,6 +246,8 @@ STEPS = (
 
 def run(argv: list[str]) -> int:
     """Do one call and return its exit code."""
+    if argv[:1] == ["snakemake"]:
+        return _snakemake(argv[1:])
     try:
         call = _parser().parse_args(argv)
     except SystemExit as end:
@@ -261,9 +277,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
     add_operations_commands(pipelines)
     add_most(pipelines)
+    add_database_commands(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
+    pipelines.add_parser("snakemake", help="Snakemake, which then starts warm where there is a worker", add_help=False)
     return parser
 
 
@@ -330,6 +348,18 @@ def _patiently(work: Callable[[], object]) -> None:
             raise fault
         print(f"ztfpipe: {fault}; trying again in {pause:g} s", file=sys.stderr, flush=True)
         time.sleep(pause)
+
+
+def _snakemake(words: list[str]) -> int:
+    """Snakemake with its own words, which no parser of ours touches."""
+    from snakemake.cli import main
+
+    sys.argv = ["snakemake", *words]  # the workflow reads it to refuse strange targets
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
 
 
 def _worker(call: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ztfpipe.config.alerts import Alerts
 from ztfpipe.config.base import Fraction, Positive, Section
+from ztfpipe.config.database import Database, Trends
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
@@ -32,6 +33,7 @@ from ztfpipe.config.simulate import (
     SimulateStars,
     SimulateWeather,
 )
+from ztfpipe.config.stream import Stream
 from ztfpipe.config.templates import Templates
 from ztfpipe.errors import BadSettings
 
@@ -42,6 +44,7 @@ __all__ = [
     "Calibration",
     "Calibrators",
     "Config",
+    "Database",
     "Difference",
     "Fraction",
     "Ingest",
@@ -63,7 +66,9 @@ __all__ = [
     "SimulateOptics",
     "SimulateStars",
     "SimulateWeather",
+    "Stream",
     "Templates",
+    "Trends",
     "load_config",
 ]
 
@@ -123,6 +128,10 @@ class Quality(Section):
     """Longer side of a picture of the focal plane [px]; quadrants are averaged down to fit."""
     stretch_percent: tuple[float, float] = (1.0, 99.0)
     """Percentiles of the pixels shown as black and white."""
+    database: Database = Database()
+    """The operations database, which the report brings up to date."""
+    trends: Trends = Trends()
+    """What the night is compared with."""
 
 
 class Config(Section):
@@ -145,6 +154,7 @@ class Config(Section):
     quality: Quality = Quality()
     release: Release = Release()
     simulate: Simulate = Simulate()
+    stream: Stream = Stream()
 
 
 RECIPE_VERSIONS = {
@@ -155,9 +165,9 @@ RECIPE_VERSIONS = {
     "reference": 1,
     "difference": 2,
     "lightcurve": 1,
-    "moving": 1,
+    "moving": 2,
     "planted": 1,
-    "alerts": 1,
+    "alerts": 2,
     "quality": 1,
 }
 """Goes up when a change of code must re-make what the section's recipe made."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ztfpipe.config.base import Positive, Section
+from ztfpipe.config.database import DatabaseUrl
+
+
+def _on_server(url: str) -> str:
+    if url.startswith("sqlite"):
+        raise ValueError("names are in ledger/objects.sqlite (say nothing) or on PostgreSQL")
+    return url
 
 
 class Alerts(Section):
@@ -24,3 +31,7 @@ class Alerts(Section):
     """Farthest source of the reference that forced photometry names; that of the survey's own service."""
     forced_radius_fwhm: Positive = 2.0
     """Radius of the pixels that a fixed PSF is fitted to [FWHM]: 0.999 of the information on a faint source."""
+    ledger: Annotated[DatabaseUrl, AfterValidator(_on_server)] = ""
+    """Where objects' names are: postgresql://USER@HOST/NAME; empty: ledger/objects.sqlite in the workspace."""
+    public_programs: tuple[Annotated[int, Field(ge=0, le=9)], ...] = (1,)
+    """Programs whose data anyone may see. A packet's history has these and those of its own program."""

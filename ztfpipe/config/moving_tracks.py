@@ -34,6 +34,8 @@ class Sources(Section):
 class Linking(Section):
     """How detections become tracks (decision 18)."""
 
+    every_h: float = Field(default=3.0, ge=0, le=24)
+    """How often the operator of a night has what came so far linked, provisionally [h]; system paper 3.9. 0: never."""
     nights: Days = 4
     """This night and so many less one before it are linked together; system paper 3.9."""
     max_rate_deg_day: Positive = 1.2
@@ -69,6 +71,24 @@ class OrbitFit(Section):
     """Nearer ones are doubted [au]: satellites."""
 
 
+class Attendance(Section):
+    """Whether a track was seen as often, and is as steady, as a body would be (decision 44)."""
+
+    detected_share: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Of bodies far above the limit, those detected: the rest falls on bad pixels, stars and gaps."""
+    limit_width_mag: Positive = 0.4
+    """Width of the fall of that share about the limit [mag]: bodies turn, and limits differ within an image."""
+    edge_arcsec: Positive = 10.0
+    """A place this near to an image's edge is not held against a track [arcsec]."""
+    scatter_mag: Positive = 0.2
+    """Scatter of a body's brightness over some nights, turning and colours together [mag]."""
+    chance_of_four: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Chance that a body's track of four detections is refused. False detections make as many of these as bodies do
+    where there are a hundred on a square degree."""
+    chance: Annotated[float, Field(gt=0, lt=0.1)] = 1e-3
+    """The same for longer ones, of which false detections make hardly any."""
+
+
 class TrackReport(Section):
     """What is reported to the Minor Planet Center."""
 
@@ -100,4 +120,5 @@ class Tracks(Section):
     sources: Sources = Sources()
     linking: Linking = Linking()
     orbits: OrbitFit = OrbitFit()
+    attendance: Attendance = Attendance()
     report: TrackReport = TrackReport()

@@ -56,6 +56,24 @@ class NightKey:
 
 
 @dataclass(frozen=True, order=True)
+class CutoffKey:
+    """What a night has before a time of it. `cutoff` is HHMM, UT."""
+
+    night: str
+    cutoff: str
+
+    def __post_init__(self) -> None:
+        _check_night(self.night)
+        good = bool(re.fullmatch(r"([01][0-9]|2[0-3])[0-5][0-9]|2400", self.cutoff))
+        _check("cut-off", self.cutoff, good, "hours and minutes of the day, HHMM")
+
+    def holds(self, filefracday: str) -> bool:
+        """Whether an exposure of the night, of 14 digits, began before the cut-off."""
+        minutes = 60 * int(self.cutoff[:2]) + int(self.cutoff[2:])
+        return filefracday[:8] == self.night and 1440 * int(filefracday[8:]) < 1_000_000 * minutes
+
+
+@dataclass(frozen=True, order=True)
 class IncomingKey:
     """A file as received, of any name, on a night."""
 
@@ -263,6 +281,7 @@ class ProgramKey:
 
 Key = (
     NightKey
+    | CutoffKey
     | IncomingKey
     | ExposureKey
     | RawKey

@@ -35,6 +35,25 @@ class Detections:
 
 
 @dataclass(frozen=True)
+class Looks:
+    """Images (n,) on which a moving object would have shown.
+
+    jd_mid: middle of the exposure, TDB. observer_au (n, 3): as of Detections. exposure: its number there; the images of
+    one exposure share it. corners (n, 4, 3): unit vectors to the corners, one after another round the image.
+    limit_mag: where half of the bodies are detected, as V.
+    """
+
+    jd_mid: Floats
+    observer_au: Floats
+    exposure: NDArray[np.int64]
+    corners: Floats
+    limit_mag: Floats
+
+    def __len__(self) -> int:
+        return len(self.jd_mid)
+
+
+@dataclass(frozen=True)
 class Tracks:
     """Sets of detections that one body may have made.
 

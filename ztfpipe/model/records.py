@@ -10,7 +10,7 @@ class QaRecord:
     """What one step did to one unit.
 
     status: 1 usable, 0 bad (the products exist all the same); reason: why not, or empty. inputs: checksum by path.
-    Timings [s] and versions are for people; nothing decides by them.
+    Timings [s] and versions are for people; nothing decides by them. ended_unix: when the step was done [s since 1970].
     """
 
     step: str
@@ -22,6 +22,7 @@ class QaRecord:
     timings_s: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
+    ended_unix: float | None = None
 
 
 @dataclass(frozen=True)

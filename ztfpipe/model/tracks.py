@@ -32,6 +32,15 @@ DETECTION_TABLE = (
 )
 """Candidates of a night that may be moving objects."""
 
+LOOK_TABLE = (
+    *(column for column in DETECTION_TABLE if column.name in ("filefracday", "field", "filter", "ccdid", "qid")),
+    Column("jd_mid", "f8", "d", "Middle of the exposure, Julian date UTC"),
+    Column("limit_mag", "f4", "mag", "5-sigma limit of the difference in the filter"),
+    *(Column(f"{name}{k}", "f8", "deg", f"{text} of corner {k}, one after another round the image")
+      for k in range(4) for name, text in (("ra", "Right ascension"), ("dec", "Declination"))),
+)  # fmt: skip
+"""Quadrants of a night with a usable difference: where a moving object would have been seen."""
+
 STREAK_TABLE = (
     Column("streak", "str", "", "Name, a function of the exposure, the quadrant and the place in its table"),
     Column("jd_mid", "f8", "d", "Middle of the exposure, Julian date UTC"),
@@ -93,6 +102,9 @@ TRACK_TABLE = (
       for k, one in enumerate(_STATE)),
     *(Column(f"cov_{a}_{b}", "f8", "", "Covariance of the state [au, au/d], priors included")
       for k, a in enumerate(_STATE) for b in _STATE[k:]),
+    Column("looked", "i4", "", "Exposures that covered the body's places; those that detected it among them"),
+    Column("expected", "f4", "", "Detections expected on them"),
+    Column("likely", "f8", "", "Chance that a body's track is so bad in fit, brightness and number of detections"),
 )  # fmt: skip
 """Tracks of a night."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,27 @@ from numpy.typing import NDArray
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Quality
-from ztfpipe.errors import BadFile, BadName
+from ztfpipe.errors import BadFile, BadName, TryAgain
 from ztfpipe.methods.detector.mosaic import Tile
-from ztfpipe.model.keys import CalibrationKey, NightKey, QuadrantKey, RawKey
-from ztfpipe.model.plan import NightPlan
-from ztfpipe.model.records import QaRecord
+from ztfpipe.model.keys import CalibrationKey, RawKey
+from ztfpipe.model.operations import NightRecords
 from ztfpipe.model.summary import FocalPlane, NightSummary
+from ztfpipe.pipelines.quality.database import night_rows
 from ztfpipe.pipelines.quality.night import focal_plane, shrink, shrink_factor, summarise
-from ztfpipe.pipelines.quality.stages import record_name
 from ztfpipe.products.accounts.pictures import focal_plane_png
-from ztfpipe.products.accounts.plan import read_plan
-from ztfpipe.products.accounts.records import read_manifest, read_record
 from ztfpipe.products.accounts.references import read_candidates
 from ztfpipe.products.accounts.report import write_report
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.arrival.raw import read_raw_quadrant
+from ztfpipe.products.database.engine import database_url
+from ztfpipe.products.database.store import update_night
 from ztfpipe.products.images.calibration import read_master
-from ztfpipe.products.names import key_of, parse, path_of
+from ztfpipe.products.names import key_of, parse
+from ztfpipe.steps.operations.records import read_night
+from ztfpipe.steps.operations.watching import Watched, watch_night
+
+WORKSPACE = Path("..")
+"""The workspace, from the archive."""
 
 
 def report(
@@ -42,37 +47,37 @@ def report(
     """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
 
     references: the night's list, if there is one. The records of masters, images and differences are found by the plan;
-    those not there yet are left out.
+    those not there yet are left out. The operations database is brought up to date, and what it says of the night
+    beside others comes first; a night without it has its report, which says so.
     """
     key_of(output, "nightreport")
     section, camera = read_settings(settings, Quality)
-    summary = night_summary(manifest, plan, references)
+    records = read_night(manifest, plan)
+    summary = _summary(records, references)
+    watched = Watched("", (), ())
+    try:
+        url = database_url(section.database.url, WORKSPACE)
+        update_night(url, records.plan.night, night_rows(records))
+        watched = watch_night(url, records.plan.night, section.trends, camera)
+    except (BadFile, TryAgain) as error:
+        watched = replace(watched, sentence=f"the operations database is of no use for this night: {error}")
+    headline = f"{summary.headline}. {watched.sentence}" if watched.sentence else summary.headline
+    summary = replace(summary, headline=headline, tables=(*watched.tables, *summary.tables))
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
-    write_report(output, summary, pictures)
+    write_report(output, summary, [*watched.pictures, *pictures])
 
 
 def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightSummary:
     """The night's tables, from its accounts, its plan, its list of references and the records of what was made."""
-    chosen = read_plan(plan)
-    records = {}
-    for one in chosen.masters:
-        if one.made_tonight and one.key is not None:
-            path = Path(path_of(f"{one.kind}qa", one.key))
-            if path.exists():
-                records[record_name(one)] = read_record(QaRecord, path)
-    images, differences = _records("sciqa", chosen), _records("diffqa", chosen)
+    return _summary(read_night(manifest, plan), references)
+
+
+def _summary(records: NightRecords, references: Path | None) -> NightSummary:
     listed = read_candidates(references) if references else ()
-    paths = {name: Path(path_of(name, NightKey(chosen.night))) for name in ("tracksqa", "reportqa")}
-    moving = {name: read_record(QaRecord, path) for name, path in paths.items() if path.exists()}
-    return summarise(read_manifest(manifest), chosen, records, images, listed, differences, moving)
-
-
-def _records(product: str, plan: NightPlan) -> dict[QuadrantKey, QaRecord]:
-    """Records of a kind of the night's quadrants, those that are there."""
-    paths = {key: Path(path_of(product, key)) for key in plan.science}
-    return {key: read_record(QaRecord, path) for key, path in paths.items() if path.exists()}
+    one = records
+    return summarise(one.manifest, one.plan, one.masters, one.science, listed, one.differences, one.moving)
 
 
 def _master_planes(paths: Sequence[Path], camera: Camera, factor: int) -> Iterator[FocalPlane]:

@@ -100,4 +100,5 @@ def qa_record(
         timings_s=watch.timings_s(),
         versions={**versions(), "recipe": str(RECIPE_VERSIONS[pipeline])},
         settings=section.model_dump(mode="json"),
+        ended_unix=round(time.time(), 3),
     )

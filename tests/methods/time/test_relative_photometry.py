@@ -157,6 +157,6 @@ def test_surface_kernels_against_a_design_matrix():
         assert matrix[e] == pytest.approx(part.T @ (weight[epoch == e, None] * part), rel=1e-12)
         assert vector[e] == pytest.approx(part.T @ (weight * value)[epoch == e], rel=1e-12)
     coefficients, out = rng.normal(size=(3, 15)), np.empty(50)
-    surface_at(epoch, u, v, coefficients, 4, out)
+    surface_at(epoch, u, v, coefficients, out)
     assert out == pytest.approx(np.sum(design * coefficients[epoch], axis=1), rel=1e-12)
     assert ZeroPoints.none(2, 3).at(epoch, u, v).tolist() == [0.0] * 50

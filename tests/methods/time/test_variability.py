@@ -96,6 +96,26 @@ def test_groups_are_those_of_a_stable_sort():
     assert sigma[2] == pytest.approx(np.diff(np.percentile(part, [15.865525393145708, 84.13447460685429]))[0] / 2)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_quantiles_of_groups_are_those_of_sorted_values_whatever_the_values(dtype):
+    rng = np.random.default_rng(12)
+    # Few different values make ties, few values meet at the ends, and already sorted ones are what selection fears.
+    groups = [rng.integers(0, 4, n).astype(dtype) for n in range(1, 30)] + [np.arange(500.0, dtype=dtype)]
+    groups += [rng.normal(size=n).astype(dtype) for n in (2, 9, 10, 999)]
+    sizes = [one.size for one in groups]
+    index, values = np.repeat(np.arange(len(groups)), sizes), np.concatenate(groups)
+    start, members = group(index, np.arange(values.size, dtype=np.int32), len(groups))
+    median, sigma = group_median_sigma(values, start, members)
+    for g, one in enumerate(groups):
+        low, middle, high = np.percentile(one.astype(np.float64), [15.865525393145708, 50, 84.13447460685429])
+        # A difference of two numbers of order 1 to 500, in double precision.
+        assert (median[g], sigma[g]) == pytest.approx((middle, (high - low) / 2), rel=1e-12, abs=1e-12)
+    assert values.tolist() == np.concatenate(groups).tolist()
+    unknown = np.array([1.0, np.nan, 3.0], dtype)
+    median, _ = group_median_sigma(unknown, np.array([0, 3]), np.arange(3, dtype=np.int32))
+    assert np.isnan(median[0]) or median[0] == 3
+
+
 def test_scatter_of_directions_also_across_zero_hours():
     rng = np.random.default_rng(3)
     ra, dec = (359.99999 + rng.normal(0, 2e-5, 400)) % 360, 60 + rng.normal(0, 1e-5, 400)

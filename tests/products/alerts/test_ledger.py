@@ -1,20 +1,41 @@
 """Names of objects: by place, by candid, whoever comes first, whatever is killed."""
 
+import itertools
 import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 import numpy as np
+import psycopg
 import pytest
 
-from ztfpipe.errors import BadFile
-from ztfpipe.products.alerts.ledger import Sighting, give_names, names_of, separation_arcsec, spelt_name
+from tests.conftest import BACKENDS
+from ztfpipe.errors import BadFile, TryAgain
+from ztfpipe.products.alerts import ledger_backends
+from ztfpipe.products.alerts.ledger import Sighting, first_place, give_names, names_of, separation_arcsec, spelt_name
 
 ARCSEC = 1 / 3600
+
+
+@pytest.fixture(params=BACKENDS)
+def new_ledger(request, tmp_path):
+    """Makes places of empty ledgers: files, or each a schema of a PostgreSQL."""
+    numbers = itertools.count()
+
+    def new():
+        name = f"ledger{next(numbers)}"
+        if request.param == "sqlite":
+            return tmp_path / name / "objects.sqlite"
+        url = request.getfixturevalue("empty_postgres")
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+            server.execute(f"CREATE SCHEMA {name}")
+        return f"{url}&options=-csearch_path%3D{name}"
+
+    if request.param == "postgresql":
+        request.getfixturevalue("empty_postgres")
+    return new
 
 
 def sighting(candid, ra, dec, jd=1.0, rcid=0, year=2018):
@@ -42,9 +63,9 @@ def test_names_count_up_in_letters():
         spelt_name(2018, 26**7)
 
 
-def test_one_place_has_one_name_and_two_places_have_two(tmp_path):
+def test_one_place_has_one_name_and_two_places_have_two(new_ledger):
     known = sky(400)
-    given = give_names(tmp_path / "ledger" / "objects.sqlite", [one for _, one in known], 1.5)
+    given = give_names(new_ledger(), [one for _, one in known], 1.5)
     by_object = {}
     for i, one in known:
         by_object.setdefault(i, set()).add(given[one.candid])
@@ -52,15 +73,15 @@ def test_one_place_has_one_name_and_two_places_have_two(tmp_path):
     assert len(set(given.values())) == len(by_object)
 
 
-def test_the_order_of_arrival_within_a_batch_changes_nothing(tmp_path):
+def test_the_order_of_arrival_within_a_batch_changes_nothing(new_ledger):
     known = [one for _, one in sky(200)]
-    first = give_names(tmp_path / "a", known, 1.5)
+    first = give_names(new_ledger(), known, 1.5)
     random.Random(1).shuffle(known)
-    assert give_names(tmp_path / "b", known, 1.5) == first
+    assert give_names(new_ledger(), known, 1.5) == first
 
 
-def test_a_second_time_nothing_new_is_named_and_a_moved_candidate_is_another(tmp_path):
-    path, known = tmp_path / "a", [one for _, one in sky(80)]
+def test_a_second_time_nothing_new_is_named_and_a_moved_candidate_is_another(new_ledger):
+    path, known = new_ledger(), [one for _, one in sky(80)]
     first = give_names(path, known, 1.5)
     # Of the same batch a part, backwards, after others were named.
     give_names(path, [sighting(5, 10.0, 89.0)], 1.5)
@@ -81,15 +102,15 @@ def test_a_second_time_nothing_new_is_named_and_a_moved_candidate_is_another(tmp
         ((20.0, 10 * ARCSEC - 1e-7), (20.0, 10 * ARCSEC + 1e-7)),
     ],
 )
-def test_where_coordinates_end_places_do_not(tmp_path, first, second):
+def test_where_coordinates_end_places_do_not(new_ledger, first, second):
     assert separation_arcsec(*first, *second) < 1.5
-    given = give_names(tmp_path / "a", [sighting(1, *first), sighting(2, *second)], 1.5)
+    given = give_names(new_ledger(), [sighting(1, *first), sighting(2, *second)], 1.5)
     assert given[1] == given[2]
 
 
-def test_the_nearest_of_two_objects_is_taken_and_the_limit_holds(tmp_path):
+def test_the_nearest_of_two_objects_is_taken_and_the_limit_holds(new_ledger):
     given = give_names(
-        tmp_path / "a",
+        new_ledger(),
         [
             sighting(1, 50.0, 0.0),
             sighting(2, 50.0, 2.0 * ARCSEC),
@@ -111,26 +132,68 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path):
         give_names(tmp_path / "a", [sighting(1, 1.0, 1.0)], 1.5)
 
 
-def test_a_writer_killed_at_any_moment_leaves_all_names_or_none(tmp_path):
-    script = textwrap.dedent(
-        """
-        import sys
-        from tests.products.alerts.test_ledger import sky
-        from ztfpipe.products.alerts.ledger import give_names
-        known = [one for _, one in sky(4000)]
-        print("ready", flush=True)
-        give_names(sys.argv[1], known, 1.5)
-        print("done", flush=True)
-        """
-    )
-    known = [one for _, one in sky(4000)]
-    expected = give_names(tmp_path / "whole", known, 1.5)
-    for pause_s in (0.0, 0.01, 0.05, 0.1, 0.2):
-        path = tmp_path / f"killed{pause_s}"
-        with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE) as process:
-            process.stdout.readline()
-            time.sleep(pause_s)
-            os.kill(process.pid, signal.SIGKILL)
+def test_a_writer_killed_at_any_moment_leaves_all_names_or_none(new_ledger):
+    known = [one for _, one in sky(1500)]
+    expected = give_names(new_ledger(), known, 1.5)
+    for pause_s in (0.0, 0.05, 0.15):
+        path = new_ledger()
+        writer = in_background(lambda path=path: give_names(path, known, 1.5))
+        time.sleep(pause_s)
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
         left = names_of(path, [one.candid for one in known])
         assert left in ({}, expected)
         assert give_names(path, known, 1.5) == expected
+
+
+def test_writers_at_once_give_each_object_one_name(new_ledger):
+    path, known = new_ledger(), [one for _, one in sky(600)]
+    parts = [known[k::3] for k in range(3)]
+    writers = [in_background(lambda part=part: give_names(path, part, 1.5)) for part in parts]
+    assert [os.waitpid(writer, 0)[1] for writer in writers] == [0, 0, 0]
+    names = names_of(path, [one.candid for one in known])
+    of_object = {}
+    for i, one in sky(600):
+        of_object.setdefault(i, set()).add(names[one.candid])
+    assert all(len(each) == 1 for each in of_object.values())
+    assert len(set(names.values())) == len(of_object)
+
+
+def test_a_second_writer_waits_and_gives_up_in_the_end_and_who_asks_does_not_wait(new_ledger, monkeypatch):
+    path = new_ledger()
+    give_names(path, [sighting(1, 1.0, 1.0)], 1.5)
+    monkeypatch.setattr(ledger_backends, "WAIT_S", 0.2)
+    with ledger_backends.opened(path, writing=True):
+        with pytest.raises(TryAgain):
+            give_names(path, [sighting(2, 1.0, 1.0)], 1.5)
+        assert list(names_of(path, [1, 2])) == [1]
+        assert first_place(path, names_of(path, [1])[1]) == (1.0, 1.0)
+
+
+def test_both_kinds_of_ledger_give_the_same_names(new_ledger, tmp_path):
+    known = [one for _, one in sky(1200, seed=2)]
+    assert give_names(new_ledger(), known, 1.5) == give_names(tmp_path / "other", known, 1.5)
+
+
+def test_who_asks_a_ledger_that_is_not_there_makes_none(tmp_path):
+    assert names_of(tmp_path / "a", [1]) == {}
+    assert first_place(tmp_path / "a", "ZTF18aaaaaaa") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_away_is_tried_again(tmp_path):
+    with pytest.raises(TryAgain, match="postgresql://someone@/nothing"):
+        names_of(f"postgresql://someone@/nothing?host={tmp_path}", [1])
+
+
+def in_background(work):
+    """A process that does some work and ends with 0 when it was done."""
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return process

@@ -4,9 +4,9 @@ import contextlib
 import functools
 import io
 import json
+import os
 import shutil
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import fastavro
@@ -14,52 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.alerts_scene import CAMERA, FIELD, FILTERS, Look, alert_settings, plan_of, sky_of, write_look
+from tests.alerts_nights import START, looks, nights, run_night
+from tests.alerts_scene import CAMERA, FIELD, FILTERS, Look, alert_settings, plan_of, write_look
 from ztfpipe.errors import BadFile
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.model.keys import NightKey, ProgramKey
 from ztfpipe.products.alerts.ledger import separation_arcsec
 from ztfpipe.products.alerts.packets import read_archive, read_packet
+from ztfpipe.products.catalogs.events import read_candidates
 from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.alerts import exposure, names, night, quadrant
-
-START = 2458200.7
-NIGHTS = 3
-N_STARS = 20
-
-
-def looks():
-    """Twelve looks of three nights: two filters, both signs, a dithered neighbour, one that failed, one half away."""
-    rng = np.random.default_rng(3)
-    stars = [sky_of(x, y) for x, y in rng.uniform(20, 490, (N_STARS, 2))]
-    out = []
-    for k in range(4 * NIGHTS):
-        # A third of the stars each time, within 0.2 arcsec: far less than 1.5 arcsec from their first detection.
-        chosen = [stars[i] for i in np.flatnonzero(rng.uniform(size=N_STARS) < 0.35)]
-        moved = [(ra + d[0], dec + d[1]) for (ra, dec), d in zip(chosen, rng.normal(0, 3e-5, (99, 2)), strict=False)]
-        faint = [stars[i] for i in np.flatnonzero(rng.uniform(size=N_STARS) < 0.2)]
-        look = Look(
-            jd=START + 9.0 * (k // 4) + 0.02 * (k % 4),
-            qid=2 if k % 4 == 3 else 1,
-            filter="zg" if k % 4 == 1 else "zr",
-            programid=2 if k % 4 == 1 else 1,
-            status=0 if k == 6 else 1,
-            shift_deg=(0.0, 0.05) if k % 4 == 2 else (0.0, 0.0),
-        )
-        inside = seen_by(look, moved)
-        signs = tuple(bool(one) for one in rng.uniform(size=len(inside)) < 0.6)
-        ra, dec = (tuple(one[axis] for one in inside) for axis in (0, 1))
-        out.append(replace(look, ra=ra, dec=dec, positive=signs, raw=tuple(seen_by(look, faint))))
-    return out
-
-
-def seen_by(look, places):
-    """Those of some places [deg] that lie on a look's image; none on one that failed."""
-    x, y = sky_to_pixel(look.wcs, *np.array(places).reshape(-1, 2).T)
-    ny, nx = CAMERA.quadrant_shape
-    there = (x > 0) & (x < nx - 1) & (y > 0) & (y < ny - 1) & (look.status == 1)
-    return [places[i] for i in np.flatnonzero(there)]
+from ztfpipe.steps.alerts import exposure, names, naming, night, quadrant
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +39,6 @@ def made(tmp_path_factory):
         for date in nights(everything):
             run_night(everything, date)
     return archive, everything
-
-
-def nights(everything):
-    return sorted({one.key.night for one in everything})
-
-
-def run_night(everything, date):
-    """The steps of a night in the order of the workflow."""
-    settings, plan = alert_settings(), plan_of(everything, date)
-    given = Path(path_of("objectnames", NightKey(date)))
-    names(str(given), settings, plan)
-    for one in sorted({one.key.exposure for one in everything if one.key.night == date}):
-        exposure(path_of("alertsqa", one), settings, plan, given)
 
 
 def packets_of(look):
@@ -107,6 +59,11 @@ def found_on(look):
     return tuple(list(table[["candid", "ra", "dec"]].itertuples()) for table in tables)
 
 
+def readable(other, look):
+    """A packet shows what is public, of program 1, and what is of its own program."""
+    return other.programid in (1, look.programid)
+
+
 def brute_force(everything, look, ra, dec):
     """History of a place before a look, by going through everything: entries, counts."""
     entries, ndethist, ncovhist = [], 0, 0
@@ -120,7 +77,7 @@ def brute_force(everything, look, ra, dec):
         if other.jd <= look.jd and (other.qid, FIELD) == (look.qid, FIELD):
             ndethist += len(hits)
         hits += [r.candid for r in raw if separation_arcsec(ra, dec, r.ra, r.dec) <= 1.5]
-        if look.jd - 30 <= other.jd < look.jd:
+        if look.jd - 30 <= other.jd < look.jd and readable(other, look):
             entries += [(other.jd, candid) for candid in sorted(hits)]
             if covers and not hits:
                 entries.append((other.jd, None))
@@ -175,7 +132,7 @@ def test_forced_photometry_is_of_the_same_field_and_channel(made, monkeypatch):
                 ny, nx = CAMERA.quadrant_shape
                 on_image = -0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5
                 same = other.qid == look.qid and other.status == 1 and look.jd - 30 <= other.jd < look.jd
-                if same and on_image:
+                if same and on_image and readable(other, look):
                     expected.append((other.jd, FILTERS[other.filter]))
             entries = alert["fp_hists"] or []
             assert [(e["jd"], e["fid"]) for e in entries] == expected
@@ -213,6 +170,8 @@ def test_a_second_run_gives_the_same_bytes_also_in_another_order(made, tmp_path,
     monkeypatch.chdir(tmp_path / "copy" / "archive")
     everything = made[1]
     before = {str(p): p.read_bytes() for p in Path().rglob("*_alerts.tar.gz")}
+    for path in Path().rglob("*_exposurenames.parquet"):
+        path.unlink()
     # The names of the last night first: the ledger knows them by candid, histories by date.
     for date in nights(everything)[::-1]:
         run_night(everything, date)
@@ -223,6 +182,37 @@ def test_a_second_run_gives_the_same_bytes_also_in_another_order(made, tmp_path,
     target.unlink()
     quadrant(str(target), alert_settings(), Path(path_of("objectnames", NightKey(one.key.night))))
     assert target.read_bytes() == before[str(target)]
+
+
+def test_names_given_exposure_by_exposure_read_only_what_is_new(tmp_path, monkeypatch):
+    """As an operator calls it: after each exposure, with the plan as it grew."""
+    (tmp_path / "archive").mkdir()
+    monkeypatch.chdir(tmp_path / "archive")
+    three = looks()[:3]
+    date = three[0].key.night
+    given = path_of("objectnames", NightKey(date))
+    read = []
+    monkeypatch.setattr(naming, "read_candidates", lambda path: read.append(path) or read_candidates(path))
+    for count in (1, 2, 3):
+        write_look(three[count - 1])
+        names(given, alert_settings(), plan_of(three[:count], date))
+        # Younger than the step allows clocks to differ by, they would be read again.
+        age(*(Path(path_of("candidates", one.key)) for one in three[:count]))
+    assert read == [path_of("candidates", one.key) for one in three]
+    grown = read_table(given)
+    assert len(grown) == sum(len(one.ra) for one in three)
+    # A difference that is made again has its candidates read again, and they keep their names.
+    again = Path(path_of("candidates", three[1].key))
+    os.utime(again)
+    names(given, alert_settings(), plan_of(three, date))
+    assert read[3:] == [str(again)]
+    pd.testing.assert_frame_equal(read_table(given), grown)
+
+
+def age(*paths):
+    """Make files an hour older."""
+    for path in paths:
+        os.utime(path, ns=(path.stat().st_mtime_ns - 3600 * 10**9,) * 2)
 
 
 def test_programs_have_archives_of_their_own(made, tmp_path, monkeypatch):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ztfpipe.config import Lightcurve
 from ztfpipe.errors import BadFile
-from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.manifest import Manifest
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord
@@ -19,6 +20,7 @@ from ztfpipe.steps.operations import night as operations
 from ztfpipe.steps.operations.night import URGENT, Watch, work_through
 
 NIGHT = "20180325"
+ENDING = [targets for targets, _ in operations.END_OF_NIGHT]
 
 
 def exposure(minute: int, field: int = 473) -> ExposureKey:
@@ -34,7 +36,8 @@ class Night:
         self.broken: set[str] = set()
         self.arrivals: list[ExposureKey] = []
         self.said: list[str] = []
-        self.fields: dict[str, int] = {}
+        self.made_only: list[tuple[str, ...]] = []
+        self.references: tuple[ReferenceVersionKey, ...] = ()
         (workspace / "incoming" / NIGHT).mkdir(parents=True)
 
     def send(self, *keys: ExposureKey) -> None:
@@ -43,9 +46,10 @@ class Night:
 
     def __call__(self, targets, narrowing) -> int:
         self.calls.append((tuple(targets), narrowing.get("exposure", "")))
+        self.made_only += [tuple(targets)] if narrowing.get("made") == "true" else []
         if targets == ("plan",):
             return self.plan()
-        asked = set(narrowing["exposure"].split(",")) if narrowing else None
+        asked = set(narrowing["exposure"].split(",")) if "exposure" in narrowing else None
         code = 0
         for key in self.planned().science:
             name = key.exposure.filefracday
@@ -66,7 +70,7 @@ class Night:
         accounts = Manifest(NIGHT, f"Night {NIGHT}", True, incoming_digest(folder), {}, ())
         write_manifest(self.workspace / "archive" / path_of("manifest", NightKey(NIGHT)), accounts)
         path = self.workspace / "archive" / path_of("plan", NightKey(NIGHT))
-        write_plan(path, NightPlan(NIGHT, "mini", incoming_digest(folder), science, (), ()))
+        write_plan(path, NightPlan(NIGHT, "mini", incoming_digest(folder), science, (), (), (), self.references))
         return 0
 
     def planned(self) -> NightPlan:
@@ -77,7 +81,7 @@ class Night:
 
     @property
     def batches(self) -> list[str]:
-        return [asked for targets, asked in self.calls if asked]
+        return [asked for targets, asked in self.calls if targets == operations.REAL_TIME and asked]
 
 
 @pytest.fixture
@@ -91,9 +95,25 @@ def test_what_is_there_is_done_in_batches_in_order_of_time_and_then_the_night_is
     assert work_through(night.watch())
     names = [key.filefracday for key in keys]
     assert night.batches == [",".join(names[:2]), ",".join(names[2:4]), names[4]]
-    assert [targets for targets, asked in night.calls if not asked] == [("plan",), *operations.END_OF_NIGHT]
+    assert [targets for targets, asked in night.calls if not asked] == [
+        ("plan",),
+        *(one for one, _ in operations.END_OF_NIGHT),
+    ]
     assert "2 of 5 exposures done, 3 waiting" in night.said[0]
     assert "5 of 5 exposures done, 0 waiting" in night.said[2]
+
+
+def test_packets_follow_each_batch_and_wait_for_no_difference_that_failed(night, monkeypatch):
+    night.references = (ReferenceVersionKey(ReferenceKey(473, "zg", 10, 1), 1),)
+    night.send(exposure(0), exposure(1))
+    night.broken = {exposure(0).filefracday}
+    monkeypatch.setattr(operations.quality, "report", lambda *words: None)
+    work_through(night.watch(batch=1))
+    first, second = exposure(0).filefracday, exposure(1).filefracday
+    real_time, packets = operations.REAL_TIME, operations.PACKETS
+    expected = [(real_time, first), (packets, first), (real_time, second), (packets, second)]
+    assert [call for call in night.calls if call[1]] == expected
+    assert night.made_only == [packets] * 3
 
 
 def test_a_file_that_arrives_during_a_batch_is_planned_before_the_next(night):
@@ -152,13 +172,34 @@ def test_a_unit_that_fails_holds_nothing_up_and_is_tried_again_at_the_end_only(n
     monkeypatch.setattr(operations.quality, "report", lambda *words: reported.append(words[0]))
     assert not work_through(night.watch(batch=1))
     assert night.batches == [key.filefracday for key in keys]
-    assert [targets for targets, asked in night.calls if not asked] == [("plan",), *operations.END_OF_NIGHT]
+    assert [targets for targets, asked in night.calls if not asked] == [
+        ("plan",),
+        *(one for one, _ in operations.END_OF_NIGHT),
+    ]
     assert reported == [path_of("nightreport", NightKey(NIGHT))]
     night.calls.clear()
     night.broken.clear()
     # Started again, the operator does what has no record and nothing else.
     assert work_through(night.watch(batch=1))
     assert night.batches == [keys[0].filefracday]
+
+
+def test_matchfiles_that_are_due_end_the_night(night):
+    night.send(exposure(0))
+    watch = night.watch()
+    watch.lists_grown = lambda: 2
+    assert work_through(watch)
+    assert night.calls[-1] == (("matchfiles",), "")
+    assert "2 matchfiles are due" in night.said
+
+
+def test_no_list_grows_without_a_plan_or_a_reference(night):
+    watch = night.watch()
+    watch.archive.mkdir()
+    assert operations.lists_grown(watch, Lightcurve(), 1) == 0
+    night.send(exposure(0))
+    night.plan()
+    assert operations.lists_grown(watch, Lightcurve(), 1) == 0
 
 
 def test_a_night_without_a_file_ends_without_a_plan(night):

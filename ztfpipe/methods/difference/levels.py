@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from ztfpipe.methods.difference.empty_sky import empty_sky
 from ztfpipe.methods.difference.smooth_field import field_on_grid, fit_field
 from ztfpipe.model.difference import Difference
 
 _THIN = 2
 """Step through the pixels of a cell: S_corr is smooth over more."""
-_QUIET = 1.2
-"""Pixels with more noise than this times the median are not empty sky."""
 _LEAST_IN_CELL = 100
 _LEAST_CELLS = 4
 
@@ -29,15 +28,15 @@ def levelled(difference: Difference, *, cell_px: int = 128, scale_px: float = 30
     they tell. A background of c DN gives a flux of c / sum P_D^2. As it is with fewer than four cells.
     """
     typical = float(np.median(difference.flux_sigma_adu[::9, ::9]))
-    quiet = ~difference.bad & (difference.flux_sigma_adu < _QUIET * typical)
+    empty = empty_sky(difference.scorr, difference.flux_sigma_adu, difference.bad)
     # Pixels whose noise is the same: the autocorrelation of S integrates to 4 pi sigma^2.
     together = 4 * np.pi * (difference.fwhm_px / 2.3548) ** 2
-    ny, nx = quiet.shape
+    ny, nx = empty.shape
     rows = []
     for top in range(0, ny, cell_px):
         for left in range(0, nx, cell_px):
             box = slice(top, top + cell_px, _THIN), slice(left, left + cell_px, _THIN)
-            values = difference.scorr[box][quiet[box]]
+            values = difference.scorr[box][empty[box]]
             if values.size >= _LEAST_IN_CELL:
                 middle = left + min(cell_px, nx - left) / 2, top + min(cell_px, ny - top) / 2
                 independent = max(values.size * _THIN**2 / together, 1.0)

@@ -34,6 +34,7 @@ from scipy import fft
 from scipy.signal import fftconvolve
 
 from ztfpipe.methods.difference import zogy_nb as kernels
+from ztfpipe.methods.difference.empty_sky import empty_sky
 from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_nb import polynomial_terms
@@ -49,8 +50,6 @@ _SMALL_PX = 96
 """Side of the grid on which filters are made as such; none reaches farther than half of it."""
 _LEAST_DEN = 1e-9
 """Of the largest value of den, below which frequencies hold only rounding errors."""
-_QUIET = 1.2
-"""Pixels with more noise than this times the median are not empty sky."""
 
 
 @dataclass(frozen=True)
@@ -246,10 +245,9 @@ def _middle(outer: tuple[int, ...], inner: tuple[int, ...]) -> tuple[slice, ...]
 
 def _width(scorr: Image, flux_sigma: Image, bad: NDArray) -> float:
     """Robust width of S_corr where there is nothing but sky."""
+    empty = empty_sky(scorr, flux_sigma, bad)
     step = max(1, int(np.sqrt(scorr.size / 500_000))) | 1
-    values, sigma, bad = scorr[::step, ::step], flux_sigma[::step, ::step], bad[::step, ::step]
-    quiet = ~bad & (sigma < _QUIET * np.median(sigma))
-    found = robust(values[quiet])
+    found = robust(scorr[::step, ::step][empty[::step, ::step]])
     return found.sigma if found.count > 100 and found.sigma > 0 else 1.0
 
 

@@ -31,18 +31,80 @@ def group(index, rows, n):
 
 @njit(cache=True)
 def group_median_sigma(values, start, members):
-    """Median of each group's values and half the distance of the 15.87th and 84.13th percentiles; NaN for no values."""
+    """Median of each group's values and half the distance of the 15.87th and 84.13th percentiles; NaN for no values.
+
+    NaN counts as larger than any number.
+    """
     n = start.size - 1
     median = np.full(n, np.nan)
     sigma = np.full(n, np.nan)
+    largest = 0
+    for g in range(n):
+        largest = max(largest, start[g + 1] - start[g])
+    scratch = np.empty(largest, values.dtype)
     for g in range(n):
         size = start[g + 1] - start[g]
         if size == 0:
             continue
-        ordered = np.sort(values[members[start[g] : start[g + 1]]])
-        median[g] = quantile(ordered, 0.5)
-        sigma[g] = 0.5 * (quantile(ordered, 0.8413447460685429) - quantile(ordered, 0.15865525393145707))
+        known = True
+        for k in range(size):
+            scratch[k] = values[members[start[g] + k]]
+            known &= scratch[k] == scratch[k]
+        part = scratch[:size]
+        if not known:
+            ordered = np.sort(part)
+            median[g] = quantile(ordered, 0.5)
+            sigma[g] = 0.5 * (quantile(ordered, 0.8413447460685429) - quantile(ordered, 0.15865525393145707))
+            continue
+        # Sorting costs three times as much as finding three quantiles, each in what the one before has left.
+        median[g] = found_quantile(part, 0, size, 0.5)
+        half = (size - 1) // 2
+        low = found_quantile(part, 0, half + 1 if size > 8 else size, 0.15865525393145707)
+        sigma[g] = 0.5 * (found_quantile(part, half, size, 0.8413447460685429) - low)
     return median, sigma
+
+
+@njit(cache=True)
+def found_quantile(values, low, high, fraction):
+    """The quantile of all values, which are not in order, as `quantile` has it; they are partly put in order.
+
+    What it needs must be among values[low:high], with nothing larger before and nothing smaller behind. No NaN.
+    """
+    at = fraction * (values.size - 1)
+    below = int(at)
+    _place(values, low, high, below)
+    if below + 1 == values.size:
+        return np.float64(values[below])
+    above = values[below + 1]
+    for k in range(below + 2, high):
+        above = min(above, values[k])
+    return values[below] + (at - below) * (above - np.float64(values[below]))
+
+
+@njit(cache=True)
+def _place(values, low, high, k):
+    """Put into values[k] what would be there if values[low:high] were in order, with nothing larger before it and
+    nothing smaller behind (Hoare's selection)."""
+    high -= 1
+    while low < high:
+        middle = values[(low + high) // 2]
+        pivot = max(min(values[low], middle), min(max(values[low], middle), values[high]))
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            return
 
 
 @njit(cache=True)
@@ -59,4 +121,6 @@ def warm() -> None:
     rows = np.arange(4, dtype=np.int32)
     quantile(np.zeros(4), 0.5)
     start, members = group(np.zeros(4, np.int64), rows, 1)
-    group_median_sigma(np.zeros(4), start, members)
+    for values in (np.zeros(4), np.zeros(4, np.float32)):
+        found_quantile(values, 0, 4, 0.5)
+        group_median_sigma(values, start, members)

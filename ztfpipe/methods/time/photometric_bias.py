@@ -32,7 +32,7 @@ class PhotometricBias:
     def at(self, u: Floats, v: Floats, mag: NDArray[np.floating]) -> Floats:
         """Corrections (n,) [mag] at places from -1 to 1, of magnitudes."""
         found = np.empty(len(u))
-        surface_at(np.zeros(len(u), np.int64), u, v, self.surface_mag[None, :], 4, found)
+        surface_at(np.zeros(len(u), np.int64), u, v, self.surface_mag[None, :], found)
         return found + np.interp(np.asarray(mag, np.float64), self.knots_mag, self.values_mag)
 
 

@@ -42,7 +42,8 @@ class Measurements:
 
     def select(self, kept: NDArray[np.bool_]) -> Measurements:
         """Those that are kept; indices of stars and epochs stay as they are."""
-        parts = (getattr(self, name)[kept] for name in ("star", "epoch", "mag", "error_mag", "u", "v"))
+        rows = np.flatnonzero(kept)
+        parts = (getattr(self, name)[rows] for name in ("star", "epoch", "mag", "error_mag", "u", "v"))
         return Measurements(*parts, self.n_stars, self.n_epochs)
 
 
@@ -65,7 +66,7 @@ class ZeroPoints:
     def at(self, epoch: Indices, u: Floats, v: Floats) -> Floats:
         """Corrections [mag] of measurements in epochs at places."""
         found = np.empty(len(epoch))
-        surface_at(epoch, u, v, self.correction_mag, 4, found)
+        surface_at(epoch, u, v, self.correction_mag, found)
         return found
 
     @staticmethod
@@ -162,9 +163,15 @@ def solve_linear(data: Measurements, weight: Floats, gauge: NDArray[np.bool_]) -
     with the largest group of epochs are NaN, as are stars without weight. Errors are those of Z in this gauge.
     """
     n_stars, n_epochs = data.n_stars, data.n_epochs
-    seen, row = np.unique(data.star[weight > 0], return_inverse=True)
+    rows = np.flatnonzero(weight > 0)
+    of_star, of_epoch, weight = data.star[rows], data.epoch[rows], weight[rows]
+    light_of = weight * data.mag[rows]
+    seen = np.flatnonzero(np.bincount(of_star, minlength=n_stars))
+    column = np.zeros(n_stars, np.int64)
+    column[seen] = np.arange(seen.size)
+    column = column[of_star]
     table = np.zeros((n_epochs, seen.size))
-    table[data.epoch[weight > 0], row] = weight[weight > 0]
+    table[of_epoch, column] = weight
     linked = (table > 0).astype(np.float32)
     groups = connected_components((linked @ linked.T) > 0, directed=False)[1]
     has = table.any(axis=1)
@@ -175,9 +182,11 @@ def solve_linear(data: Measurements, weight: Floats, gauge: NDArray[np.bool_]) -
     per_star = table[joined].sum(axis=0)
     with np.errstate(divide="ignore"):
         inverse = np.where(per_star > 0, 1.0 / per_star, 0.0)
-    light = np.bincount(row, (weight * data.mag)[weight > 0] * np.isin(data.epoch[weight > 0], joined), seen.size)
+    is_joined = np.zeros(n_epochs, bool)
+    is_joined[joined] = True
+    light = np.bincount(column, light_of * is_joined[of_epoch], seen.size)
     a = table[joined]
-    right = np.bincount(data.epoch, weight * data.mag, n_epochs)[joined] - a @ (inverse * light)
+    right = np.bincount(of_epoch, light_of, n_epochs)[joined] - a @ (inverse * light)
     normal = np.diag(a.sum(axis=1)) - (a * inverse) @ a.T
     # The constant, of which the measurements know nothing, gets an equation of its own.
     scale = np.trace(normal) / joined.size**2
@@ -205,7 +214,7 @@ def least_variable(
     `number` with the least scatter."""
     start, members = _by(data.star, data.n_stars)
     count = np.diff(start)
-    epochs = np.unique(data.epoch).size
+    epochs = np.count_nonzero(np.bincount(data.epoch, minlength=data.n_epochs))
     median, sigma = group_median_sigma(data.mag, start, members)
     error = group_median_sigma(np.hypot(data.error_mag, floor_mag), start, members)[0]
     often = (count >= max(seen_min * epochs, 3)) & np.isfinite(median)
@@ -264,14 +273,14 @@ def _fit_surfaces(
     base = data.mag - epoch[data.epoch]
     surface = np.empty(len(data))
     star = np.nan_to_num(star)
-    surface_at(data.epoch, data.u, data.v, coefficients, degree, surface)
+    surface_at(data.epoch, data.u, data.v, coefficients, surface)
     for _ in range(_SURFACE_TURNS):
         before = star
         coefficients, excess = _epoch_surfaces(data, weight, base - star[data.star], count, degree, stars_per_term)
         solved = gauge & (count > 0)
         if solved.any():
             coefficients -= np.where((count > 0)[:, None], coefficients[solved].mean(axis=0), 0.0)
-        surface_at(data.epoch, data.u, data.v, coefficients, degree, surface)
+        surface_at(data.epoch, data.u, data.v, coefficients, surface)
         with np.errstate(invalid="ignore"):
             star = np.bincount(data.star, weight * (base - surface), data.n_stars) / sums
         star = np.nan_to_num(star)
@@ -312,7 +321,8 @@ def _fitting(
         for index, n in ((data.epoch, data.n_epochs), (data.star, data.n_stars))
     )
     wide = np.maximum(np.maximum(epoch_spread[data.epoch], star_spread[data.star]), 1.0)
-    typical = np.median(star_spread[np.unique(data.star[used])]) if rows.size else 1.0
+    seen = np.bincount(data.star[rows], minlength=data.n_stars) > 0
+    typical = np.median(star_spread[seen]) if rows.size else 1.0
     steady = star_spread[data.star] < 3 * max(typical, 1.0)
     return (np.abs(pull) < reject_sigma * wide) & steady
 
@@ -323,9 +333,8 @@ def _result(
     solved = np.isfinite(linear.epoch_mag)
     rows = np.flatnonzero(weight > 0).astype(np.int32)
     rms = group_median_sigma(residual, *group(data.epoch, rows, data.n_epochs))[1]
-    pull2 = float(np.sum(weight * residual**2)) / max(rows.size - np.unique(data.star[rows]).size - solved.sum(), 1)
-    calibrator = np.zeros(data.n_stars, bool)
-    calibrator[data.star[rows]] = True
+    calibrator = np.bincount(data.star[rows], minlength=data.n_stars) > 0
+    pull2 = float(np.sum(weight * residual**2)) / max(rows.size - calibrator.sum() - solved.sum(), 1)
     return ZeroPoints(
         correction_mag=np.where(solved[:, None], -coefficients, 0.0),
         error_mag=np.sqrt((linear.epoch_error_mag**2 + excess) * max(pull2, 1.0)),

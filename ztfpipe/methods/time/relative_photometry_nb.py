@@ -43,20 +43,44 @@ def surface_normals(epoch, u, v, weight, value, degree, matrix, vector):
 
 
 @njit(cache=True)
-def surface_at(epoch, u, v, coefficients, degree, out):
-    """The surface of each measurement's epoch at its place, into `out`. coefficients: (n_epochs, at least k)."""
-    terms = np.empty(15)
+def surface_at(epoch, u, v, coefficients, out):
+    """The surface of each measurement's epoch at its place, into `out`. coefficients: (n_epochs, 15), of degree 4."""
+    powers = np.empty((coefficients.shape[0], 15))
+    for e in range(coefficients.shape[0]):
+        _powers(coefficients[e], powers[e])
     for i in range(epoch.size):
-        k = basis(u[i], v[i], degree, terms)
-        total = 0.0
-        for a in range(k):
-            total += coefficients[epoch[i], a] * terms[a]
-        out[i] = total
+        c, x, y = powers[epoch[i]], u[i], v[i]
+        total = c[14]
+        total = total * x + c[12] + c[13] * y
+        total = total * x + c[9] + (c[10] + c[11] * y) * y
+        total = total * x + c[5] + (c[6] + (c[7] + c[8] * y) * y) * y
+        out[i] = total * x + c[0] + (c[1] + (c[2] + (c[3] + c[4] * y) * y) * y) * y
+
+
+@njit(cache=True)
+def _powers(legendre, out):
+    """Coefficients of u^a v^b, in order of a, then of b, of a sum of Legendre products as `basis` orders them."""
+    # Of P_n, those of x^0 to x^4.
+    single = np.zeros((5, 5))
+    single[0, 0], single[1, 1] = 1.0, 1.0
+    single[2, 0], single[2, 2] = -0.5, 1.5
+    single[3, 1], single[3, 3] = -1.5, 2.5
+    single[4, 0], single[4, 2], single[4, 4] = 0.375, -3.75, 4.375
+    place = 0
+    for a in range(5):
+        for b in range(5 - a):
+            out[place] = 0.0
+            k = 0
+            for total in range(5):
+                for n in range(total + 1):
+                    out[place] += legendre[k] * single[total - n, a] * single[n, b]
+                    k += 1
+            place += 1
 
 
 def warm() -> None:
     """Compile the kernels of this module."""
     place, epoch = np.zeros(2), np.zeros(2, np.int64)
     basis(0.0, 0.0, 1, np.zeros(3))
-    surface_at(epoch, place, place, np.zeros((1, 15)), 1, np.zeros(2))
+    surface_at(epoch, place, place, np.zeros((1, 15)), np.zeros(2))
     surface_normals(epoch, place, place, np.ones(2), np.ones(2), 1, np.zeros((1, 3, 3)), np.zeros((1, 3)))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ztfpipe.methods.time.grouping_nb import quantile
+from ztfpipe.methods.time.grouping_nb import found_quantile, quantile
 
 # Places of the numbers in a row of the result.
 MIN, MAX, MEAN, MEDIAN, RMS, WMEAN, WRMS, MAD, MEDERR, CHISQ, SKEW, KURT = range(12)
@@ -37,8 +37,8 @@ def collapse(start, members, mag, error, raw_mag, time, fractions, pair_d, numbe
         one[MIN], one[MAX], one[MEDIAN] = ordered[0], ordered[n - 1], quantile(ordered, 0.5)
         for k in range(fractions.size):
             percentiles[g, k] = quantile(ordered, fractions[k])
-        one[MAD] = quantile(np.sort(np.abs(m - one[MEDIAN])), 0.5)
-        one[MEDERR] = quantile(np.sort(e), 0.5)
+        one[MAD] = found_quantile(np.abs(m - one[MEDIAN]), 0, n, 0.5)
+        one[MEDERR] = found_quantile(e.copy(), 0, n, 0.5)
         buffer = 0.05 * (one[MAX] - one[MIN])
         extra[g, 0] = np.sum(np.abs(m - one[MEDIAN]) <= buffer)
         if n >= 2:

@@ -32,22 +32,49 @@ class Sources:
     sharp: Floats
 
 
-def forced_table(image: pd.Series, fluxes: Sequence[ForcedFlux], neighbours: pd.DataFrame) -> pd.DataFrame:
-    """What was measured on one image at many places, by the names of packets (`fp_hist`), and `chi2`, `aperture` and
-    `sigma_aperture` [DN], `aperture_correction`: one row for each place."""
-    measured = pd.DataFrame(
-        {
-            "forcediffimflux": [one.flux_adu for one in fluxes],
-            "forcediffimfluxunc": [one.sigma_adu for one in fluxes],
-            "procstatus": [",".join(CODES[text] for text in one.warnings) or NO_WARNING for one in fluxes],
-            "chi2": [one.chi2 for one in fluxes],
-            "aperture": [one.aperture_adu for one in fluxes],
-            "sigma_aperture": [one.sigma_aperture_adu for one in fluxes],
-            "aperture_correction": [one.aperture_correction for one in fluxes],
-        }
-    )
-    shared = {name: [image[name]] * len(fluxes) for name in image.index if name != "wcs"}
-    return pd.concat([pd.DataFrame(shared), measured, neighbours.reset_index(drop=True)], axis=1)
+@dataclass(frozen=True)
+class Neighbours:
+    """What a reference says of places: its nearest sources, by the names of packets, and the Julian dates of its first
+    and last exposure."""
+
+    nearest: pd.DataFrame
+    jd_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one image says of places: whether each is within its edges, the flux there, and the reference's word."""
+
+    on_image: NDArray[np.bool_]
+    fluxes: Sequence[ForcedFlux]
+    neighbours: Neighbours
+
+
+def forced_table(images: pd.DataFrame, found: Sequence[Measured]) -> pd.DataFrame:
+    """What was measured on images, rows of coverage, at the same places, by the names of packets (`fp_hist`).
+
+    One row for each place on each image, image by image. Further columns: `on_image`; `chi2`, `aperture` and
+    `sigma_aperture` [DN], `aperture_correction`; `refjdstart`, `refjdend`.
+    """
+    count = len(found[0].fluxes) if found else 0
+    of_image = np.repeat(np.arange(len(found)), count)
+    fluxes = [flux for one in found for flux in one.fluxes]
+    measured = {
+        "forcediffimflux": [one.flux_adu for one in fluxes],
+        "forcediffimfluxunc": [one.sigma_adu for one in fluxes],
+        "procstatus": [",".join(CODES[text] for text in one.warnings) or NO_WARNING for one in fluxes],
+        "chi2": [one.chi2 for one in fluxes],
+        "aperture": [one.aperture_adu for one in fluxes],
+        "sigma_aperture": [one.sigma_aperture_adu for one in fluxes],
+        "aperture_correction": [one.aperture_correction for one in fluxes],
+        "on_image": [bool(one) for each in found for one in each.on_image],
+        "refjdstart": [found[k].neighbours.jd_range[0] for k in of_image],
+        "refjdend": [found[k].neighbours.jd_range[1] for k in of_image],
+    }
+    near = [one.neighbours.nearest.to_numpy(np.float64) for one in found] or [np.zeros((0, len(_NEIGHBOUR)))]
+    shared = images.drop(columns="wcs").iloc[of_image].reset_index(drop=True)
+    nearest = pd.DataFrame(np.concatenate(near), columns=list(_NEIGHBOUR))
+    return pd.concat([shared, pd.DataFrame(measured), nearest], axis=1)
 
 
 def nearest_sources(sources: Sources | None, ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> pd.DataFrame:
@@ -71,11 +98,10 @@ def nearest_sources(sources: Sources | None, ra_deg: Floats, dec_deg: Floats, ra
     return table
 
 
-def forced_entries(tables: Sequence[pd.DataFrame], count: int, names: Mapping[str, str]) -> list[list[Row]]:
-    """Entries of `fp_hists` of each of `count` places, from the tables of images in order of time.
+def forced_entries(table: pd.DataFrame, count: int, names: Mapping[str, str]) -> list[list[Row]]:
+    """Entries of `fp_hists` of each of `count` places, from what `forced_table` has of images in order of time.
 
     An image that nothing of a place could be measured on, because the place is beyond its edge, has no entry there.
     """
-    rows = [records(table, names, _FILLERS) for table in tables]
-    there = [table["on_image"].to_numpy(bool) for table in tables]
-    return [[made[k] for made, on in zip(rows, there, strict=True) if on[k]] for k in range(count)]
+    rows, there = records(table, names, _FILLERS), table["on_image"].tolist()
+    return [[rows[k] for k in range(place, len(rows), count) if there[k]] for place in range(count)]

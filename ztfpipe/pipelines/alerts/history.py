@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,12 +94,21 @@ def near_any(found: pd.DataFrame, ra_deg: Floats, dec_deg: Floats, radius_arcsec
 
 
 def look_back(
-    past: Past, candidates: pd.DataFrame, *, jd: float, rcid: int, field: int, radius_arcsec: float, days: float
+    past: Past,
+    candidates: pd.DataFrame,
+    *,
+    jd: float,
+    rcid: int,
+    field: int,
+    programs: Collection[int],
+    radius_arcsec: float,
+    days: float,
 ) -> list[Seen]:
     """What each candidate's place has seen before its own image, which began at `jd` on a channel and field.
 
-    Raw detections are in the history and not in the counts. History is of the `days` before; counts go back to the
-    start, and have the candidate's own image in them. Detections of images the coverage does not know are left out.
+    Raw detections are in the history and not in the counts. History is of the `days` before and of observing
+    `programs`; counts go back to the start, are of all programs, and have the candidate's own image in them. Detections
+    of images the coverage does not know are left out.
     """
     image = pd.Index(past.coverage["pid"]).get_indexer(past.detections["pid"])
     taken = past.coverage["jd"].to_numpy(np.float64)
@@ -107,11 +117,12 @@ def look_back(
     same = (image >= 0) & own.to_numpy(bool)[image] if len(taken) else np.zeros(len(image), bool)
     same &= ~is_raw(past.detections["candid"].to_numpy(np.int64))
     looked = covered(past, candidates["ra"].to_numpy(), candidates["dec"].to_numpy())
-    recent = (taken < jd) & (taken >= jd - days)
+    recent = (taken < jd) & (taken >= jd - days) & past.coverage["programid"].isin(programs).to_numpy(bool)
     out = []
     for k, rows in enumerate(_within(past.detections, candidates, radius_arcsec)):
         counted = when[rows[same[rows] & (when[rows] <= jd)]]
-        detected = rows[(when[rows] < jd) & (when[rows] >= jd - days)]
+        detected = rows[image[rows] >= 0]
+        detected = detected[recent[image[detected]]]
         empty = looked[:, k] & recent
         empty[image[detected]] = False
         out.append(

@@ -54,6 +54,7 @@ def make_alerts(
     """
     seen = look_back(
         past, candidates, jd=float(image["jd"]), rcid=int(image["rcid"]), field=int(image["field"]),
+        programs=readable_with(int(image["programid"]), settings),
         radius_arcsec=settings.match_radius_arcsec, days=settings.history_days,
     )  # fmt: skip
     histories = history_entries(past, seen, fields["prv_candidate"])
@@ -66,6 +67,11 @@ def make_alerts(
         named = zip(cutout_names(candid, bool(candidates["isdiffpos"][k])), (cut[k] for cut in cuts), strict=True)
         alerts.append(Alert(names[candid], candid, rows[k], histories[k], forced[k], tuple(named)))
     return alerts
+
+
+def readable_with(programid: int, settings: Settings) -> set[int]:
+    """Programs whose data may stand in the history of a packet of a program: the public ones and its own."""
+    return {*settings.public_programs, programid}
 
 
 def history_entries(past: Past, seen: Sequence[Seen], names: Mapping[str, str]) -> list[list[Row]]:

@@ -42,7 +42,7 @@ from ztfpipe.model.difference import (
 from ztfpipe.model.real_bogus import Scorers
 from ztfpipe.pipelines.difference import description
 from ztfpipe.pipelines.difference.known import known_near_candidates
-from ztfpipe.pipelines.difference.scores import scores
+from ztfpipe.pipelines.difference.scores import score_medians, scores
 
 _FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
@@ -293,7 +293,9 @@ class _Work:
 
     def score_candidates(self, scorers: Scorers | None) -> None:
         so_far = self.so_far
-        so_far.more |= scores(so_far.candidates, so_far.cutouts, scorers)
+        given = scores(so_far.candidates, so_far.cutouts, scorers)
+        so_far.more |= given
+        so_far.metrics |= score_medians(given)
 
     def extract_raw_detections(self) -> None:
         settings = self.settings

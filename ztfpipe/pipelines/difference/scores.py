@@ -21,3 +21,11 @@ def scores(found: Candidates, cutouts: Cutouts, scorers: Scorers | None) -> dict
         versions = (scorers.forest.version, scorers.network.version)
     names = [np.full(len(found), version) for version in versions]
     return {"rb": rb, "rbversion": names[0], "drb": drb, "drbversion": names[1]}
+
+
+def score_medians(columns: dict[str, NDArray]) -> dict[str, float]:
+    """Median rb and drb of all candidates of an image, by which a drift of the classifiers shows; NaN without any."""
+    return {
+        f"{name}median": float(np.median(columns[name])) if columns[name].size else float("nan")
+        for name in ("rb", "drb")
+    }

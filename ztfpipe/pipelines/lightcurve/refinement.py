@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ class _Data:
         low, high = _USABLE_MAG
         return (self.columns["catflags"] < BAD_EPOCH) & (mag > low) & (mag < high) & (error > 0)
 
+    @cached_property
     def place(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Places over the quadrant from -1 to 1."""
         ny, nx = self.shape
@@ -94,7 +96,7 @@ def refine(
     bias = bias_against_ps1(typical, coefficient, photometric, band, settings)
     if bias is not None:
         pairs = zip((measured, seen), mags, strict=True)
-        mags = [(mag + bias.at(*one.place(), mag)).astype(np.float32) for one, mag in pairs]
+        mags = [(mag + bias.at(*one.place, mag)).astype(np.float32) for one, mag in pairs]
     errors = _error_model(light_curves[0], mags[0], settings)
     magerrs = [
         one.columns["magerrmodel"] if errors is None else _errors(errors, mag)
@@ -117,16 +119,19 @@ def _typical(sources: Rows, data: _Data, curves: Groups, mag: NDArray[np.float32
     """Sources as all good epochs see them."""
     index = np.repeat(np.arange(len(sources)), np.diff(curves[0]))
     with np.errstate(invalid="ignore"):
-        u, v = (np.bincount(index, one[curves[1]], len(sources)) / np.diff(curves[0]) for one in data.place())
-    median = group_median_sigma(mag.astype(np.float64), *curves)[0]
-    error = group_median_sigma(data.columns["magerrmodel"].astype(np.float64), *curves)[0]
+        u, v = (np.bincount(index, one[curves[1]], len(sources)) / np.diff(curves[0]) for one in data.place)
+    median = group_median_sigma(mag, *curves)[0]
+    error = group_median_sigma(data.columns["magerrmodel"], *curves)[0]
     return Typical(sources["ra"], sources["dec"], median, error, u, v)
 
 
 def _data(exposures: Rows, first: int, columns: Columns, shape: tuple[int, int]) -> _Data:
-    order = np.argsort(exposures["expid"], kind="stable")
-    place = np.searchsorted(exposures["expid"][order], columns["expid"])
-    return _Data(columns["matchid"].astype(np.int64) - first, order[place], columns, shape)
+    order, expid = np.argsort(exposures["expid"], kind="stable"), columns["expid"]
+    # Rows stand epoch by epoch: each is looked for once, not every row.
+    begins = np.flatnonzero(np.diff(expid, prepend=expid[:1] + 1)) if len(expid) else np.zeros(0, np.int64)
+    place = order[np.searchsorted(exposures["expid"][order], expid[begins])]
+    epoch = np.repeat(place, np.diff(begins, append=len(expid)))
+    return _Data(columns["matchid"].astype(np.int64) - first, epoch, columns, shape)
 
 
 def _first(rows: Rows) -> int:
@@ -142,7 +147,7 @@ def _zero_points(data: _Data, exposures: Rows, n_sources: int, settings: Lightcu
     clean &= error < POGSON / settings.calibrator_snr_min
     clean &= np.isfinite(data.columns["uncalibmag"])
     rows = np.flatnonzero(clean)
-    u, v = (one[rows] for one in data.place())
+    u, v = (one[rows] for one in data.place)
     mag, error = (data.columns[name][rows].astype(np.float64) for name in ("uncalibmag", "magerrmodel"))
     stars = Measurements(data.source[rows], data.epoch[rows], mag, error, u, v, n_sources, len(exposures))
     names = (
@@ -154,7 +159,7 @@ def _zero_points(data: _Data, exposures: Rows, n_sources: int, settings: Lightcu
 
 
 def _corrected(data: _Data, zero_points: ZeroPoints) -> NDArray[np.float32]:
-    correction = zero_points.at(data.epoch, *data.place())
+    correction = zero_points.at(data.epoch, *data.place)
     return (data.columns["uncalibmag"] + correction).astype(np.float32)
 
 
@@ -168,7 +173,7 @@ def _good_by_source(data: _Data, in_time: NDArray[np.int64], n: int) -> Groups:
 
 
 def _error_model(curves: Groups, mag: NDArray[np.float32], settings: Lightcurve) -> ErrorModel | None:
-    median, sigma = group_median_sigma(mag.astype(np.float64), *curves)
+    median, sigma = group_median_sigma(mag, *curves)
     enough = np.diff(curves[0]) >= settings.error_epochs_min
     return fit_error_model(
         median[enough], sigma[enough], bins=settings.error_bins, sources_min=settings.error_bin_sources_min

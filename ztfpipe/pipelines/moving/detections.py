@@ -117,6 +117,17 @@ def streaks_to_vet(
     }
 
 
+def look(wcs: TpvWcs, shape: tuple[int, int], limit_mag: float, key: QuadrantKey, facts: ExposureFacts) -> Columns:
+    """The row of LOOK_TABLE of a quadrant whose difference was searched. shape: of its image, (y, x)."""
+    height, width = shape
+    x, y = np.array([0.0, width, width, 0.0]) - 0.5, np.array([0.0, 0.0, height, height]) - 0.5
+    ra, dec = pixel_to_sky(wcs, x, y)
+    corners = {f"{name}{k}": values[[k]] for k in range(4) for name, values in (("ra", ra), ("dec", dec))}
+    return {
+        "jd_mid": np.array([facts.jd_mid]), "limit_mag": np.array([limit_mag]), **corners, **_place(key, 1),
+    }  # fmt: skip
+
+
 def _place(key: QuadrantKey, n: int) -> dict[str, NDArray[Any]]:
     exposure = key.exposure
     return {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.methods.solar_system.elements import Elements
+from ztfpipe.methods.solar_system.looks import Attendance
 from ztfpipe.methods.solar_system.orbit_fit import FittedOrbits
 from ztfpipe.model.columns import typed_arrays
 from ztfpipe.model.tracks import MEMBER_TABLE, TRACK_TABLE, Sightings
@@ -22,7 +23,7 @@ _STATE = ("x", "y", "z", "vx", "vy", "vz")
 @dataclass(frozen=True)
 class Described:
     """What is said of tracks (n,): names, elements and their uncertainties, distances [au] and magnitudes at the epoch,
-    and what speaks against the orbit."""
+    what speaks against the track, how often it was seen, and how likely a body's it is."""
 
     names: list[str]
     elements: Elements
@@ -32,6 +33,8 @@ class Described:
     mag: Floats
     h_mag: Floats
     doubt: list[str]
+    present: Attendance
+    likely: Floats
 
 
 def track_columns(
@@ -73,6 +76,9 @@ def track_columns(
         "epoch_jd": fitted.epoch_jd,
         "observer_au": described.observer_au,
         "sun_au": described.sun_au,
+        "looked": described.present.looked,
+        "expected": described.present.expected,
+        "likely": described.likely,
     }
     for one in fields(Elements):
         values[one.name] = getattr(described.elements, one.name)

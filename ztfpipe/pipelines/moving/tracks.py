@@ -11,31 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.camera import Observatory
+from ztfpipe.config.moving_tracks import Attendance as AttendanceSettings
 from ztfpipe.config.moving_tracks import Tracks as Settings
 from ztfpipe.methods.solar_system.elements import doubts, element_sigmas, elements_of
-from ztfpipe.methods.solar_system.ephemeris import dynamical_time, observer, phase_dimming_mag
+from ztfpipe.methods.solar_system.ephemeris import phase_dimming_mag
 from ztfpipe.methods.solar_system.linking import link, stationary
+from ztfpipe.methods.solar_system.looks import Attendance, attendance, likelihood, steadiness, unlikely
 from ztfpipe.methods.solar_system.orbit_fit import FittedOrbits, believed, full_orbits, quick_orbits
 from ztfpipe.model.identifiers import short_name
-from ztfpipe.model.moving import Detections, Tracks
+from ztfpipe.model.moving import Detections, Looks, Tracks
 from ztfpipe.model.orbits import KnownBodies
 from ztfpipe.model.tracks import FoundTracks, Sightings
+from ztfpipe.pipelines.moving.observing import Columns, observed, v_minus
 from ztfpipe.pipelines.moving.recognition import Recognised, recognised
 from ztfpipe.pipelines.moving.track_columns import Described, member_columns, track_columns
 
 Floats = NDArray[np.float64]
-V_MINUS_BAND_MAG = {"zg": -0.35, "zr": 0.14, "zi": 0.32}
-"""What the Minor Planet Center adds to magnitudes of these filters to compare bodies in V."""
 SLOPE_G = 0.15
 
 
-def find_tracks(seen: Sightings, night: str, known: KnownBodies, site: Observatory, settings: Settings) -> FoundTracks:
+def find_tracks(
+    seen: Sightings, looks: Columns, night: str, known: KnownBodies, site: Observatory, settings: Settings
+) -> FoundTracks:
     """The tracks of four or more detections, one of them at least of `night`, YYYYMMDD.
 
-    seen: of that night and of those before it that are linked with it. known: bodies of that night.
+    seen: of that night and of those before it that are linked with it. looks: columns of LOOK_TABLE, the images of
+    those nights; what is not listed is not held against a track. known: bodies of that night.
     """
     moving, all_candidates = seen.select(~_stays(seen, site, settings)), len(seen)
-    detections = _detections(moving, site)
+    detections, watched = observed(moving, looks, site)
     linked = _of_night(_linked(detections, site, settings), moving, night)
     priors = {
         "inverse_axis_per_au": settings.orbits.inverse_axis_per_au,
@@ -48,7 +52,7 @@ def find_tracks(seen: Sightings, night: str, known: KnownBodies, site: Observato
     members, screened = [linked.members[i] for i in kept], screened.select(kept)
     fitted = full_orbits(detections, members, screened, steps_max=settings.orbits.steps_max, **priors)
     bodies = recognised(moving, detections, members, known, night, settings.report.known_arcsec)
-    described = _describe(moving, detections, members, fitted, settings)
+    described = _describe(moving, detections, watched, members, fitted, bodies, settings)
     counts = _counts(all_candidates, moving, linked, members, bodies, described)
     return FoundTracks(
         track_columns(moving, members, screened, fitted, described, bodies),
@@ -60,20 +64,6 @@ def find_tracks(seen: Sightings, night: str, known: KnownBodies, site: Observato
 def _stays(seen: Sightings, site: Observatory, settings: Settings) -> NDArray[np.bool_]:
     night = np.floor(np.nan_to_num(seen.jd_mid) + site.longitude_deg / 360.0).astype(np.int64)
     return stationary(np.nan_to_num(seen.ra), np.nan_to_num(seen.dec), night, settings.sources.stationary_arcsec)
-
-
-def _detections(seen: Sightings, site: Observatory) -> Detections:
-    """The sightings with the observer's place at each exposure, times in TDB."""
-    jd_utc, exposure = np.unique(seen.jd_mid, return_inverse=True)
-    whole = np.isfinite(jd_utc)
-    places = np.full((len(jd_utc), 3), np.nan)
-    times = np.full(len(jd_utc), np.nan)
-    for i in np.flatnonzero(whole):
-        places[i] = observer(float(jd_utc[i]), site.longitude_deg, site.latitude_deg, site.height_m)
-        times[i] = dynamical_time(float(jd_utc[i]))
-    return Detections(
-        times[exposure], seen.ra, seen.dec, np.asarray(seen.sigma, np.float64), places[exposure], exposure
-    )
 
 
 def _linked(detections: Detections, site: Observatory, settings: Settings) -> Tracks:
@@ -98,7 +88,13 @@ def _of_night(tracks: Tracks, seen: Sightings, night: str) -> Tracks:
 
 
 def _describe(
-    seen: Sightings, detections: Detections, members: list[NDArray[np.int64]], fitted: FittedOrbits, settings: Settings
+    seen: Sightings,
+    detections: Detections,
+    looks: Looks,
+    members: list[NDArray[np.int64]],
+    fitted: FittedOrbits,
+    bodies: Recognised,
+    settings: Settings,
 ) -> Described:
     """Names, elements, distances, magnitudes and doubts of the tracks."""
     names = _names([seen.candid[own] for own in members])
@@ -110,10 +106,15 @@ def _describe(
     sun_au = np.sqrt((fitted.position_au**2).sum(axis=1))
     cosine = (away * fitted.position_au).sum(axis=1) / (observer_au * sun_au)
     phase = np.arccos(np.clip(cosine, -1.0, 1.0))
-    v_mag = seen.mag + np.array([V_MINUS_BAND_MAG[one] for one in seen.filter])
+    v_mag = seen.mag + v_minus(seen.filter)
     mag = np.array([np.median(v_mag[own]) for own in members])
     dimming = phase_dimming_mag(phase, np.full(len(members), SLOPE_G))
+    present, likely, missing = _watched(seen, detections, looks, members, fitted, mag, settings.attendance)
     choice = settings.orbits
+    doubt = doubts(
+        elements, sigmas.inverse_axis_per_au, fitted.rms_arcsec, fitted.prior, fitted.settled, observer_au,
+        rms_max_arcsec=choice.rms_max_arcsec, prior_max=choice.prior_max, distance_min_au=choice.distance_min_au,
+    )  # fmt: skip
     return Described(
         names=names,
         elements=elements,
@@ -122,10 +123,34 @@ def _describe(
         sun_au=sun_au,
         mag=mag,
         h_mag=mag - 5.0 * np.log10(observer_au * sun_au) - dimming,
-        doubt=doubts(
-            elements, sigmas.inverse_axis_per_au, fitted.rms_arcsec, fitted.prior, fitted.settled, observer_au,
-            rms_max_arcsec=choice.rms_max_arcsec, prior_max=choice.prior_max, distance_min_au=choice.distance_min_au,
-        ),
+        # A known body where it was expected needs no other witness.
+        doubt=[a or (b if not name else "") for a, b, name in zip(doubt, missing, bodies.name, strict=True)],
+        present=present,
+        likely=likely,
+    )
+
+
+def _watched(
+    seen: Sightings,
+    detections: Detections,
+    looks: Looks,
+    members: list[NDArray[np.int64]],
+    fitted: FittedOrbits,
+    v_mag: Floats,
+    choice: AttendanceSettings,
+) -> tuple[Attendance, Floats, list[str]]:
+    """How often the tracks were seen, how likely they are bodies' all in all, and what speaks against them."""
+    lengths = np.array([len(own) for own in members], np.int64)
+    present = attendance(
+        detections, members, fitted, v_mag, looks,
+        share=choice.detected_share, width_mag=choice.limit_width_mag, margin_arcsec=choice.edge_arcsec,
+    )  # fmt: skip
+    every = seen.mag + v_minus(seen.filter)
+    steady = steadiness([every[own] for own in members], [seen.sigma_mag[own] for own in members], choice.scatter_mag)
+    likely = likelihood(fitted, lengths, present.few, steady)
+    return (
+        present, likely,
+        unlikely(present, likely, lengths, chance_of_four=choice.chance_of_four, chance=choice.chance),
     )  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """Histories of a field's quadrant: the difference images that looked there, and what was found on them.
 
 Two small Parquet files each, brought up to date after every night by one writer; they can be made again from the
-differences and candidates of all nights.
+differences and candidates of all nights. Old candidates are rolled off into a third one, which is written seldom.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from pathlib import Path
 
@@ -34,6 +36,10 @@ _FROM_HEADER = {
     "clrcounc": "CLRCOUNC", "sciinpseeing": "SEEING", "scibckgnd": "SCIBCKG", "scisigpix": "SCISIGPX",
     "diffsigpix": "DIFSIGPX", "gain": "GAIN", "jd": "OBSJD", "fid": "FILTERID",
 }  # fmt: skip
+
+_COUNTED = ("candid", "pid", "jd", "ra", "dec")
+_ROWS_TOGETHER = 2000
+_LOCK = Path("../ledger/locks/histories")
 
 
 def coverage_row(key: QuadrantKey, shape: tuple[int, int]) -> dict[str, object]:
@@ -83,10 +89,51 @@ def known_places() -> list[FieldQuadrantKey]:
     return sorted(key_of(path, "coverage") for path in Path().glob("ops/history/rc[0-9][0-9]/*_coverage.parquet"))
 
 
-def read_detections(place: FieldQuadrantKey) -> pd.DataFrame:
-    """The candidates ever found at a place, in order of time; none where there never was one."""
+def read_detections(place: FieldQuadrantKey, whole_since_jd: float = -math.inf) -> pd.DataFrame:
+    """The candidates ever found at a place; none where there never was one.
+
+    Of those rolled off before `whole_since_jd` only what counts need: identifiers, place and time.
+    """
+    recent = _recent(place)
+    path = Path(path_of("longhistory", place))
+    if not path.exists():
+        return recent
+    old = [read_table(path, filters=[("jd", ">=", whole_since_jd)])]
+    if math.isfinite(whole_since_jd):
+        old.insert(0, read_table(path, list(_COUNTED), [("jd", "<", whole_since_jd)]))
+    # An image that is in both was being moved when the writer was stopped, or has been made again since.
+    return joined([*(one[~one["pid"].isin(recent["pid"])] for one in old), recent])
+
+
+def _recent(place: FieldQuadrantKey) -> pd.DataFrame:
     path = Path(path_of("history", place))
     return read_table(path) if path.exists() else no_detections()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Be the one writer of histories, after waiting for the one before; works in the archive."""
+    _LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with _LOCK.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def roll_off(place: FieldQuadrantKey, before_jd: float) -> int:
+    """Move candidates of images before a date from the history that grows each night to the long-term one; how many.
+
+    They are in the second before they leave the first: whoever reads in between, or after a kill, sees each once.
+    """
+    recent = _recent(place)
+    if not len(recent) or not (aged := recent["jd"] < before_jd).any():
+        return 0
+    path = Path(path_of("longhistory", place))
+    kept = [read_table(path)] if path.exists() else []
+    moved = recent[aged]
+    table = joined([*(one[~one["pid"].isin(moved["pid"])] for one in kept), moved])
+    write_table(path, table.sort_values(["jd", "pid", "candid"], ignore_index=True), row_group_size=_ROWS_TOGETHER)
+    write_table(path_of("history", place), recent[~aged].reset_index(drop=True))
+    return len(moved)
 
 
 def no_detections() -> pd.DataFrame:
@@ -105,8 +152,17 @@ def update_place(place: FieldQuadrantKey, coverage: pd.DataFrame, detections: pd
     The coverage is written last: an image that it has, has its candidates there too.
     """
     images = coverage["pid"]
-    _write(path_of("history", place), read_detections(place), detections, images, ["pid", "candid"])
+    _write(path_of("history", place), _recent(place), detections, images, ["pid", "candid"])
+    _forget_old(place, images)
     _write(path_of("coverage", place), read_coverage(place), coverage, images, ["jd", "pid"])
+
+
+def _forget_old(place: FieldQuadrantKey, images: pd.Series) -> None:
+    """Images that are made again have left the long-term history."""
+    path = Path(path_of("longhistory", place))
+    if path.exists() and read_table(path, ["pid"])["pid"].isin(images).any():
+        old = read_table(path)
+        write_table(path, old[~old["pid"].isin(images)].reset_index(drop=True), row_group_size=_ROWS_TOGETHER)
 
 
 def _write(path: str, old: pd.DataFrame, new: pd.DataFrame, images: pd.Series, order: list[str]) -> None:

@@ -1,31 +1,22 @@
 """The ledger of objects: which name a place on the sky has, and which detections have been given it.
 
-One SQLite file beside the archive with one writer at a time. It is memory: of all that the pipeline makes, names alone
-depend on what was seen before.
+A file of SQLite beside the archive, or a database of PostgreSQL, with one writer at a time. It is memory: of all that
+the pipeline makes, names alone depend on what was seen before.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ztfpipe.errors import BadFile, TryAgain
+from ztfpipe.products.alerts.ledger_backends import Ledger, opened
 
 _ZONE_DEG = 10.0 / 3600.0
 _LETTERS = 7
-_WAIT_S = 60.0
-_TABLES = """
-CREATE TABLE IF NOT EXISTS objects (
-    name TEXT PRIMARY KEY, zone INTEGER NOT NULL, ra REAL NOT NULL, dec REAL NOT NULL, candid INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS objects_by_place ON objects (zone, ra);
-CREATE TABLE IF NOT EXISTS detections (candid INTEGER PRIMARY KEY, name TEXT NOT NULL, ra REAL, dec REAL);
-CREATE TABLE IF NOT EXISTS years (year INTEGER PRIMARY KEY, given INTEGER NOT NULL);
-"""
+_CHUNK = 500
+"""Candidates that are asked for at a time."""
 
 
 @dataclass(frozen=True, order=True)
@@ -40,29 +31,42 @@ class Sighting:
     year: int
 
 
-def give_names(path: str | Path, sightings: Iterable[Sighting], radius_arcsec: float) -> dict[int, str]:
+def give_names(place: str | Path, sightings: Iterable[Sighting], radius_arcsec: float) -> dict[int, str]:
     """Names by candid: that of the nearest object within `radius_arcsec` of the object's first detection, or a new one.
 
-    A detection that has a name keeps it, unless it has moved by more than the radius since. All are named or, when
-    this ends early, none. Sightings are taken in their own order: the same ones give the same names whoever comes
-    first. Raises TryAgain while another writer is at work, BadFile when the ledger is none.
+    place: the file, or the URL of a database of PostgreSQL. A detection that has a name keeps it, unless it has moved
+    by more than the radius since. All are named or, when this ends early, none. Sightings are taken in their own order:
+    the same ones give the same names whoever comes first. Raises TryAgain while another writer is at work or the server
+    is away, BadFile when the ledger is none.
     """
-    with _opened(path) as ledger:
-        return {one.candid: _name(ledger, one, radius_arcsec) for one in sorted(sightings)}
+    ordered = sorted(sightings)
+    with opened(place, writing=True) as ledger:
+        known = _detections(ledger, [one.candid for one in ordered])
+        given: dict[int, str] = {}
+        for one in ordered:
+            given[one.candid] = _known_name(known.get(one.candid), one, radius_arcsec) or _name(
+                ledger, one, radius_arcsec
+            )
+            known[one.candid] = given[one.candid], one.ra_deg, one.dec_deg
+        ledger.execute_many(
+            "INSERT INTO detections VALUES (?, ?, ?, ?) ON CONFLICT (candid)"
+            " DO UPDATE SET name = excluded.name, ra = excluded.ra, dec = excluded.dec",
+            [(one.candid, given[one.candid], one.ra_deg, one.dec_deg) for one in ordered],
+        )
+    return given
 
 
-def names_of(path: str | Path, candids: Iterable[int]) -> dict[int, str]:
+def names_of(place: str | Path, candids: Iterable[int]) -> dict[int, str]:
     """Names that detections have been given; those without one are left out."""
-    with _opened(path) as ledger:
-        found = ((one, ledger.execute("SELECT name FROM detections WHERE candid = ?", (one,))) for one in candids)
-        return {candid: row[0] for candid, rows in found if (row := rows.fetchone())}
+    with opened(place, writing=False) as ledger:
+        return {candid: name for candid, (name, _, _) in _detections(ledger, list(candids)).items()}
 
 
-def first_place(path: str | Path, name: str) -> tuple[float, float] | None:
+def first_place(place: str | Path, name: str) -> tuple[float, float] | None:
     """Where an object was first detected [deg]; None when no object has this name."""
-    with _opened(path) as ledger:
-        row = ledger.execute("SELECT ra, dec FROM objects WHERE name = ?", (name,)).fetchone()
-    return (row[0], row[1]) if row else None
+    with opened(place, writing=False) as ledger:
+        rows = ledger.execute("SELECT ra, dec FROM objects WHERE name = ?", (name,))
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def spelt_name(year: int, number: int) -> str:
@@ -76,42 +80,33 @@ def spelt_name(year: int, number: int) -> str:
     return f"ZTF{year % 100:02d}{letters}"
 
 
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[sqlite3.Connection]:
-    """The ledger in one transaction: committed, and on disk, when the body ends; as it was when it raises."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as ledger:
-            ledger.execute("PRAGMA synchronous = FULL")
-            ledger.executescript(_TABLES)
-            ledger.execute("BEGIN IMMEDIATE")
-            try:
-                yield ledger
-            except BaseException:
-                ledger.execute("ROLLBACK")
-                raise
-            ledger.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        raise TryAgain(path, str(error)) from error
-    except sqlite3.DatabaseError as error:
-        raise BadFile(path, f"not a ledger of names: {error}") from error
+def _detections(ledger: Ledger, candids: list[int]) -> dict[int, tuple[str, float, float]]:
+    """Name and place of those detections that have a name."""
+    found = {}
+    for start in range(0, len(candids), _CHUNK):
+        part = candids[start : start + _CHUNK]
+        marks = ", ".join("?" * len(part))
+        rows = ledger.execute(f"SELECT candid, name, ra, dec FROM detections WHERE candid IN ({marks})", part)
+        found |= {candid: (name, ra, dec) for candid, name, ra, dec in rows}
+    return found
 
 
-def _name(ledger: sqlite3.Connection, one: Sighting, radius_arcsec: float) -> str:
-    known = ledger.execute("SELECT name, ra, dec FROM detections WHERE candid = ?", (one.candid,)).fetchone()
+def _known_name(known: tuple[str, float, float] | None, one: Sighting, radius_arcsec: float) -> str | None:
     if known and separation_arcsec(known[1], known[2], one.ra_deg, one.dec_deg) <= radius_arcsec:
         return known[0]
-    name = _nearest(ledger, one, radius_arcsec) or _new(ledger, one)
-    ledger.execute("INSERT OR REPLACE INTO detections VALUES (?, ?, ?, ?)", (one.candid, name, one.ra_deg, one.dec_deg))
-    return name
+    return None
 
 
-def _nearest(ledger: sqlite3.Connection, one: Sighting, radius_arcsec: float) -> str | None:
+def _name(ledger: Ledger, one: Sighting, radius_arcsec: float) -> str:
+    return _nearest(ledger, one, radius_arcsec) or _new(ledger, one)
+
+
+def _nearest(ledger: Ledger, one: Sighting, radius_arcsec: float) -> str | None:
     radius_deg = radius_arcsec / 3600.0
-    low, high = _zone(one.dec_deg - radius_deg), _zone(one.dec_deg + radius_deg)
+    zones = range(_zone(one.dec_deg - radius_deg), _zone(one.dec_deg + radius_deg) + 1)
     best: tuple[float, str] | None = None
     for first, last in _ra_ranges(one.ra_deg, one.dec_deg, radius_deg):
-        for zone in range(low, high + 1):
+        for zone in zones:
             rows = ledger.execute(
                 "SELECT name, ra, dec FROM objects WHERE zone = ? AND ra BETWEEN ? AND ?", (zone, first, last)
             )
@@ -122,11 +117,12 @@ def _nearest(ledger: sqlite3.Connection, one: Sighting, radius_arcsec: float) ->
     return best[1] if best else None
 
 
-def _new(ledger: sqlite3.Connection, one: Sighting) -> str:
-    row = ledger.execute("SELECT given FROM years WHERE year = ?", (one.year,)).fetchone()
-    number = row[0] if row else 0
+def _new(ledger: Ledger, one: Sighting) -> str:
+    rows = ledger.execute("SELECT given FROM years WHERE year = ?", (one.year,))
+    number = rows[0][0] if rows else 0
     name = spelt_name(one.year, number)
-    ledger.execute("INSERT OR REPLACE INTO years VALUES (?, ?)", (one.year, number + 1))
+    upsert = "INSERT INTO years VALUES (?, ?) ON CONFLICT (year) DO UPDATE SET given = excluded.given"
+    ledger.execute(upsert, (one.year, number + 1))
     ledger.execute(
         "INSERT INTO objects VALUES (?, ?, ?, ?, ?)",
         (name, _zone(one.dec_deg), one.ra_deg % 360.0, one.dec_deg, one.candid),

@@ -13,6 +13,7 @@ import io
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import fastavro
 
 from ztfpipe.errors import BadFile
 from ztfpipe.model.alerts import Alert, Row
+from ztfpipe.products.alerts import packing
 from ztfpipe.products.alerts.encoding import (
     RecordEncoder,
     array_bytes,
@@ -30,14 +32,12 @@ from ztfpipe.products.alerts.encoding import (
     text_bytes,
 )
 from ztfpipe.products.alerts.stamps import stamp_bytes
-from ztfpipe.products.formats.atomic import atomic_write
 
 SCHEMA_VERSION = "4.02"
 PUBLISHER = "ZTF (www.ztf.caltech.edu)"
 """What real packets say; brokers look for it."""
+_CHUNK = 1 << 20
 _MEMBER = re.compile(r"[0-9]+\.avro")
-_LEVEL = 1
-"""Of the archive's compression: stamps are compressed already, the rest is mostly the schema, again and again."""
 
 
 def packet_bytes(alert: Alert) -> bytes:
@@ -99,38 +99,54 @@ def write_archive(path: str | Path, packets: Iterable[tuple[int, bytes]], unix_t
 
     The same ones give the same bytes. Atomic. unix_time: of the members. Raises TryAgain when the machine fails.
     """
-    count = 0
-    with (
-        atomic_write(path) as temporary,
-        temporary.open("wb") as stream,
-        gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for candid, content in packets:
-            member = tarfile.TarInfo(f"{candid}.avro")
-            member.size, member.mtime = len(content), unix_time
-            archive.addfile(member, io.BytesIO(content))
-            count += 1
-    return count
+    return packing.write_archive(path, packets, unix_time, _shared()[0])
 
 
 def read_archive(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """The packets of an archive by candid, as bytes, in its order. BadFile when it is none, or holds anything else."""
+    """The packets of an archive by candid, as bytes, in its order. BadFile when it is none or holds anything else.
+
+    That bytes of it have changed shows at its end, by the checksum.
+    """
     try:
-        with tarfile.open(path, mode="r:gz") as archive:
+        with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
             for member in archive:
                 if not (member.isreg() and _MEMBER.fullmatch(member.name)):
                     raise BadFile(path, f"member {member.name!r} is no packet")
                 yield int(member.name.removesuffix(".avro")), archive.extractfile(member).read()
+            while unpacked.read(_CHUNK):
+                pass
     except FileNotFoundError as error:
         raise BadFile(path, "no such file") from error
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadFile(path, f"not an archive of packets: {error}") from error
 
 
 def read_packet(content: bytes) -> dict[str, Any]:
     """The alert of a packet, by the schema it carries. ValueError when it is none."""
     return next(iter(fastavro.reader(io.BytesIO(content))))
+
+
+def read_candidate(content: bytes) -> dict[str, Any]:
+    """The `candidate` of a packet; the rest of our own ones is not decoded. ValueError when it is none."""
+    head, _, _ = _shared()
+    if not content.startswith(head):
+        return read_packet(content)["candidate"]
+    start = _after_long(content, _after_long(content, len(head)))
+    return fastavro.schemaless_reader(io.BytesIO(content[start:]), _beginning(), None)["candidate"]
+
+
+def _after_long(content: bytes, start: int) -> int:
+    while content[start] & 0x80:
+        start += 1
+    return start + 1
+
+
+@functools.cache
+def _beginning() -> Any:
+    """The packet's schema up to the candidate."""
+    fields = whole_schema()["fields"]
+    last = [one["name"] for one in fields].index("candidate")
+    return fastavro.parse_schema({**whole_schema(), "fields": fields[: last + 1]})
 
 
 def _entries(rows: Sequence[Row], encode: Callable[[Row], bytes]) -> bytes:

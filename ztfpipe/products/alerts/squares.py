@@ -1,4 +1,4 @@
-"""Squares of a packed difference image about some places: only the rows they need are unpacked."""
+"""Squares of a packed difference image about some places: only the rows they need are unpacked, each once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.errors import BadFile
-from ztfpipe.products.formats.fits import opened
-
-_WORTH_ALL = 60
-"""With more places it is quicker to unpack the whole image once: 1.6 ms a place against 95 ms at full size."""
+from ztfpipe.products.formats.packed_rows import PackedRows
 
 
 def read_squares(path: str | Path, column: NDArray[np.int64], row: NDArray[np.int64], size: int) -> NDArray[np.float32]:
@@ -21,14 +17,19 @@ def read_squares(path: str | Path, column: NDArray[np.int64], row: NDArray[np.in
     """
     out = np.full((len(row), size, size), np.nan, np.float32)
     half = size // 2
-    with opened(path) as hdus:
-        if len(hdus) < 2 or hdus[1].shape is None or len(hdus[1].shape) != 2:
-            raise BadFile(path, "no image here", 1)
-        ny, nx = hdus[1].shape
-        source = hdus[1].data if len(row) > _WORTH_ALL else hdus[1].section
-        for square, i, j in zip(out, column.tolist(), row.tolist(), strict=True):
-            top, end, left, right = max(j - half, 0), min(j + half + 1, ny), max(i - half, 0), min(i + half + 1, nx)
-            if top < end and left < right:
-                part = source[top:end, left:right]
-                square[top - j + half : end - j + half, left - i + half : right - i + half] = part
+    image = PackedRows(path)
+    ny, nx = image.shape
+    extents = [(max(j - half, 0), min(j + half + 1, ny)) for j in row.tolist()]
+    needed = np.zeros(ny + 1, bool)
+    for top, end in extents:
+        needed[top : max(top, end)] = True
+    # Where each run of needed rows begins and ends; the last element of `needed` is never set.
+    edges = np.flatnonzero(np.diff(needed, prepend=False)).reshape(-1, 2)
+    bands = [image.read(int(first), int(stop)) for first, stop in edges]
+    for square, i, j, (top, end) in zip(out, column.tolist(), row.tolist(), extents, strict=True):
+        left, right = max(i - half, 0), min(i + half + 1, nx)
+        if top < end and left < right:
+            run = int(np.searchsorted(edges[:, 0], top, side="right")) - 1
+            part = bands[run][top - edges[run, 0] : end - edges[run, 0], left:right]
+            square[top - j + half : end - j + half, left - i + half : right - i + half] = part
     return out

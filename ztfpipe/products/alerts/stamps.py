@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 _BLOCK = 2880
 _GZIP = 31
 """Of zlib: the largest window in a gzip wrapper; without a time, so that the same pixels give the same bytes."""
-_FASTEST = 1
-"""Of noise a slower compression saves two hundredths more and takes three times as long."""
+_FASTEST, _MEMORY = 1, 9
+"""Noise has no phrases, only runs where there are no pixels: not to look for phrases takes two fifths of the time, and
+costs two hundredths more room on real stamps."""
 
 
 def stamp_bytes(pixels: NDArray[np.float32]) -> bytes:
     """A cutout (y, x) as the gzipped bytes of a FITS file with nothing but its shape and unit (DN) in the header."""
-    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
+    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP, _MEMORY, zlib.Z_RLE)
     return packer.compress(fits_bytes(pixels)) + packer.flush()
 
 

@@ -20,9 +20,8 @@ from ztfpipe.products.formats.atomic import atomic_write
 from ztfpipe.products.formats.hdf5 import appending, recover
 
 GROUP = "/matches"
-BLOCK_ROWS = 200_000
-"""Rows read and written at a time: 20 MB."""
-_CHUNK_BYTES = 1 << 19
+_CHUNK_BYTES, _BLOCK_CHUNKS = 1 << 19, 2
+"""Of a table's chunks, and how many of them are read and written at a time: what a processor's cache holds."""
 _OWN = ("referenceVersion", "recipeVersion", "settings")
 Rows = NDArray[np.void]
 Attributes = Mapping[str, Any]
@@ -172,8 +171,9 @@ def _description(columns: Sequence[Column]) -> dict[str, tables.Col]:
 
 
 def _blocks(table: tables.Table) -> Iterator[tuple[int, Rows]]:
-    for first in range(0, int(table.nrows), BLOCK_ROWS):
-        yield first, table.read(first, min(first + BLOCK_ROWS, int(table.nrows)))
+    rows = _BLOCK_CHUNKS * int(table.chunkshape[0])
+    for first in range(0, int(table.nrows), rows):
+        yield first, table.read(first, min(first + rows, int(table.nrows)))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ztfpipe.model.columns import Column
-from ztfpipe.model.tracks import DETECTION_TABLE, MEMBER_TABLE, STREAK_TABLE, TRACK_TABLE, Sightings
+from ztfpipe.model.tracks import DETECTION_TABLE, LOOK_TABLE, MEMBER_TABLE, STREAK_TABLE, TRACK_TABLE, Sightings
 from ztfpipe.products.formats.plain import read_contract, typed, write_table
 
 Columns = Mapping[str, NDArray[Any]]
@@ -32,6 +32,18 @@ def read_sightings(paths: Sequence[str | Path]) -> Sightings:
     return Sightings(
         *(together[one.name].to_numpy().astype(wide.get(types[one.name], types[one.name])) for one in fields(Sightings))
     )
+
+
+def write_looks(path: str | Path, parts: Sequence[Columns]) -> None:
+    """Write the quadrants of a night that would have shown a moving object."""
+    _write(path, LOOK_TABLE, parts)
+
+
+def read_looks(paths: Sequence[str | Path]) -> Columns:
+    """Columns of LOOK_TABLE of several nights, one after another. BadFile when a file is of another kind."""
+    tables = [read_contract(path, LOOK_TABLE) for path in paths]
+    together = pd.concat(tables, ignore_index=True) if tables else typed({}, LOOK_TABLE)
+    return {one.name: together[one.name].to_numpy() for one in LOOK_TABLE}
 
 
 def write_streaklist(path: str | Path, parts: Sequence[Columns]) -> None:

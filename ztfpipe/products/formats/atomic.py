@@ -55,9 +55,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush(temporary)
+            flush(temporary)
             temporary.replace(path)
-            _flush(path.parent)
+            flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -76,13 +76,13 @@ def write_once(path: str | Path, text: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_text(text, encoding="utf-8")
-            _flush(temporary)
+            flush(temporary)
             os.link(temporary, path)
         except FileExistsError:
             return False
         finally:
             temporary.unlink(missing_ok=True)
-        _flush(path.parent)
+        flush(path.parent)
     return True
 
 
@@ -97,7 +97,7 @@ def link_over(source: str | Path, path: str | Path) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -111,7 +111,8 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

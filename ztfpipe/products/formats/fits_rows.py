@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ class ImageRows:
         self._primary = primary
         self._dtype = np.dtype(_DTYPES[keywords["BITPIX"]])
         self.shape = int(keywords["NAXIS2"]), int(keywords["NAXIS1"])
+
+    def number(self, keyword: str) -> float:
+        """The number of a keyword; NaN where there is none."""
+        try:
+            return float(self._primary.keywords.get(keyword, "nan"))
+        except ValueError:
+            return math.nan
 
     def read(self, first: int, stop: int) -> NDArray[Any]:
         """Rows first..stop in native byte order; BadFile when the file has changed and no longer holds them."""

@@ -79,10 +79,15 @@ def parquet_faults(path: str | Path) -> Iterator[None]:
         raise
 
 
-def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a Parquet table, all of it or some columns. BadFile when it is missing or damaged."""
+def read_table(
+    path: str | Path, columns: Sequence[str] | None = None, filters: list[Any] | None = None
+) -> pd.DataFrame:
+    """Read a Parquet table, all of it, some columns or the rows that pass Arrow's `filters`.
+
+    BadFile when it is missing or damaged.
+    """
     with parquet_faults(path):
-        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+        return pd.read_parquet(path, columns=columns, filters=filters, page_checksum_verification=True)
 
 
 def read_contract(path: str | Path, contract: Sequence[Column], filters: list[Any] | None = None) -> pd.DataFrame:

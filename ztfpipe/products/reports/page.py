@@ -52,14 +52,22 @@ function save() {
 def write_page(
     path: str | Path, night: str, decisions_name: str, tracks: Sequence[Shown], streaks: Sequence[Shown], notes: str
 ) -> None:
-    """Write the page. decisions_name: of the file that it saves, to be put beside the page; notes: a sentence."""
+    """Write the page.
+
+    decisions_name: of the file that it saves, to be put beside the page; empty where nothing is asked. notes: a few
+    sentences.
+    """
     title = f"Moving objects of {night[:4]}-{night[4:6]}-{night[6:]}"
     script = f"const NIGHT = {json.dumps(night)}, NAME = {json.dumps(decisions_name)};{_SCRIPT}"
+    ask = (
+        f"Decide, save, and put {html.escape(decisions_name)} beside this page; the next run of the night reports what"
+        " was accepted. What is not decided waits. "
+    )
+    button = '<p><button onclick="save()">Save decisions</button></p>\n'
     body = (
         f"<h1>{title}</h1>\n<p>{html.escape(notes)}</p>\n"
-        f"<p class='note'>Decide, save, and put {html.escape(decisions_name)} beside this page; the next run of the"
-        " night reports what was accepted. What is not decided waits. Above: science image; below: difference.</p>\n"
-        '<p><button onclick="save()">Save decisions</button></p>\n'
+        f"<p class='note'>{ask if decisions_name else ''}Above: science image; below: difference.</p>\n"
+        f"{button if decisions_name else ''}"
         f"<h2>New tracks</h2>\n{''.join(map(_article, tracks))}<h2>Streaks</h2>\n{''.join(map(_article, streaks))}"
     )
     write_text(

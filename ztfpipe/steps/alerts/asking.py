@@ -21,8 +21,8 @@ from ztfpipe.products.alerts.curve import light_curve_png
 from ztfpipe.products.alerts.forced_file import FORCED_COLUMNS, Request, service_table, write_forced
 from ztfpipe.products.alerts.ledger import first_place, names_of
 from ztfpipe.products.formats.atomic import write_bytes
-from ztfpipe.steps.alerts.measuring import measure_image
-from ztfpipe.steps.alerts.naming import LEDGER
+from ztfpipe.steps.alerts.measuring import measure_images
+from ztfpipe.steps.alerts.naming import ledger_of
 
 SHOWN = (
     "objectid", "candid", "jd", "field", "rcid", "fid", "ra", "dec", "isdiffpos", "magpsf", "sigmapsf", "diffmaglim",
@@ -63,7 +63,7 @@ def find_candidates(question: Question, camera: Camera, settings: Alerts) -> tup
     for, None when none was. Works in the archive. BadKey for an object that is not known."""
     place, radius = question.place, question.radius_arcsec
     if question.name is not None:
-        place = first_place(LEDGER, question.name) if LEDGER.exists() else None
+        place = first_place(ledger_of(settings), question.name)
         if place is None:
             raise BadKey("object", question.name, "one that has been given a name")
         radius = settings.match_radius_arcsec
@@ -84,7 +84,7 @@ def find_candidates(question: Question, camera: Camera, settings: Alerts) -> tup
             raise BadKey("score", column, "a column of candidates")
         chosen &= found[column] >= least
     found = found[chosen]
-    names = names_of(LEDGER, found["candid"].tolist()) if LEDGER.exists() and len(found) else {}
+    names = names_of(ledger_of(settings), found["candid"].tolist()) if len(found) else {}
     found = found.assign(objectid=[names.get(candid, "") for candid in found["candid"].tolist()])
     if question.name is not None:
         found = found[found["objectid"] == question.name]
@@ -143,8 +143,7 @@ def measure_place(
     wanted = covered(past, ra, dec)[:, 0] & ((images["jd"] >= jd_range[0]) & (images["jd"] <= jd_range[1])).to_numpy()
     if not wanted.any():
         return pd.DataFrame(columns=list(FORCED_COLUMNS))
-    tables = [measure_image(images.loc[k], ra, dec, settings) for k in np.flatnonzero(wanted)]
-    measured = pd.concat(tables, ignore_index=True)
+    measured = measure_images(images[wanted], ra, dec, settings)
     headers = {code: one.header for code, one in camera.filters.items()}
     return service_table(measured.assign(filter=measured["filter"].map(headers)))
 

@@ -14,7 +14,7 @@ from ztfpipe.model.alerts import Row
 from ztfpipe.model.candidates import Cutouts
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
 from ztfpipe.pipelines.alerts.forced import forced_entries
-from ztfpipe.pipelines.alerts.recipe import make_alerts, packaged
+from ztfpipe.pipelines.alerts.recipe import make_alerts, packaged, readable_with
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
@@ -22,7 +22,7 @@ from ztfpipe.products.alerts import history, packets
 from ztfpipe.products.catalogs.events import read_candidates, read_cutouts
 from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import key_of, path_of
-from ztfpipe.steps.alerts.measuring import measure_image
+from ztfpipe.steps.alerts.measuring import measure_images
 from ztfpipe.steps.alerts.naming import differenced
 from ztfpipe.steps.alerts.remembering import past_of
 from ztfpipe.steps.recording import Stopwatch, qa_record
@@ -102,6 +102,7 @@ def _forced(key: QuadrantKey, image: pd.Series, candidates: pd.DataFrame, settin
     known = history.read_coverage(key.place)
     jd = float(image["jd"])
     earlier = known[(known["jd"] < jd) & (known["jd"] >= jd - settings.forced_days) & (known["status"] == 1)]
+    earlier = earlier[earlier["programid"].isin(readable_with(int(image["programid"]), settings))]
     ra, dec = candidates["ra"].to_numpy(np.float64), candidates["dec"].to_numpy(np.float64)
-    tables = [measure_image(row, ra, dec, settings) for _, row in earlier.sort_values("jd").iterrows()]
-    return forced_entries(tables, len(candidates), packets.fields_of("fp_hist"))
+    table = measure_images(earlier.sort_values("jd"), ra, dec, settings)
+    return forced_entries(table, len(candidates), packets.fields_of("fp_hist"))

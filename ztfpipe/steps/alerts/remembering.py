@@ -22,13 +22,14 @@ def past_of(ra_deg: Floats, dec_deg: Floats, jd: float, camera: Camera, settings
     Raw detections, below the threshold of candidates, are too many to be kept in histories: the tables of the images
     that looked there are read, as far as they still exist.
     """
+    since = jd - settings.history_days
     places = places_at(ra_deg, dec_deg, camera, settings.place_margin_deg)
     coverage = [table for place in places if len(table := history.read_coverage(place))]
-    detections = [table for place in places if len(table := history.read_detections(place))]
+    detections = [table for place in places if len(table := history.read_detections(place, since))]
     known = pd.concat(coverage or [history.coverage_table([])], ignore_index=True)
     past = Past(known, tuple(history.wcs_from(one) for one in known["wcs"]), history.joined(detections))
     looked = covered(past, ra_deg, dec_deg).any(axis=1)
-    recent = ((known["jd"] < jd) & (known["jd"] >= jd - settings.history_days)).to_numpy(bool)
+    recent = ((known["jd"] < jd) & (known["jd"] >= since)).to_numpy(bool)
     raw = [_raw(known.loc[k], ra_deg, dec_deg, settings) for k in np.flatnonzero(looked & recent)]
     return Past(past.coverage, past.wcs, history.joined([past.detections, *raw]))
 

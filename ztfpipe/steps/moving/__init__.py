@@ -3,5 +3,12 @@
 from ztfpipe.steps import found_in
 
 __getattr__ = found_in(
-    __name__, {"known": "knowing", "detections": "gathering", "tracks": "tracking", "report": "reporting"}
+    __name__,
+    {
+        "known": "knowing",
+        "detections": "gathering",
+        "tracks": "tracking",
+        "sofar": "sofar",
+        "report": "reporting",
+    },
 )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ztfpipe.camera import Camera
 from ztfpipe.config import Moving
-from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
+from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.skycatalogs import Cone
 from ztfpipe.model.tracks import FoundTracks
 from ztfpipe.pipelines.moving.tracks import find_tracks
 from ztfpipe.products.accounts.records import write_record
 from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs.orbits import read_known
-from ztfpipe.products.catalogs.tracks import read_sightings, read_streaklist, write_members, write_tracks
+from ztfpipe.products.catalogs.tracks import read_looks, read_sightings, read_streaklist, write_members, write_tracks
 from ztfpipe.products.images.cutouts import ImageCutouts
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.products.reports.page import Shown, write_page
@@ -24,31 +26,64 @@ from ztfpipe.products.reports.strips import Cutout, animation_gif, strip_png
 from ztfpipe.steps.recording import Stopwatch, qa_record
 
 SCIENCE, DIFFERENCE = "sciimg", "scimrefdiffimg"
+NIGHT = {"step": "moving tracks", "members": "trackmembers", "page": "trackpage", "record": "tracksqa"}
+SO_FAR = {"step": "moving sofar", "members": "sofarmembers", "page": "sofarpage", "record": "sofarqa"}
 
 
-def tracks(output: str, settings: Path, detections: Sequence[Path], streaks: Path, known: Path) -> None:
+@dataclass(frozen=True)
+class Linked:
+    """Where tracks go: their path, its key, and the names of the products beside it: of a night, or of it so far."""
+
+    output: str
+    key: NightKey | CutoffKey
+    names: Mapping[str, str]
+
+    def path(self, part: str) -> str:
+        """Path of a product beside the tracks."""
+        return path_of(self.names[part], self.key)
+
+
+def tracks(
+    output: str, settings: Path, detections: Sequence[Path], looks: Sequence[Path], streaks: Path, known: Path
+) -> None:
     """Link the detections of up to four nights, the last of which is the output's, and fit orbits.
 
-    detections: tables of nights; streaks: of this night; known: its table of known bodies.
+    detections, looks: tables of nights; streaks: of this night; known: its table of known bodies.
     """
     watch = Stopwatch()
     key: NightKey = key_of(output, "tracks")
     section, camera = read_settings(settings, Moving)
+    link_nights(Linked(output, key, NIGHT), detections, looks, streaks, known, section, camera, watch)
+
+
+def link_nights(
+    made: Linked,
+    detections: Sequence[Path],
+    looks: Sequence[Path],
+    streaks: Path,
+    known: Path,
+    section: Moving,
+    camera: Camera,
+    watch: Stopwatch,
+) -> None:
+    """Link what the tables hold and write tracks, their members, the page and the record."""
     with watch.part("read"):
-        seen = read_sightings(detections)
+        seen, watched = read_sightings(detections), read_looks(looks)
         bodies = read_known(known, _around(seen.ra, seen.dec))
         streaklist = read_streaklist(streaks)
     with watch.part("recipe"):
-        found = find_tracks(seen, key.night, bodies, camera.observatory, section.tracks)
+        found = find_tracks(seen, watched, made.key.night, bodies, camera.observatory, section.tracks)
     with watch.part("pictures"):
-        _page(key, found, streaklist, section)
+        _page(made, found, streaklist, section)
     with watch.part("write"):
-        write_members(path_of("trackmembers", key), found.members)
-        write_tracks(output, found.tracks)
-    metrics = {**found.counts, "n_nights": len(detections), "n_streaks": len(streaklist)}
+        write_members(made.path("members"), found.members)
+        write_tracks(made.output, found.tracks)
+    counts = {"n_nights": len(detections), "n_looks": len(watched["jd_mid"]), "n_streaks": len(streaklist)}
     inputs = {str(path): "" for path in detections}
-    record = qa_record("moving tracks", output, 1, "", metrics, section.tracks, watch, inputs)
-    write_record(path_of("tracksqa", key), record)
+    record = qa_record(
+        made.names["step"], made.output, 1, "", {**found.counts, **counts}, section.tracks, watch, inputs
+    )
+    write_record(made.path("record"), record)
 
 
 def _around(ra_deg: np.ndarray, dec_deg: np.ndarray) -> Cone | None:
@@ -63,9 +98,9 @@ def _around(ra_deg: np.ndarray, dec_deg: np.ndarray) -> Cone | None:
     return Cone(ra, 0.5 * (dec_deg[finite].min() + dec_deg[finite].max()), 10.0)
 
 
-def _page(key: NightKey, found: FoundTracks, streaklist: pd.DataFrame, section: Moving) -> None:
+def _page(made: Linked, found: FoundTracks, streaklist: pd.DataFrame, section: Moving) -> None:
     """New and plausible tracks with strips, longest first; then streaks."""
-    choice = section.tracks.report
+    choice, asked = section.tracks.report, isinstance(made.key, NightKey)
     table = pd.DataFrame(found.tracks)
     new = table[table.plausible & (table.known == "")].sort_values(["n", "rms"], ascending=[False, True])
     members = pd.DataFrame(found.members)
@@ -74,19 +109,21 @@ def _page(key: NightKey, found: FoundTracks, streaklist: pd.DataFrame, section: 
     streak_rows = {one.streak: streaklist[streaklist.streak == one.streak] for one in streaklist.itertuples()}
     pictures = _pictures({**rows, **streak_rows}, choice.strip_half_px)
     tracks_shown = [
-        Shown(str(one["track"]), _track_facts(one), *_strip(pictures.get(str(one["track"]), [])), asked=True)
+        Shown(str(one["track"]), _track_facts(one), *_strip(pictures.get(str(one["track"]), [])), asked=asked)
         for _, one in new.iterrows()
     ]
     streaks_shown = [
-        Shown(str(one["streak"]), _streak_facts(one), *_strip(pictures[str(one["streak"])]), asked=True)
+        Shown(str(one["streak"]), _streak_facts(one), *_strip(pictures[str(one["streak"])]), asked=asked)
         for _, one in streaklist.iterrows()
     ]
     notes = (
         f"{len(table)} tracks, of which {int((table.known != '').sum())} are known bodies and {len(new)} are new and"
         f" plausible; {len(streaklist)} streaks."
     )
-    name = Path(path_of("trackdecisions", key)).name
-    write_page(path_of("trackpage", key), key.night, name, tracks_shown, streaks_shown, notes)
+    decisions = Path(path_of("trackdecisions", made.key)).name if isinstance(made.key, NightKey) else ""
+    if isinstance(made.key, CutoffKey):
+        notes += f" Of exposures before {made.key.cutoff} UT, provisionally: what is reported is found after the night."
+    write_page(made.path("page"), made.key.night, decisions, tracks_shown, streaks_shown, notes)
 
 
 def _pictures(objects: dict[str, pd.DataFrame], half_px: int) -> dict[str, list[tuple[Cutout, Cutout]]]:

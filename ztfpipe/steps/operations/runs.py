@@ -30,13 +30,23 @@ def sole_operator(workspace: Path, night: str) -> Iterator[None]:
 class Runs:
     """Runs Snakemake for one night, remembers the run that is on, and ends what an earlier operator left of one."""
 
-    def __init__(self, project: Path, workspace: Path, night: str, options: Sequence[str], log: IO[str]) -> None:
+    def __init__(
+        self,
+        project: Path,
+        workspace: Path,
+        night: str,
+        options: Sequence[str],
+        log: IO[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """environment: of the runs, where it is not that of this process: it says where a warm worker is."""
         self.project, self.night, self.options, self.log = project, night, options, log
+        self.environment = environment
         self.memory = workspace / "ledger" / "operator" / f"{night}.json"
         self.locks = workspace / "archive" / ".snakemake" / "locks"
 
     def __call__(self, targets: Sequence[str], narrowing: Mapping[str, str]) -> int:
-        """Run Snakemake on named targets, with the warm worker; its words go to the log. Its exit code."""
+        """Run Snakemake on named targets, in the warm worker; its words go to the log. Its exit code."""
         asked = {"night": self.night, **narrowing}
         words = ["--config", *(f"{name}={value}" for name, value in asked.items()), "--", *targets]
         return self._run([*self._program(), *self.options, *words])
@@ -49,17 +59,20 @@ class Runs:
         self.memory.unlink(missing_ok=True)
         locked = self.locks.is_dir() and any(self.locks.iterdir())
         if locked:
-            self._run([*self._program(warm=False), *self.options, "--unlock", "--config", f"night={self.night}"])
+            self._run([*self._program(), *self.options, "--unlock", "--config", f"night={self.night}"])
         return bool(left) or locked
 
-    def _program(self, warm: bool = True) -> list[str]:
-        folder = Path(sys.executable).parent
-        worker = [str(folder / "ztfpipe"), "worker", "--"] if warm else []
-        return [*worker, str(folder / "snakemake")]
+    def _program(self) -> list[str]:
+        return [str(Path(sys.executable).parent / "ztfpipe"), "snakemake"]
 
     def _run(self, command: list[str]) -> int:
         process = subprocess.Popen(
-            command, cwd=self.project, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=self.project,
+            env=self.environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         words = {"group": process.pid, "started": _started(process.pid), "node": os.uname().nodename}
         write_text(self.memory, json.dumps(words) + "\n")

@@ -11,6 +11,7 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.config import Science
 from ztfpipe.errors import BadFile
+from ztfpipe.methods.sky.footprint import footprint
 from ztfpipe.methods.stars import daophot
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
@@ -79,7 +80,8 @@ def write_image_record(
     watch: Stopwatch, family: str = "",
 ) -> QaRecord:  # fmt: skip
     """Write the QA record of an image, and return it."""
-    metrics = {**made.metrics, "infobits": made.infobits}
+    where = footprint(made.wcs, made.image_adu.shape) if made.astrometry is not None else {}
+    metrics = {**made.metrics, "infobits": made.infobits, **where}
     record = qa_record(step, output, made.status, "; ".join(made.notes), metrics, section, watch, inputs)
     write_record(path_of(f"{family}sciqa", key), record)
     return record

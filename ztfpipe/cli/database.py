@@ -1,0 +1,78 @@
+"""`ztfpipe database update | rebuild | query | snapshot`: the operations database."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from ztfpipe.errors import BadKey
+
+
+def add_database_commands(pipelines: Any) -> None:
+    """Add the commands beside the pipelines."""
+    text = "the operations database of exposures, quadrants, masters, failures and run times"
+    actions = pipelines.add_parser("database", help=text, description=text).add_subparsers(
+        metavar="ACTION", required=True
+    )
+    update = _command(actions, "update", "bring the rows of a night up to date", _update)
+    update.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
+    _command(actions, "rebuild", "make it anew from the files of all nights", _rebuild)
+    _command(actions, "snapshot", "make a dated copy in database/snapshots", _snapshot)
+    query = _command(actions, "query", "list rows by place, time and any column", _query)
+    tables = "nights, exposures, quadrants, differences, calibration, failures, runs, trends; or images, the default:"
+    query.add_argument("--table", default="images", metavar="NAME", help=f"{tables} quadrants beside their differences")
+    query.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place that images cover")
+    query.add_argument("--dec", type=float, metavar="DEG", help="its declination")
+    query.add_argument("--from", dest="first", default="00000000", metavar="YYYYMMDD", help="first night")
+    query.add_argument("--to", dest="last", default="99999999", metavar="YYYYMMDD", help="last night")
+    query.add_argument("--since", type=float, default=-math.inf, metavar="JD", help="exposures from this date on")
+    query.add_argument("--until", type=float, default=math.inf, metavar="JD", help="exposures up to it")
+    condition = "COLUMN and one of < <= > >= = != and a value, such as 'seeing<2'; all of them, if several"
+    query.add_argument("--where", action="append", default=[], metavar="CONDITION", help=condition)
+    query.add_argument("--columns", default="", metavar="A,B", help="columns to show; all by default")
+    query.add_argument("--limit", type=int, default=0, metavar="N", help="rows at most")
+    query.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
+
+
+def _command(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text, description=text)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _update(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations import database
+
+    return database.run_update(call.config, call.workspace, call.night)
+
+
+def _rebuild(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations import database
+
+    return database.run_rebuild(call.config, call.workspace)
+
+
+def _snapshot(call: argparse.Namespace) -> int:
+    from ztfpipe.steps.operations import database
+
+    return database.run_snapshot(call.config, call.workspace)
+
+
+def _query(call: argparse.Namespace) -> int:
+    from ztfpipe.products.database.query import Question
+    from ztfpipe.steps.operations import database
+
+    place = None
+    if call.ra is not None or call.dec is not None:
+        place = (call.ra, call.dec)
+        if None in place or not (0 <= call.ra <= 360 and -90 <= call.dec <= 90):
+            raise BadKey("place", place, "--ra of 0 to 360 and --dec of -90 to 90 degrees")
+    columns = tuple(name.strip() for name in call.columns.split(",") if name.strip())
+    question = Question(
+        call.table, None, (call.first, call.last), (call.since, call.until), tuple(call.where), columns, call.limit
+    )
+    return database.run_query(call.config, call.workspace, question, place, call.csv)

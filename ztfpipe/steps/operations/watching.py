@@ -1,0 +1,128 @@
+"""What the operations database lets a report say: outliers, rolling zero points, test fields, the night's pace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from ztfpipe.camera import Camera
+from ztfpipe.config import Trends
+from ztfpipe.model.identifiers import night_jd
+from ztfpipe.model.operations import TREND_METRICS
+from ztfpipe.model.summary import Table
+from ztfpipe.pipelines.quality import trends as recipe
+from ztfpipe.products.accounts.pace_pictures import latency_png, run_time_png, trends_png
+from ztfpipe.products.database.store import SCHEMA, read_columns, read_rows
+
+UNIX_EPOCH_JD = 2440587.5
+_DAY_MIN = 1440.0
+_PANELS = (
+    ("pabszp", "zero point [mag]"), ("seeing", "seeing [arcsec]"), ("maglimcat", "limit [mag]"),
+    ("candidates", "candidates"), ("run_s", "run time [s]"),
+)  # fmt: skip
+_FIELD_METRICS = tuple(name for name in TREND_METRICS if name in SCHEMA["quadrants"].columns)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is to be said of a night beside others: a sentence for the headline, tables for the top, pictures."""
+
+    sentence: str
+    tables: tuple[Table, ...]
+    pictures: tuple[tuple[str, bytes], ...]
+
+
+def watch_night(url: str, night: str, settings: Trends, camera: Camera) -> Watched:
+    """Compare a night that is in the database with those before it. BadFile, TryAgain as reading it raises."""
+    rows = _trends(url, night, settings.nights)
+    changes = list(recipe.channel_changes(rows, night, settings.nights_min))
+    tables = {
+        "outliers": recipe.outlier_table(changes, settings.sigma, settings.nights),
+        "zero points": _zero_points(url, night, settings, camera),
+        "fields": recipe.field_table(list(_fields(url, night, settings, rows))),
+    }
+    shown = tuple(table for table in tables.values() if table.rows)
+    return Watched(recipe.sentence(tables), shown, tuple(_pictures(url, night, rows)))
+
+
+def _trends(url: str, night: str, nights: int) -> pd.DataFrame:
+    """Rows of `trends` of a night and of so many nights before it that have any."""
+    table = SCHEMA["trends"]
+    known = read_rows(url, sa.select(table.c.night).where(table.c.night < night).distinct())["night"]
+    wanted = [*sorted(known)[-nights:], night]
+    rows = read_columns(url, "trends", list(table.columns.keys()), table.c.night.in_(wanted))
+    return rows.astype({"rcid": int})
+
+
+def _zero_points(url: str, night: str, settings: Trends, camera: Camera) -> Table:
+    table = SCHEMA["quadrants"]
+    columns = ["night", "filefracday", "rcid", "field", "filter", "exptime", "airmass", "pabszp"]
+    window = table.c.night.between(_before(night, settings.zero_point_days - 1), night)
+    images = read_columns(url, "quadrants", columns, window, table.c.status == 1, table.c.pabszp.is_not(None))
+    judged = recipe.rolling_zero_points(
+        images, camera, images_min=settings.zero_point_images_min, sigma=settings.sigma,
+        floor_mag=settings.zero_point_floor_mag,
+    )  # fmt: skip
+    return recipe.zero_point_table(judged, night, settings.zero_point_days)
+
+
+def _before(night: str, days: float) -> str:
+    day = date(int(night[:4]), int(night[4:6]), int(night[6:])) - timedelta(days=days)
+    return f"{day:%Y%m%d}"
+
+
+def _fields(url: str, night: str, settings: Trends, rows: pd.DataFrame) -> Iterator[recipe.Change]:
+    """Changes of the test fields that the night has seen, by the nights that the trends have."""
+    if not settings.fields:
+        return iter(())
+    table = SCHEMA["quadrants"]
+    chosen = table.c.field.in_(settings.fields), table.c.night.in_(sorted(set(rows["night"]) | {night}))
+    columns = ["night", "field", "filter", *_FIELD_METRICS]
+    images = read_columns(url, "quadrants", columns, *chosen, table.c.status == 1)
+    numbers = images.astype(dict.fromkeys(_FIELD_METRICS, "float64"))
+    medians = numbers.groupby(["night", "field", "filter"], as_index=False)[list(_FIELD_METRICS)].median()
+    return recipe.field_changes(medians, night, settings.nights_min)
+
+
+def _pictures(url: str, night: str, rows: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    images = _pace(url, night)
+    if not len(images):
+        return
+    hours = (images["obsjd"] - night_jd(night)) * 24.0
+    both = images["wall_s"] + images["diffwall_s"]
+    kinds = {"science image only": images["wall_s"].where(both.isna()), "with difference": both}
+    caption = "Run time of each quadrant against the start of its exposure; dashed lines are medians."
+    yield caption, run_time_png(hours, kinds, night)
+    yield from _latency(images, night)
+    if rows["night"].nunique() > 1:
+        medians = rows.groupby(["night", "filter"], as_index=False)[[name for name, _ in _PANELS]].median()
+        yield "The camera's medians night by night; this one is shaded.", trends_png(medians, _PANELS, night)
+
+
+def _pace(url: str, night: str) -> pd.DataFrame:
+    """Times of the night's images, of their differences and of the packets of their exposures."""
+    left, right, alerts = SCHEMA["quadrants"], SCHEMA["differences"], SCHEMA["exposures"]
+    joined = left.outerjoin(right, (left.c.filefracday == right.c.filefracday) & (left.c.rcid == right.c.rcid))
+    joined = joined.outerjoin(alerts, left.c.filefracday == alerts.c.filefracday)
+    columns = [left.c[name] for name in ("filefracday", "obsjd", "exptime", "wall_s", "ended_unix", "arrived_unix")]
+    columns += [right.c.diffwall_s, right.c.diffended_unix, alerts.c.alerts_ended_unix]
+    query = sa.select(*columns).select_from(joined).where(left.c.night == night)
+    return read_rows(url, query)
+
+
+def _latency(images: pd.DataFrame, night: str) -> Iterator[tuple[str, bytes]]:
+    """From the end of the exposure; of a night made long after it was observed, from the arrival of the raw file."""
+    exposed = (images["obsjd"] - UNIX_EPOCH_JD) * 86400.0 + images["exptime"]
+    since, begun = "the end of the exposure", exposed
+    if float((images["ended_unix"] - exposed).median()) / 60.0 > _DAY_MIN:
+        since, begun = "the arrival of the raw file", images["arrived_unix"]
+    ended = {"science images": "ended_unix", "differences": "diffended_unix", "packets": "alerts_ended_unix"}
+    minutes = {kind: ((images[name] - begun) / 60.0).to_numpy(np.float64) for kind, name in ended.items()}
+    if any(np.isfinite(values).any() for values in minutes.values()):
+        caption = f"Time from {since} to each product; dashed lines are medians."
+        yield caption, latency_png(minutes, night, since)
