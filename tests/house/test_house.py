@@ -123,8 +123,9 @@ def test_no_default_profile_and_the_link_is_there():
     assert (ROOT / "slurm").readlink() == Path("profiles/slurm")
 
 
-def test_exactly_one_of_slurm_and_snakemake_starts_a_job_again():
-    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+@pytest.mark.parametrize("name", ["slurm", "bulk"])
+def test_exactly_one_of_slurm_and_snakemake_starts_a_job_again(name):
+    profile = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
     assert bool(profile.get("slurm-requeue")) != bool(profile.get("retries"))
     for resources in [profile["default-resources"], *profile["set-resources"].values()]:
         assert resources["mem_mb"] >= 500  # the nested Snakemake of a job alone takes 200

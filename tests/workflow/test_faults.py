@@ -172,5 +172,6 @@ def test_a_job_killed_while_writing_leaves_no_product(site):
         "calibration_flat": 1,
         "science_image": 1,
         "reference_check": 1,
+        "quality_coverage": 1,
         "quality_report": 1,
     }

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.workflow
 
 ACCOUNTS = {"ingest_manifest": 1, "ingest_plan": 1}
 REPORT = {
-    **{"reference_check": 1, "quality_report": 1},
+    **{"reference_check": 1, "quality_coverage": 1, "quality_report": 1},
     **{"moving_detections": 1, "moving_tracks": 1, "moving_report": 1},
 }
 

@@ -26,6 +26,7 @@ from ztfpipe.products.database.store import update_night
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
 from ztfpipe.steps.lightcurve.extending import extend
+from ztfpipe.steps.operations.disk import expected
 from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
 from ztfpipe.steps.operations.records import paths_of, read_night
 from ztfpipe.steps.operations.runs import Runs, sole_operator
@@ -241,6 +242,7 @@ def run_operate(
         runs = Runs(project, place, night, options, log, environment)
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
+        say(expected(config, place))
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
         database = database_url(config.quality.database.url, place)
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s, database=database)
