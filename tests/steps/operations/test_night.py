@@ -108,7 +108,11 @@ def test_packets_follow_each_batch_and_wait_for_no_difference_that_failed(night,
     night.send(exposure(0), exposure(1))
     night.broken = {exposure(0).filefracday}
     monkeypatch.setattr(operations.quality, "report", lambda *words: None)
-    work_through(night.watch(batch=1))
+    sent = []
+    watch = night.watch(batch=1)
+    watch.publish = sent.append
+    work_through(watch)
+    assert sent == [[exposure(0)], [exposure(1)], None]
     first, second = exposure(0).filefracday, exposure(1).filefracday
     real_time, packets = operations.REAL_TIME, operations.PACKETS
     expected = [(real_time, first), (packets, first), (real_time, second), (packets, second)]

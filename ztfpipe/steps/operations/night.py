@@ -28,6 +28,7 @@ from ztfpipe.steps import quality
 from ztfpipe.steps.lightcurve.extending import extend
 from ztfpipe.steps.operations.disk import expected
 from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
+from ztfpipe.steps.operations.publishing import Publisher, publisher
 from ztfpipe.steps.operations.records import paths_of, read_night
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
@@ -63,6 +64,7 @@ class Watch:
     """Lets the lists of light curves that are due take in the night's epochs; how many did."""
     tried: set[ExposureKey] = field(default_factory=set)
     database: str | None = None
+    publish: Publisher = lambda exposures: None
 
     @property
     def incoming(self) -> Path:
@@ -94,6 +96,7 @@ def work_through(watch: Watch) -> bool:
             watch.pause(watch.pause_s)
     watch.say("no more will come: the night is ended")
     codes = [watch.snakemake(targets, narrowing) for targets, narrowing in END_OF_NIGHT]
+    watch.publish(None)
     if grown := watch.lists_grown():
         watch.say(f"{grown} matchfiles are due")
         codes.append(watch.snakemake(("matchfiles",), {}))
@@ -112,6 +115,7 @@ def _work_on_batches(watch: Watch, seen: str) -> None:
         watch.snakemake(REAL_TIME, exposures)
         if plan.references:
             watch.snakemake(PACKETS, exposures | MADE)
+            watch.publish(batch)
         watch.say(progress(plan, watch.archive, len(batch), time.monotonic() - started))
         if (due := cutoff_due(plan, watch.archive, watch.link_every_h)) and due not in watch.linked:
             watch.linked.add(due)
@@ -247,6 +251,7 @@ def run_operate(
         database = database_url(config.quality.database.url, place)
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s, database=database)
         watch.link_every_h = config.moving.tracks.linking.every_h
+        watch.publish = publisher(config, watch.archive, night, say)
         watch.lists_grown = lambda: lists_grown(watch, config.lightcurve, due)
         complete = work_through(watch)
         say("every unit has its record" if complete else "not everything was made: the report says what is missing")
