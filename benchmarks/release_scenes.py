@@ -70,6 +70,8 @@ def released(number: int, stars: int, epochs: float) -> Released:
     exposures = np.zeros(N_EXPOSURES, DTYPES["exposures"])
     exposures["obsmjd"] = FIRST_MJD + 3 * np.arange(N_EXPOSURES)
     exposures["expid"], exposures["programid"], exposures["exptime"] = 1000 + np.arange(N_EXPOSURES), 1, 30
+    days = (np.datetime64("1858-11-17") + exposures["obsmjd"].astype("timedelta64[D]")).astype(str)
+    exposures["fracday"] = [int(day.replace("-", "")) * 10**6 for day in days]
     data["hjd"] = exposures["obsmjd"][epoch] + 2400000.5 + 15 / 86400
     return Released(sources, start, data, epoch, exposures)
 

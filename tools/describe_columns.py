@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ztfpipe.model import columns, tracks
+from ztfpipe.model import columns, release, tracks
 from ztfpipe.model.candidates import CUTOUT_COLUMNS, RAW_TABLE
 from ztfpipe.model.columns import Column
 from ztfpipe.model.difference import CANDIDATE_TABLE, STREAK_COLUMNS
@@ -29,6 +29,7 @@ TABLES: tuple[tuple[str, str, Sequence[Column]], ...] = (
     ("streaklist", "Parquet; streaks of a night that a person is asked about", tracks.STREAK_TABLE),
     ("looks", "Parquet; quadrants of a night that would have shown a moving object", tracks.LOOK_TABLE),
     ("tracks", "Parquet; tracks of moving objects with their orbits", tracks.TRACK_TABLE),
+    ("objects", "Parquet; objects of a release of light curves", release.OBJECT_TABLE),
     ("trackmembers", "Parquet; the detections of tracks", tracks.MEMBER_TABLE),
     *((f"database: {name}", f"Operations database; {one.text}", one.columns) for name, one in OPERATIONS.items()),
 )

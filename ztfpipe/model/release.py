@@ -84,6 +84,7 @@ EXPOSURE_TABLE = (
     Column("airmass", "f4", "", "Airmass"),
     Column("programid", "i2", "", "Observing program"),
     Column("infobits", "i8", "", "Quality bits of the image"),
+    Column("nsources", "i4", "", "Number of sources in its PSF catalog"),
 )
 """Released exposures of a file."""
 INDEX, MEASUREMENT, EXPOSURE = (dtype_of(one) for one in (INDEX_TABLE, MEASUREMENT_TABLE, EXPOSURE_TABLE))

@@ -254,7 +254,16 @@ PRODUCTS: dict[str, Product] = {
         {"releaseindex": "index.npy", "releasedata": "data.npy", "releaseexposures": "exposures.npy"},
     ),
     **_family(DataReleaseKey, "ops/release/dr{release}/ztf_dr{release}_", {"releasefiles": "files.parquet"}),
-    **_family(DataReleaseKey, "objects_dr{release}/ztf_dr{release}_", {"releasestatistics": "statistics.json"}),
+    **_family(
+        DataReleaseKey,
+        "objects_dr{release}/ztf_dr{release}_",
+        {
+            "releasestatistics": "statistics.json",
+            "releasetables": "tables.md",
+            "releasecoverage": "coverage.fits",
+            "releasepictures": "pictures.png",
+        },
+    ),
     **_family(ProgramKey, f"{_ALERTS}ztf_{{program}}_{{year}}{{monthday}}", {"nightalerts": ".tar.gz"}),
     **_family(
         NightKey,

@@ -1,7 +1,10 @@
 """A release of light curves: layout, schema of a real file, and what is not public yet."""
 
+import contextlib
 import hashlib
 import io
+import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -10,17 +13,20 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from astropy.io import fits
 
 from tests.lightcurve_scene import KEY, N_STARS, listed, scene, write_epoch, write_reference
 from tests.real_data import REAL_DATA
 from ztfpipe.cli.main import run
 from ztfpipe.config import Config, Release
-from ztfpipe.model.keys import ReleaseKey
+from ztfpipe.model.keys import DataReleaseKey, ReleaseKey
 from ztfpipe.model.lightcurve import DTYPES
+from ztfpipe.model.release import OBJECT_TABLE
 from ztfpipe.pipelines.lightcurve.release import last_public_day, months_of, released_epochs
 from ztfpipe.products.accounts.matchepochs import write_match_epochs
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs import matchfile
+from ztfpipe.products.catalogs.release_store import read_objects
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.lightcurve.matching import match
 
@@ -30,18 +36,27 @@ PARQUET = path_of("lightcurve", ReleaseKey(1, KEY))
 CALL = ["lightcurve", "release", "1", "--from", "20180310", "--to", "20180322", "--config", "../config.yaml"]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A workspace with a matchfile; every other epoch is of program 2, and one is bad."""
+    workspace = tmp_path_factory.mktemp("made")
+    (workspace / "archive").mkdir()
+    (workspace / "config.yaml").write_text(yaml.safe_dump({"camera": "mini", "workspace": ".."}))
+    with contextlib.chdir(workspace / "archive"):
+        truth = scene()
+        write_reference(truth)
+        keys = [write_epoch(truth, k, PROGRMID=1 + k % 2, INFOBITS=(k == 2) << 25) for k in range(N)]
+        settings = write_settings(Path("../settings"), "lightcurve", Config(camera="mini", workspace=".."))
+        write_match_epochs(Path(), listed(keys))
+        match(path_of("matchfile", KEY), settings, Path(path_of("matchepochs", KEY)))
+    return workspace
+
+
 @pytest.fixture
-def archive(tmp_path, monkeypatch):
-    """An archive with a matchfile; every other epoch is of program 2, and one is bad."""
-    (tmp_path / "archive").mkdir()
-    monkeypatch.chdir(tmp_path / "archive")
-    Path("../config.yaml").write_text(yaml.safe_dump({"camera": "mini", "workspace": str(tmp_path)}))
-    truth = scene()
-    write_reference(truth)
-    keys = [write_epoch(truth, k, PROGRMID=1 + k % 2, INFOBITS=(k == 2) << 25) for k in range(N)]
-    settings = write_settings(Path("../settings"), "lightcurve", Config(camera="mini", workspace=".."))
-    write_match_epochs(Path(), listed(keys))
-    match(path_of("matchfile", KEY), settings, Path(path_of("matchepochs", KEY)))
+def archive(made, tmp_path, monkeypatch):
+    """A copy of it."""
+    shutil.copytree(made, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work" / "archive")
 
 
 def test_light_curves_of_public_epochs(archive):
@@ -73,6 +88,70 @@ def test_what_is_not_public_yet_is_not_released(archive, capsys):
     assert pd.read_parquet(PARQUET)["nepochs"].max() == 4
     assert len(pd.read_parquet(PARQUET)) == N_STARS
     assert run([*CALL, "--on", "20191101", "--programs", "7"]) == 2
+
+
+def test_objects_are_all_sources_with_statistics_of_all_epochs_and_counts_of_the_release(archive):
+    assert run([*CALL, "--on", "20181001"]) == 0
+    table = read_objects(ReleaseKey(1, KEY))
+    sources = matchfile.read_rows(path_of("matchfile", KEY), "sources")
+    assert list(table.columns) == [one.name for one in OBJECT_TABLE]
+    assert len(table) == len(sources) == N_STARS
+    assert table["dec"].is_monotonic_increasing
+    sources = sources[table["oid"].to_numpy() % 10**8]
+    for name in ("ra", "dec", "nobs", "ngoodobs", "magrms", "stetsonj", "refmag"):
+        np.testing.assert_array_equal(table[name], sources[name])
+    np.testing.assert_array_equal(table["percentiles_675"], sources["percentiles"][:, 7])
+    np.testing.assert_array_equal(table["nabovemeanbystd_2"], sources["nabovemeanbystd"][:, 1])
+    curves = pd.read_parquet(PARQUET).set_index("objectid")
+    np.testing.assert_array_equal(table["nobsrel"], curves["nepochs"].reindex(table["oid"]).fillna(0))
+    good = curves["catflags"].map(lambda flags: int((flags < 1 << 15).sum()))
+    np.testing.assert_array_equal(table["ngoodobsrel"], good.reindex(table["oid"]).fillna(0))
+    assert (table["nobs"] > table["nobsrel"]).any()
+
+
+def test_a_release_says_what_it_holds(archive):
+    assert run([*CALL, "--on", "20181001"]) == 0
+    key = DataReleaseKey(1)
+    found = json.loads(Path(path_of("releasestatistics", key)).read_text())
+    curves = pd.read_parquet(PARQUET)
+    table = {one.pop("filter"): one for one in found["curves"]}["zr"]
+    assert table == {f"curves_{n}": int((curves["nepochs"] >= n).sum()) for n in (1, 2, 5, 10, 20)}
+    images = found["images"][0]
+    assert (images["exposures"], images["good"], images["bad"]) == (2, 1, 1)
+    exposures = matchfile.read_rows(path_of("matchfile", KEY), "exposures")
+    assert found["sources"][0]["psfcat_sci"] == exposures["nsources"][[0, 2]].sum()
+    assert found["sources"][0]["psfcat_ref"] == N_STARS
+    assert found["spans"][0]["timespan_d"] == pytest.approx(8.0)
+    assert "## 4. Light curves" in Path(path_of("releasetables", key)).read_text()
+    with fits.open(path_of("releasecoverage", key)) as hdus:
+        assert hdus["SCIIMG_R"].data.sum() == 2
+        assert hdus["MATCHFILE_R"].data.sum() == 1
+    assert Path(path_of("releasepictures", key)).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_release_that_is_made_again_with_less_forgets_what_it_had(archive):
+    assert run([*CALL, "--on", "20181001"]) == 0
+    assert run([*CALL, "--on", "20180401"]) == 0
+    assert not Path(PARQUET).exists()
+    assert not Path(path_of("releasefiles", DataReleaseKey(1))).exists()
+    assert run(["lightcurve", "query", "POS=CIRCLE 1 1 1", "--config", "../config.yaml"]) == 2
+
+
+def test_fields_are_exported_with_checksums_and_other_fields_are_not_there(archive, tmp_path):
+    assert run([*CALL, "--on", "20181001"]) == 0
+    export, config = ["lightcurve", "export", "1"], ["--config", "../config.yaml"]
+    assert run([*export, str(tmp_path / "out"), "--fields", "473", *config]) == 0
+    for path in (PARQUET, path_of("objects", ReleaseKey(1, KEY))):
+        copy = tmp_path / "out" / path
+        assert copy.read_bytes() == Path(path).read_bytes()
+        digest = hashlib.md5(copy.read_bytes()).hexdigest()
+        assert copy.with_name("checksum.md5").read_text() == f"{digest}  {copy.name}\n"
+    assert run([*export, str(tmp_path / "none"), "--fields", "474", *config]) == 2
+    assert run([*export, str(tmp_path / "hats"), "--hats", *config]) == 0
+    found = pd.read_parquet(tmp_path / "hats" / "dataset", columns=["objectid", "_healpix_29"], partitioning=None)
+    assert sorted(found["objectid"]) == sorted(pd.read_parquet(PARQUET)["objectid"])
+    assert "hats_nrows=" + str(len(found)) in (tmp_path / "hats" / "properties").read_text()
+    assert run([*export, str(tmp_path / "hats"), "--hats", *config]) == 2
 
 
 def test_light_curves_at_a_position(archive, capsys):

@@ -59,7 +59,7 @@ def _odd_bits_out(value: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def pixels_of(order: int, ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.int64]:
-    """Nested pixels (n,) of directions, at nside = 2^order, order up to 29. Source: the same, section 5.2."""
+    """Nested pixels (n,) of directions, at resolution nside = 2^order, order up to 29. Source: as above."""
     ra, dec = np.asarray(ra_deg, np.float64), np.asarray(dec_deg, np.float64)
     nside = 1 << order
     z, quarters = np.sin(np.radians(dec)), (ra % 360.0) / 90.0

@@ -1,7 +1,7 @@
 """Catalogs in the HATS layout: Parquet in partitions of the sky, as LSDB and others read them.
 
-Source: the HATS specification (IVOA note "Hierarchical Adaptive Tiling Scheme", 2025): properties, partition_info.csv
-and dataset/Norder=/Dir=/Npix=, with rows in order of the column _healpix_29.
+Source: the documentation of HATS (hierarchical adaptive tiling scheme): properties, partition_info.csv and
+dataset/Norder=/Dir=/Npix=, with rows in order of the column _healpix_29.
 """
 
 from __future__ import annotations

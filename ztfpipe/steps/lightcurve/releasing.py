@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -10,19 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from ztfpipe.camera import Camera
 from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.regions import separation_deg
 from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.identifiers import night_jd
-from ztfpipe.model.keys import PROGRAMS, NightKey, ReleaseKey
+from ztfpipe.model.keys import PROGRAMS, DataReleaseKey, NightKey, ReleaseKey
 from ztfpipe.model.release import NOBS_LIMITS, Released
 from ztfpipe.pipelines.lightcurve.release import last_public_day, months_of, release, released_epochs
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.catalogs.light_curves import write_checksums, write_light_curves
 from ztfpipe.products.catalogs.release_store import write_files, write_release_file
 from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.lightcurve.describing import describe
 
 
 def run_release(
@@ -44,19 +47,24 @@ def run_release(
         if months is not None:
             ends[program] = _mjd(last_public_day(day, months).strftime("%Y%m%d")) + 1
     with contextlib.chdir(Path(config.workspace) / "archive"):
-        files, curves = [], {}
+        # Until its files are all new there is no such release.
+        Path(path_of("releasefiles", DataReleaseKey(number))).unlink(missing_ok=True)
+        files, curves, folders = [], Counter(), set()
         for path in sorted(Path().glob("ops/srcmatch/rc*/fr*/ztf_*_match.pytable")):
             key = ReleaseKey(number, key_of(path, "matchfile"))
             made = release_one(path, key, first_mjd, last_mjd + 1, ends)
+            folders |= {Path(path_of(product, key)).parent for product in ("lightcurve", "objects")}
             if made:
                 files.append(made)
-                folder = Path(path_of("lightcurve", key)).parent
-                curves[folder] = curves.get(folder, 0) + made["curves_1"]
+                curves[Path(path_of("lightcurve", key)).parent] += made["curves_1"]
+        for folder in folders:
+            if folder.exists():
+                write_checksums(folder)
         for folder, count in curves.items():
-            write_checksums(folder)
             print(f"{folder}: {count} light curves")
         if files:
             write_files(number, files)
+            describe(number, Camera.load(config.camera))
     return 0
 
 

@@ -14,8 +14,10 @@ from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import sky_to_pixel
+from ztfpipe.methods.time.periodogram import Periodogram, periodogram
 from ztfpipe.model.identifiers import light_curve_id
 from ztfpipe.model.keys import ReferenceKey
+from ztfpipe.model.lightcurve import BAD_EPOCH
 from ztfpipe.model.release import CURVE_COLUMNS
 from ztfpipe.pipelines.reference.recipe import grid_of
 from ztfpipe.products.catalogs import matchfile
@@ -40,8 +42,15 @@ def run_show(
         table = light_curves_at(ra_deg, dec_deg, radius_arcsec, Camera.load(config.camera))
         print(table.to_csv(index=False), end="")
         if drawn:
-            write_light_curve_picture(drawn, table, f"{ra_deg:.5f} {dec_deg:+.5f}")
+            write_light_curve_picture(drawn, table, f"{ra_deg:.5f} {dec_deg:+.5f}", period_of(table))
     return 0
+
+
+def period_of(table: pd.DataFrame) -> Periodogram | None:
+    """The periodogram of the good measurements of all light curves of a table; None when there are too few."""
+    good = table[(table["catflags"] < BAD_EPOCH) & (table["magerr"] > 0)]
+    columns = (good[name].to_numpy(np.float64) for name in ("hjd", "mag", "magerr"))
+    return periodogram(*columns, good["oid"].to_numpy(np.int64))
 
 
 def light_curves_at(ra_deg: float, dec_deg: float, radius_arcsec: float, camera: Camera) -> pd.DataFrame:
