@@ -34,10 +34,12 @@ $(VENV)/.warm: $(VENV)/.ready $(KERNELS)
 bench: env  ## speed beside peers, docs/performance.md
 	$(BIN)/python -m benchmarks
 
-bench-peers:  ## peers of the benchmarks: Debian packages (root), and crowdsource in .venv-crowdsource
+bench-peers: env  ## peers of the benchmarks: Debian packages (root), crowdsource in .venv-crowdsource, sfft in .venv-sfft
 	apt-get install --yes --no-install-recommends source-extractor psfex scamp
 	[ -x .venv-crowdsource/bin/python ] || $(PYTHON) -m venv .venv-crowdsource
 	.venv-crowdsource/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/crowdsource/requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-sfft
+	$(BIN)/uv pip sync --quiet --python .venv-sfft/bin/python --require-hashes benchmarks/sfft/requirements.txt
 
 validate: env  ## full-size products against truth, docs/accuracy.md
 	$(BIN)/python -m benchmarks validate
