@@ -34,12 +34,14 @@ $(VENV)/.warm: $(VENV)/.ready $(KERNELS)
 bench: env  ## speed beside peers, docs/performance.md
 	$(BIN)/python -m benchmarks
 
-bench-peers:  ## peers of the benchmarks: Debian packages (root), crowdsource and heliolinx in environments of their own
+bench-peers: env  ## peers of the benchmarks: Debian packages (root); crowdsource, heliolinx, sfft in environments of their own
 	apt-get install --yes --no-install-recommends source-extractor psfex scamp
 	[ -x .venv-crowdsource/bin/python ] || $(PYTHON) -m venv .venv-crowdsource
 	.venv-crowdsource/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/crowdsource/requirements.txt
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-heliolinx
-	$(BIN)/uv pip sync --quiet --python .venv-heliolinx/bin/python --require-hashes benchmarks/heliolinx/requirements.txt
+	for peer in heliolinx sfft; do \
+	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-$$peer; \
+	  $(BIN)/uv pip sync --quiet --python .venv-$$peer/bin/python --require-hashes benchmarks/$$peer/requirements.txt; \
+	done
 
 validate: env  ## full-size products against truth, docs/accuracy.md
 	$(BIN)/python -m benchmarks validate

@@ -6,15 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2
 
 from benchmarks.accuracy import row
 from benchmarks.packets import read_packets
 from benchmarks.report import BEGIN, END, ROOT
-from benchmarks.score_figures import EFFICIENCY, SCORR_MIN, SNR_BINS, SNR_MIN, Scored, draw
-from training.pairs import FAMILIES, SHAPE
+from benchmarks.score_figures import EFFICIENCY, SNR_BINS, SNR_MIN, Scored, draw
+from training.pairs import FAMILIES
 from training.samples import Samples, draw_samples
-from ztfpipe.camera import Camera
 from ztfpipe.config import Difference
 from ztfpipe.methods.difference.real_bogus import forest_scores, network_log_odds, network_scores, probability
 from ztfpipe.model.real_bogus import Scorers
@@ -22,11 +20,6 @@ from ztfpipe.products.weights import read_scorers
 
 PAGE = ROOT / "docs" / "scores.md"
 NIGHTS, PAIRS = range(6), 3
-EMPTY_NIGHTS = range(1000, 1012)
-"""Nights of pairs without planted artefacts: what a difference has of its own, around bright stars above all."""
-FEW = 8
-FALSE_MAX = 0.1
-"""A quadrant, of S_corr 6 and more."""
 NOTE = (
     "pairs of another family of PSFs and mostly other kinds of artefacts than those trained on; bogus of S_corr 6 and"
     " more; threshold where 98 % of planted sources of S/N 7 and more pass"
@@ -39,11 +32,10 @@ def rows() -> list[dict[str, Any]]:
     scorers = read_scorers(settings.rb_version, settings.drb_version)
     family = FAMILIES["judged"]
     spoilt = draw_samples(family, NIGHTS, pairs=PAIRS)
-    empty = draw_samples(family, EMPTY_NIGHTS, planted=FEW, artefacts=0)
-    return score_rows(scorers, spoilt, empty) + packet_rows(scorers)
+    return score_rows(scorers, spoilt) + packet_rows(scorers)
 
 
-def score_rows(scorers: Scorers, spoilt: Samples, empty: Samples) -> list[dict[str, Any]]:
+def score_rows(scorers: Scorers, spoilt: Samples) -> list[dict[str, Any]]:
     """Efficiency, bogus that pass, calibration and drift of both classifiers; the picture."""
     both = scored(scorers, spoilt)
     draw(both)
@@ -70,28 +62,6 @@ def score_rows(scorers: Scorers, spoilt: Samples, empty: Samples) -> list[dict[s
                 note=f"{(one.bogus & (spoilt.kind == kind)).sum()} candidates")
             for kind in np.unique(spoilt.kind[one.bogus])
         ]  # fmt: skip
-    return table + empty_rows(both, scored(scorers, empty))
-
-
-def empty_rows(spoilt: list[Scored], empty: list[Scored]) -> list[dict[str, Any]]:
-    """False candidates a quadrant of pairs without planted artefacts, thresholds as of the others."""
-    ny, nx = Camera.load("quadrant").quadrant_shape
-    quadrants = len(EMPTY_NIGHTS) * SHAPE[0] * SHAPE[1] / (ny * nx)
-    bogus = empty[0].bogus
-    note = f"{quadrants:.2f} quadrants' area, stars of 12.5 mag and fainter, no halo masks"
-    what = f"no artefacts planted: false candidates a quadrant, S_corr >= {SCORR_MIN:g}"
-    table = [row(f"{what}, before scores", bogus.sum() / quadrants, bar="", met=None, note=note)]
-    for threshold, one in zip(spoilt, empty, strict=True):
-        left = int((one.score[bogus] >= threshold.threshold).sum())
-        most = float(chi2.ppf(0.95, 2 * left + 2) / 2 / quadrants)
-        # So small an area shows that the bar is missed, but hardly that it is met.
-        met = False if left / quadrants > FALSE_MAX else True if most <= FALSE_MAX else None
-        judged = one.name == "drb"
-        table.append(row(
-            f"{what}, after {one.name}", left / quadrants, bar=f"<= {FALSE_MAX}" if judged else "",
-            met=met if judged else None,
-            note=f"{left} of {bogus.sum()}; at 95 % confidence less than {most:.1f} a quadrant",
-        ))  # fmt: skip
     return table
 
 

@@ -6,6 +6,7 @@ is known.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +21,17 @@ from tests.reference_scene import (
     write_calibrators,
     write_science,
 )
+from ztfpipe.camera import Camera
 from ztfpipe.config import Config, Difference, Reference
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
+from ztfpipe.model.difference import Stored
 from ztfpipe.model.keys import FieldQuadrantKey, QuadrantKey, ReferenceVersionKey
 from ztfpipe.model.skycatalogs import GaiaStars, Ps1Objects
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs.calibrators import write_gaia_context, write_ps1_context
 from ztfpipe.products.formats.fits import read_image, write_image
+from ztfpipe.products.images.difference import read_reference_side, read_science_side
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.reference import coadd
@@ -89,6 +93,19 @@ def inputs_of(key: QuadrantKey, version: ReferenceVersionKey) -> dict[str, Path]
     return {name: Path(path_of(product, key)) for name, product in science.items()} | {
         name: Path(path_of(f"v{name}", version)) for name in ("refimg", "refmsk", "refunc", "refpsfcat")
     }
+
+
+def read_pair(archive: Path, camera: Camera) -> tuple[Stored, Stored]:
+    """The new epoch and the reference, made in an empty folder, as the recipe takes them."""
+    archive.mkdir()
+    with contextlib.chdir(archive):
+        write_epochs()
+        write_reference()
+        paths = inputs_of(NEW, VERSION)
+        science, _ = read_science_side(*(paths[name] for name in ("image", "mask", "psfcat")), NEW, camera)
+        names = ("refimg", "refmsk", "refunc", "refpsfcat")
+        reference, _ = read_reference_side(*(paths[name] for name in names), NEW, camera)
+    return science, reference
 
 
 def write_contexts(planted: Planted) -> dict[str, Path]:

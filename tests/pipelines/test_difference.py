@@ -1,16 +1,14 @@
 """The recipe on pairs in memory: what is masked, not covered or not understood, and what then becomes of it."""
 
-import contextlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.difference_scene import NEW, VERSION, inputs_of, write_epochs, write_reference
+from tests.difference_scene import read_pair
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference
 from ztfpipe.pipelines.difference.recipe import make_difference
-from ztfpipe.products.images.difference import read_reference_side, read_science_side
 
 CAMERA = Camera.load("mini")
 SETTINGS = Difference()
@@ -18,16 +16,7 @@ SETTINGS = Difference()
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    archive = tmp_path_factory.mktemp("pair") / "archive"
-    archive.mkdir()
-    with contextlib.chdir(archive):
-        write_epochs()
-        write_reference()
-        paths = inputs_of(NEW, VERSION)
-        science, _ = read_science_side(*(paths[name] for name in ("image", "mask", "psfcat")), NEW, CAMERA)
-        names = ("refimg", "refmsk", "refunc", "refpsfcat")
-        reference, _ = read_reference_side(*(paths[name] for name in names), NEW, CAMERA)
-    return science, reference
+    return read_pair(tmp_path_factory.mktemp("pair") / "archive", CAMERA)
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,17 @@
 """Sources planted into a pair in memory: what noise lets expect is found, with the flux that was planted."""
 
-import contextlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.difference_scene import NEW, VERSION, inputs_of, write_epochs, write_reference
+from tests.difference_scene import read_pair
 from ztfpipe.camera import Camera
 from ztfpipe.config import Difference, Planted
 from ztfpipe.methods.difference.planting import Sources
 from ztfpipe.model.planted import PLANTED_COLUMNS
 from ztfpipe.pipelines.difference.planted import efficiencies, plant_and_recover
 from ztfpipe.pipelines.difference.recipe import make_difference
-from ztfpipe.products.images.difference import read_reference_side, read_science_side
 
 CAMERA = Camera.load("mini")
 SETTINGS = Difference(streaks=False)
@@ -24,16 +22,7 @@ SEEDS = range(3)
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    archive = tmp_path_factory.mktemp("planted") / "archive"
-    archive.mkdir()
-    with contextlib.chdir(archive):
-        write_epochs()
-        write_reference()
-        paths = inputs_of(NEW, VERSION)
-        science, _ = read_science_side(*(paths[name] for name in ("image", "mask", "psfcat")), NEW, CAMERA)
-        names = ("refimg", "refmsk", "refunc", "refpsfcat")
-        reference, _ = read_reference_side(*(paths[name] for name in names), NEW, CAMERA)
-    return science, reference
+    return read_pair(tmp_path_factory.mktemp("planted") / "archive", CAMERA)
 
 
 @pytest.fixture(scope="module")
