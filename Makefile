@@ -64,12 +64,12 @@ lock:  ## pin the newest dependencies again (requirements.lock)
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra training -c requirements.lock pyproject.toml -o training/requirements.lock
 	$(BIN)/python tools/conda_env.py
 
-# Fast tests first; then whole nights, which use all processors themselves; SLURM last.
+# Fast tests first; then whole nights, two at a time because each waits for its slowest job, with SLURM among them.
 PYTEST := $(BIN)/python -m pytest -q
 
 test: env  ## fast tests first, then mini nights through Snakemake, then one on SLURM
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
-	$(PYTEST) -m "workflow or slurm" tests/workflow
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "workflow or slurm" tests/workflow
 
 demo: env  ## a simulated mini night from raw files to alerts, light curves and tracks
 	$(BIN)/python -m tools.demo
@@ -77,7 +77,7 @@ demo: env  ## a simulated mini night from raw files to alerts, light curves and 
 test-fast: env  ## the fast tests only
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 
-test-faults: env  ## strike running nights: killed jobs, a full disk, two operators at once
+test-faults: env  ## strike running nights: killed jobs and operators, a full disk; on SLURM lost nodes, jobs over their limits
 	$(PYTEST) -m fault tests/workflow
 
 test-clients: env  ## other projects' readers on our products, in environments of their own (.venv-clients, .venv-ampel)

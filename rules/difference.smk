@@ -13,7 +13,7 @@ rule difference_image:
         refpsfcat=pinned("vrefpsfcat"),
         ps1=catalog_of("ps1context"),
         gaia=catalog_of("gaiacontext"),
-        bodies=ancient(target("known")),
+        bodies=bodies_known,
         settings=settings("difference"),
     output:
         **targets(

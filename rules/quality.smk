@@ -1,4 +1,19 @@
-# The night's report, from what the other pipelines left.
+# The sky that a night has seen, and the night's report, from what the other pipelines left.
+
+
+# Maps of nights before are used as they are.
+rule quality_coverage:
+    input:
+        epochs=target("epochs"),
+        settings=settings("quality"),
+    output:
+        **targets("skymap", "skyplot", "skyplotgalactic"),
+    log:
+        log_of("quality", "skymap"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe quality coverage {output.skymap:q} --settings {input.settings:q} --epochs {input.epochs:q} 2> {log:q}"
 
 
 rule quality_report:
@@ -11,6 +26,7 @@ rule quality_report:
         science=science_records,  # only to wait for these and the next: the step finds them by the plan
         differences=difference_records,
         tracks=target("reportqa"),
+        sky=[target("skyplot"), target("skyplotgalactic")],
         settings=settings("quality"),
     output:
         report=target("nightreport"),
@@ -20,4 +36,5 @@ rule quality_report:
         ENVIRONMENT
     shell:
         "ztfpipe quality report {output.report:q} --settings {input.settings:q} --manifest {input.manifest:q}"
-        " --plan {input.plan:q} --references {input.references:q} --masters {input.masters:q} --raw {input.raw:q} 2> {log:q}"
+        " --plan {input.plan:q} --references {input.references:q} --masters {input.masters:q} --raw {input.raw:q}"
+        " --sky {input.sky:q} 2> {log:q}"

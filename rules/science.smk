@@ -24,7 +24,7 @@ rule science_calibrators:
 
 rule science_image:
     input:
-        raw=target("raw"),
+        raw=raw_used,
         bias=master_used(bias_choice),
         flat=master_used(flat_choice),
         gaia=catalog_of("gaiacalibrators"),

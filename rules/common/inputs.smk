@@ -92,18 +92,31 @@ def master_used(choice_of):
         if choice.key is None:
             return []
         path = path_of(choice.kind, choice.key)
-        return path if choice.made_tonight else given(path)
+        return path if choice.made_tonight and not SEALED else given(path)
 
     return used
+
+
+def raw_used(wildcards):
+    """The raw file of a quadrant: a target, but for a campaign, where it is there or not."""
+    path = path_of("raw", names.key_from(RawKey, dict(wildcards.items())))
+    return given(path) if SEALED else path
 
 
 def catalog_of(product):
     """Input function: a calibrator catalog of the field and quadrant."""
 
     def catalog(wildcards):
-        return path_of(product, names.key_from(FieldQuadrantKey, dict(wildcards.items())))
+        path = path_of(product, names.key_from(FieldQuadrantKey, dict(wildcards.items())))
+        return given(path) if SEALED else path
 
     return catalog
+
+
+def bodies_known(wildcards):
+    """The night's table of known bodies; for a campaign, if it is there."""
+    path = path_of("known", NightKey(night_of(wildcards)))
+    return if_there("known")(wildcards) if SEALED else ancient(path)
 
 
 def if_there(product):

@@ -24,13 +24,16 @@ from ztfpipe.model.keys import (
     IncomingKey,
     NightKey,
     ProgramKey,
+    RawKey,
     ReferenceKey,
     ReferenceVersionKey,
 )
 from ztfpipe.model.reference import READY
 from ztfpipe.products import names
-from ztfpipe.products.names import PART_PATTERNS, PRODUCTS, path_of
+from ztfpipe.products.name_parts import PART_PATTERNS
+from ztfpipe.products.names import PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
+from ztfpipe.products.accounts.campaigns import CAMPAIGN_FILE
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.references import read_candidates, version_in_force
@@ -87,7 +90,7 @@ def check_targets():
             names.parse(asked)
         elif "night" not in ASKED:
             raise WorkflowError(f"{asked} of which night? Say --config night=YYYYMMDD, or name a product by its path")
-    if "night" in ASKED and set(targets) - {"measured"}:
+    if "night" in ASKED and set(targets) - {"measured"} and not SEALED:
         files_sent(ASKED["night"])
 
 
@@ -99,6 +102,8 @@ except ZtfpipeError as error:
     raise said(error) from None
 
 ARCHIVE = str(WORKSPACE / "archive")
+# A campaign's own workspace has plans and no incoming files: what its products are made of is used as it is.
+SEALED = (WORKSPACE / CAMPAIGN_FILE).exists()
 ENVIRONMENT = str(Path(workflow.basedir, "envs", "ztfpipe.yaml"))
 # A job finds the programs of the environment that runs Snakemake, activated or not.
 shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")

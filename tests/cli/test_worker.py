@@ -24,6 +24,7 @@ def run(argv):
         case ["streams"]:
             print(sys.stdin.read().upper(), end=""); print("to stderr", file=sys.stderr)
         case ["where"]: print(os.getcwd(), os.environ["COLOUR"], oct(os.umask(0)), sys.argv)
+        case ["snakemake"]: print("snakemake.cli" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
         case ["threads"]: print(len(list(Path("/proc/self/task").iterdir())))
         case ["sleep", name]:
             Path(name).write_text(str(os.getpid())); time.sleep(60)
@@ -111,6 +112,35 @@ def test_many_calls_at_once(tmp_path):
 def test_worker_is_single_threaded_when_it_forks(tmp_path):
     done = serve("$Z threads", tmp_path, preloaded=("numpy", "scipy.ndimage", "numba", "astropy.io.fits"))
     assert done.stdout == "1\n"
+
+
+def test_snakemake_is_imported_before_a_run_of_it_is_forked(tmp_path):
+    assert serve("$Z snakemake; $Z snakemake", tmp_path).stdout == "True 1\nTrue 1\n"
+
+
+def test_snakemake_gets_its_own_words_and_its_exit_code_is_the_calls(tmp_path):
+    (tmp_path / "Snakefile").write_text("import sys\nprint(sys.argv)\nrule all:\n    shell: 'echo made; exit 3'\n")
+    words = ["--cores", "1", "--quiet", "all", "--directory", str(tmp_path), "--snakefile", str(tmp_path / "Snakefile")]
+    done = subprocess.run([ZTFPIPE, "snakemake", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{['snakemake', *words]}\n" in done.stdout
+    assert "made\n" in done.stdout
+
+
+def test_a_held_worker_ends_with_its_holder(tmp_path):
+    script = (
+        "import os, signal, subprocess, sys\nfrom ztfpipe.cli.worker import held_worker\n"
+        "with held_worker() as environment:\n"
+        "    print(environment['ZTFPIPE_WORKER'], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    address, until = Path(done.stdout.strip()), time.monotonic() + 20
+    while address.parent.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert address.name == "worker"
+    assert not address.parent.exists()
 
 
 def test_a_killed_client_takes_its_child_with_it(tmp_path):

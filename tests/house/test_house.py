@@ -123,11 +123,20 @@ def test_no_default_profile_and_the_link_is_there():
     assert (ROOT / "slurm").readlink() == Path("profiles/slurm")
 
 
-def test_exactly_one_of_slurm_and_snakemake_starts_a_job_again():
-    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+@pytest.mark.parametrize("name", ["slurm", "bulk"])
+def test_exactly_one_of_slurm_and_snakemake_starts_a_job_again(name):
+    profile = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
     assert bool(profile.get("slurm-requeue")) != bool(profile.get("retries"))
     for resources in [profile["default-resources"], *profile["set-resources"].values()]:
         assert resources["mem_mb"] >= 500  # the nested Snakemake of a job alone takes 200
+
+
+def test_every_rule_says_what_it_needs_of_a_cluster():
+    texts = [path.read_text() for path in (ROOT / "rules").glob("*.smk")]
+    rules = {name for text in texts for name in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE)}
+    asked = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["set-resources"]
+    assert rules == set(asked)
+    assert all(set(one) == {"slurm_partition", "mem_mb", "runtime"} for one in asked.values())
 
 
 def test_conda_environment_is_the_lock_file():

@@ -1,27 +1,33 @@
 """Whole nights through Snakemake: one simulated mini night, made once, run once, and copied for each test.
 
 A copy shares the files of the finished night by hard links, which is safe because everything that changes a file here
-replaces it; only Snakemake's own notes are copied.
+replaces it; only Snakemake's own notes, logs and the configuration are copied.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import csv
+import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 from astropy.io import fits
 
+from ztfpipe.cli.worker import held_worker
 from ztfpipe.config import Config
 from ztfpipe.model.keys import CalibrationKey
 from ztfpipe.products.names import path_of
@@ -32,6 +38,20 @@ BIN = Path(sys.executable).parent
 NIGHT, NEXT_NIGHT = "20180325", "20180326"
 FRAMES = 4
 """Frames of each master of these nights; the survey asks for 20."""
+
+
+LONG_FIRST = ("test_templates", "test_slurm", "test_operate", "test_differences", "test_references")
+"""Modules that are begun early, so that the end of the tests doesn't wait for one of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process begins with the night that most tests copy, another with a module that needs none of it."""
+    rank = {name: place for place, name in enumerate(("test_one_command_makes_a_new_night", *LONG_FIRST))}
+
+    def place(item: pytest.Item) -> int:
+        return rank.get(item.name, rank.get(item.path.stem, len(rank)))
+
+    items.sort(key=place)
 
 
 @dataclass
@@ -57,8 +77,18 @@ class Site:
     def incoming(self, night: str = NIGHT) -> Path:
         return self.workspace / "incoming" / night
 
-    def run(self, *targets: str, night: str | None = NIGHT, sections: dict | None = None, **asked: object) -> Run:
-        """Run the warm worker with Snakemake in it; `sections` replaces parts of config.yaml."""
+    def run(
+        self,
+        *targets: str,
+        night: str | None = NIGHT,
+        sections: dict | None = None,
+        alone: bool = False,
+        **asked: object,
+    ) -> Run:
+        """Run Snakemake in the warm worker of these tests, or `alone` with one of its own, as a person would.
+
+        sections: replaces parts of config.yaml.
+        """
         configuration = self.workspace / "config.yaml"
         content = {"camera": "mini", "workspace": str(self.workspace), "calibration": {"frames_min": FRAMES}}
         configuration.write_text(yaml.safe_dump(content | (sections or {})))
@@ -67,6 +97,7 @@ class Site:
         return snakemake(
             *("--profile", "profiles/local", "--cores", "2", "--configfile", str(configuration)),
             *(*narrowing, "--", *targets),
+            alone=alone,
         )
 
     def master(self, kind: str, ccdid: int, qid: int, filter_code: str = "00", night: str = NIGHT) -> str:
@@ -74,6 +105,12 @@ class Site:
 
     def raw(self, pattern: str, night: str = NIGHT) -> list[Path]:
         return sorted(self.incoming(night).glob(f"ztf_*{pattern}.fits.fz"))
+
+    def keep_one_ccd(self) -> None:
+        """As if CCD 10 alone had been sent: half the work, where a second one shows nothing new."""
+        for path in self.raw("_c11_?"):
+            path.unlink()
+        self.announce(self.incoming())
 
     def send_again(self, path: Path) -> None:
         """Put a file with other, valid content in the place of one sent before."""
@@ -106,13 +143,22 @@ class Site:
                 rows.writerow((path.name, len(content), hashlib.md5(content).hexdigest()))
 
 
-def snakemake(*arguments: str, cwd: Path = ROOT, warm: bool = True) -> Run:
-    """Call Snakemake, with the warm worker before it, and count the jobs it finished."""
-    command = [str(BIN / "ztfpipe"), "worker", "--"] if warm else []
+@cache
+def warm() -> dict[str, str]:
+    """The environment of a warm worker that lives as long as these tests: a run in it starts in half a second."""
+    worker = contextlib.ExitStack()
+    atexit.register(worker.close)
+    return worker.enter_context(held_worker())
+
+
+def snakemake(*arguments: str, cwd: Path = ROOT, alone: bool = False) -> Run:
+    """Call Snakemake in the tests' warm worker, or `alone` with its own before it, and count the jobs it finished."""
+    program = str(BIN / "ztfpipe")
+    command = [program, "worker", "--", str(BIN / "snakemake")] if alone else [program, "snakemake"]
     done = subprocess.run(
-        [*command, str(BIN / "snakemake"), *arguments],
+        [*command, *arguments],
         cwd=cwd,
-        env={**os.environ, "TERM": "dumb"},
+        env={**(os.environ if alone else warm()), "TERM": "dumb"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -152,10 +198,37 @@ def simulated(workspace: Path, night: str, biases: int) -> Path:
 
 
 @pytest.fixture(scope="session")
-def night_sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@contextlib.contextmanager
+def only_once(folder: Path) -> Iterator[bool]:
+    """Whether `folder` is still to be made; other processes of the tests wait for it."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not folder.exists()
+
+
+@pytest.fixture(scope="session")
+def night_sent(shared: Path) -> Path:
     """The workspace of a night that was sent and not yet looked at: 5 biases, 4 flats and 1 exposure of 2 CCDs."""
-    workspace = tmp_path_factory.mktemp("sent")
-    simulated(workspace, NIGHT, FRAMES + 1)
+    workspace = shared / "sent"
+    with only_once(workspace) as missing:
+        if missing:
+            simulated(workspace, NIGHT, FRAMES + 1)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def next_night(shared: Path) -> Path:
+    """The workspace of the night after, without biases."""
+    workspace = shared / "next"
+    with only_once(workspace) as missing:
+        if missing:
+            simulated(workspace, NEXT_NIGHT, biases=0)
     return workspace
 
 
@@ -166,10 +239,16 @@ def new_site(night_sent: Path, tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
-def first_run(night_sent: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, Run]:
+def first_run(night_sent: Path, shared: Path) -> tuple[Site, Run]:
     """A site after its first run of the night."""
-    site = _without_last_bias(_copy(night_sent, tmp_path_factory.mktemp("done") / "site"))
-    return site, site.run("night")
+    folder = shared / "done"
+    with only_once(folder) as missing:
+        if missing:
+            site = _without_last_bias(_copy(night_sent, folder))
+            run = site.run("night", alone=True)
+            (folder / "run.json").write_text(json.dumps([run.code, run.text, run.jobs]))
+    code, text, jobs = json.loads((folder / "run.json").read_text())
+    return Site(folder), Run(code, text, Counter(jobs))
 
 
 @pytest.fixture
@@ -193,9 +272,33 @@ def late_bias(night_sent: Path) -> Callable[[Site], list[Path]]:
     return deliver
 
 
+EXIT_NOT_HERE = 77
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """The one-machine cluster; skipped where it cannot be, which in CI is a failure."""
+    up = _make("slurm-up")
+    if f"Error {EXIT_NOT_HERE}" in up.stderr and not os.environ.get("CI"):
+        pytest.skip(up.stderr.splitlines()[0])
+    assert up.returncode == 0, up.stderr
+    yield
+    down = _make("slurm-down")
+    assert down.returncode == 0, down.stderr
+    assert not Path("/run/ztfpipe-slurm").exists()
+    assert not Path("/etc/slurm/slurm.conf").is_symlink()
+
+
+def _make(target: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["make", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
 def _copy(workspace: Path, to: Path) -> Site:
     def link(source: str, destination: str) -> None:
-        if "/.snakemake/" in source or "/logs/" in source or "/ledger/" in source:
+        written_in_place = any(part in source for part in ("/.snakemake/", "/logs/", "/ledger/", "/config.yaml"))
+        if written_in_place:
             shutil.copy2(source, destination)
         else:
             os.link(source, destination)

@@ -23,7 +23,7 @@ from ztfpipe.products.catalogs.orbits import read_known
 from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.reference import coadd, publish
 
-from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, simulated
+from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT
 
 pytestmark = pytest.mark.workflow
 
@@ -86,12 +86,11 @@ def check_tracks(site, run, report):
     assert site.run("tracks", night=NEXT_NIGHT).nothing_done
 
 
-def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
+def test_a_night_after_its_references_exist_gives_differences(site, next_night):
     make_reference(site)
-    simulated(tmp_path / "next", NEXT_NIGHT, biases=0)
-    shutil.copytree(tmp_path / "next" / "incoming" / NEXT_NIGHT, site.incoming(NEXT_NIGHT))
+    shutil.copytree(next_night / "incoming" / NEXT_NIGHT, site.incoming(NEXT_NIGHT))
     # The bodies of that night are its own, and so is what the site knows of them.
-    shutil.copy(tmp_path / "next" / "calibrators" / "known_asteroids.parquet", site.workspace / "calibrators")
+    shutil.copy(next_night / "calibrators" / "known_asteroids.parquet", site.workspace / "calibrators")
     run = site.run("night", night=NEXT_NIGHT)
     assert run.code == 0, run.text
     assert run.jobs["science_image"] == 2 * FRAMES
@@ -111,7 +110,7 @@ def test_a_night_after_its_references_exist_gives_differences(site, tmp_path):
     known = read_known(site.archive / path_of("known", NightKey(NEXT_NIGHT)))
     assert len(known) > 0
     # As many as the truth has known ones in the quadrant, but for near-Earth objects and others at the edge.
-    truth = pd.concat(map(pd.read_parquet, (tmp_path / "next/truth" / NEXT_NIGHT).glob("*_c10_o_asteroids.parquet")))
+    truth = pd.concat(map(pd.read_parquet, (next_night / "truth" / NEXT_NIGHT).glob("*_c10_o_asteroids.parquet")))
     inside = truth[truth.known & (truth.qid == 1)]
     assert record["metrics"]["nsolarsystobj"] == pytest.approx(len(inside), abs=3)
     report = (site.archive / path_of("nightreport", NightKey(NEXT_NIGHT))).read_text()

@@ -14,7 +14,7 @@ from ztfpipe.products.names import path_of
 
 from .conftest import Site
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("matchfiles")]
 
 MATCHFILE = path_of("matchfile", KEY)
 EPOCHS = 9

@@ -20,7 +20,7 @@ from ztfpipe.products.names import path_of
 
 from .conftest import BIN, Site
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("references")]
 
 N = 4
 FIRST, SECOND = ReferenceVersionKey(KEY, 1), ReferenceVersionKey(KEY, 2)

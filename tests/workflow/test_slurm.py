@@ -9,38 +9,14 @@ from astropy.io import fits
 
 from .conftest import BIN, FRAMES, NIGHT, ROOT
 
-pytestmark = pytest.mark.slurm
-
-EXIT_NOT_HERE = 77
-
-
-def make(target: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        ["make", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """The one-machine cluster; skipped where it cannot be, which in CI is a failure."""
-    up = make("slurm-up")
-    if f"Error {EXIT_NOT_HERE}" in up.stderr and not os.environ.get("CI"):
-        pytest.skip(up.stderr.splitlines()[0])
-    assert up.returncode == 0, up.stderr
-    yield
-    down = make("slurm-down")
-    assert down.returncode == 0, down.stderr
-    assert not Path("/run/ztfpipe-slurm").exists()
-    assert not Path("/etc/slurm/slurm.conf").is_symlink()
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 
 def test_a_mini_night_on_slurm(cluster, new_site):
     bias, flat = new_site.master("bias", 10, 1), new_site.master("hifreqflat", 10, 1, "zg")
     settings = [f"workspace={new_site.workspace}", f"calibration={{frames_min: {FRAMES}}}"]
     # One CCD is enough to see every rule in its partition.
-    for path in new_site.raw("_c11_?"):
-        path.unlink()
-    new_site.announce(new_site.incoming())
+    new_site.keep_one_ccd()
     bare = {"HOME": os.environ.get("HOME", "/"), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     done = subprocess.run(
         [str(BIN / "snakemake"), "--profile", "slurm", flat, "--config", *settings],

@@ -5,6 +5,10 @@ they are made of three images.
 """
 
 import json
+import os
+import signal
+import subprocess
+import time
 
 import pytest
 from astropy.io import fits
@@ -15,9 +19,9 @@ from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
-from .conftest import FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site
+from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site, _copy
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("templates")]
 
 IMAGES = 3
 VERSION = CalibrationKey(NIGHT, "zi", 10, 1)
@@ -49,13 +53,21 @@ def two_nights(tmp_path_factory):
     return site, sections
 
 
+@pytest.fixture(scope="module")
+def templates_made(two_nights, tmp_path_factory):
+    """The run that made the templates, and a copy of the site as it then was."""
+    site, sections = two_nights
+    run = site.run(FRINGE, MAP, night=None, sections=sections)
+    return run, _copy(site.workspace, tmp_path_factory.mktemp("copy") / "site")
+
+
 def image_header(site, night):
     return fits.getheader(next((site.archive / "sci" / night[:4] / night[4:]).rglob("*_c10_o_q1_sciimg.fits")))
 
 
-def test_templates_by_their_paths(two_nights):
+def test_templates_by_their_paths(two_nights, templates_made):
     site, sections = two_nights
-    run = site.run(FRINGE, MAP, night=None, sections=sections)
+    run, _ = templates_made
     assert run.code == 0, run.text
     assert run.jobs == {
         "templates_fringe_frames": 1,
@@ -91,3 +103,71 @@ def test_templates_by_their_paths(two_nights):
     header = image_header(site, NEXT_NIGHT)
     assert (header["FRNGNITE"], header["LOFLNITE"]) == (NIGHT, NIGHT)
     assert "FRNGNITE" not in image_header(site, NIGHT)
+
+
+def campaign(site, action, *more):
+    """The words of a call; the site's configuration is that of its last run."""
+    words = ("campaign", "fringe", action, "--filter", "zi", "--from", NIGHT, "--to", NEXT_NIGHT, "--quadrant", "1")
+    place = ("--config", site.workspace / "config.yaml", "--workspace", site.workspace, "--cores", "2", *more)
+    return [str(word) for word in (BIN / "ztfpipe", *words, *place)]
+
+
+def done(site, action, *more):
+    return subprocess.run(campaign(site, action, *more), cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def strengths(archive):
+    """What each image of the followed quadrant says of the fringes taken out of it."""
+    images = sorted(archive.glob("sci/*/*/*/*_c10_o_q1_sciimg.fits"))
+    return {one.name: fits.getheader(one).get("FRNGNITE") for one in images}
+
+
+def test_a_fringe_campaign_is_killed_goes_on_is_compared_and_adopted(two_nights, templates_made):
+    original, sections = two_nights
+    _, site = templates_made
+    configuration = site.workspace / "config.yaml"
+    text = configuration.read_text().replace(str(original.workspace), str(site.workspace))
+    configuration.unlink()  # a second name of the original's
+    configuration.write_text(text.replace(str(site.workspace / "one.yaml"), str(original.workspace / "one.yaml")))
+    before = {path: path.read_bytes() for path in site.archive.rglob("sci/**/*") if path.is_file()}
+
+    planned = done(site, "plan")
+    assert planned.returncode == 0, planned.stderr
+    assert f"{IMAGES + 1} quadrants of 2 nights, {10 * (IMAGES + 1)} files" in planned.stdout
+    assert f"by the records of {IMAGES + 1} units" in planned.stdout
+
+    # Killed, with no chance to tidy up, while the second of three batches runs.
+    area = site.workspace / "campaigns" / f"fringe_zi_{NIGHT}_{NEXT_NIGHT}_q1"
+    running = subprocess.Popen(campaign(site, "run", "--batch", "2"), cwd=ROOT, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not (area / "batches.csv").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    made = strengths(area / "archive")
+    assert 2 <= len(made) <= IMAGES
+    assert "are missing; say --incomplete" in done(site, "adopt").stderr
+
+    went_on = done(site, "run")
+    assert went_on.returncode == 0, went_on.stdout + went_on.stderr
+    assert f"{IMAGES + 1} of {IMAGES + 1} units are made" in went_on.stdout
+    new = strengths(area / "archive")
+    assert set(new.values()) == {NIGHT}
+    assert len(new) == IMAGES + 1
+    # So far the archive is as it was.
+    assert {path: path.read_bytes() for path in before} == before
+    assert set(strengths(site.archive).values()) == {None}
+
+    compared = done(site, "compare")
+    assert compared.returncode == 0, compared.stderr
+    assert "fringes left, as the template has them" in compared.stdout
+    assert (area / "comparison.csv").read_text().count("\n") == IMAGES + 2
+    assert "data:image/png;base64" in (area / "comparison.html").read_text()
+
+    adopted = done(site, "adopt")
+    assert adopted.returncode == 0, adopted.stderr
+    assert strengths(site.archive) == new
+    assert set(strengths(area / "replaced").values()) == {None}
+    assert {one.night for one in read_plan(site.archive / path_of("plan", NightKey(NIGHT))).templates} == {NIGHT}
+    # The archive's own runs take them as made.
+    assert site.run("sciimgs", sections=sections, **FOLLOWED).nothing_done

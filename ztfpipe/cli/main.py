@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.cli.alerts import add_alert_commands
+from ztfpipe.cli.campaigns import add_campaign_commands
 from ztfpipe.cli.database import add_database_commands
+from ztfpipe.cli.housekeeping import add_housekeeping_commands
 from ztfpipe.cli.lightcurves import add_lightcurve_commands
 from ztfpipe.cli.most import add_most
 from ztfpipe.cli.moving import add_moving_commands
@@ -228,6 +230,7 @@ STEPS = (
     Step("alerts", "exposure", "make the packets of an exposure", "alertsqa", (_PLAN, _NAMES)),
     Step("alerts", "quadrant", "make the packets of one quadrant", "alerts", (_NAMES,)),
     Step("alerts", "night", "gather a program's packets of a night", "nightalerts", (_PLAN,)),
+    Step("quality", "coverage", "map the sky seen", "skymap", (Input("epochs", "the night's science images"),)),
     Step(
         "quality",
         "report",
@@ -239,6 +242,7 @@ STEPS = (
             Input("references", "the night's list of references", optional=True),
             Input("masters", "masters made tonight", many=True, optional=True),
             Input("raw", "raw files of one exposure to show", many=True, optional=True),
+            Input("sky", "pictures of the sky seen", many=True, optional=True),
         ),
     ),
 )
@@ -246,6 +250,8 @@ STEPS = (
 
 def run(argv: list[str]) -> int:
     """Do one call and return its exit code."""
+    if argv[:1] == ["snakemake"]:
+        return _snakemake(argv[1:])
     try:
         call = _parser().parse_args(argv)
     except SystemExit as end:
@@ -276,9 +282,12 @@ def _parser() -> argparse.ArgumentParser:
     add_operations_commands(pipelines)
     add_most(pipelines)
     add_database_commands(pipelines)
+    add_campaign_commands(pipelines)
+    add_housekeeping_commands(pipelines)
     worker = pipelines.add_parser("worker", help="run a command beside a warm worker that does its steps")
     worker.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     worker.set_defaults(run=_worker)
+    pipelines.add_parser("snakemake", help="Snakemake, which then starts warm where there is a worker", add_help=False)
     return parser
 
 
@@ -345,6 +354,18 @@ def _patiently(work: Callable[[], object]) -> None:
             raise fault
         print(f"ztfpipe: {fault}; trying again in {pause:g} s", file=sys.stderr, flush=True)
         time.sleep(pause)
+
+
+def _snakemake(words: list[str]) -> int:
+    """Snakemake with its own words, which no parser of ours touches."""
+    from snakemake.cli import main
+
+    sys.argv = ["snakemake", *words]  # the workflow reads it to refuse strange targets
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
 
 
 def _worker(call: argparse.Namespace) -> int:

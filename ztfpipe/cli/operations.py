@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,16 @@ def add_operations_commands(pipelines: Any) -> None:
     operate.add_argument("--project", type=Path, default=Path.cwd(), metavar="FOLDER", help="where the Snakefile is")
     operate.add_argument("--profile", default="profiles/local", metavar="FOLDER", help="Snakemake's profile")
     operate.add_argument("--cores", metavar="N", help="in place of the profile's")
-    operate.add_argument("--until", default="15:00", metavar="HH:MM", help="UT when no more will come; or now")
+    operate.add_argument(
+        "--until",
+        default="15:00",
+        metavar="HH:MM",
+        help="UT when no more will come, of the night's date or with a date of its own; or now",
+    )
     operate.add_argument("--batch", type=int, default=4, metavar="N", help="exposures in one run of Snakemake")
     operate.add_argument("--pause", type=float, default=5.0, metavar="S", help="seconds between looks at the folder")
+    due = "new epochs that make a matchfile due at the end of the night"
+    operate.add_argument("--due", type=int, default=10, metavar="N", help=due)
     _command(pipelines, "stale", "list the products that an upgrade or a changed setting would touch", _stale)
 
 
@@ -30,23 +39,31 @@ def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.Argumen
 
 
 def _operate(call: argparse.Namespace) -> int:
+    from ztfpipe.cli.worker import held_worker
     from ztfpipe.steps.operations.night import run_operate
 
     options = ["--profile", call.profile, *(["--cores", call.cores] if call.cores else [])]
     until = _time(call.night, call.until)
-    return run_operate(call.night, call.config, call.workspace, call.project, options, until, call.batch, call.pause)
+    # Told to end, an operator ends as by Ctrl-C: its run first.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    places = (call.config, call.workspace, call.project)
+    with held_worker() as environment:
+        return run_operate(call.night, *places, options, until, call.batch, call.pause, call.due, environment)
 
 
 def _time(night: str, text: str) -> datetime:
-    """A time of a night's UT date."""
+    """A time of a night's UT date, or of another date when it says so."""
     from ztfpipe.errors import BadKey
 
     if text == "now":
         return datetime.now(UTC)
     try:
+        if "T" in text:
+            asked = datetime.fromisoformat(text)
+            return asked if asked.tzinfo else asked.replace(tzinfo=UTC)
         return datetime.strptime(f"{night} {text}", "%Y%m%d %H:%M").replace(tzinfo=UTC)
     except ValueError:
-        raise BadKey("time", text, "HH:MM of a night YYYYMMDD, or now") from None
+        raise BadKey("time", text, "HH:MM of a night YYYYMMDD, YYYY-MM-DDTHH:MM, or now") from None
 
 
 def _stale(call: argparse.Namespace) -> int:

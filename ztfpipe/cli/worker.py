@@ -4,6 +4,7 @@
 is then answered in a few hundredths of a second. The worker is one thread and one event loop: fork is safe only while
 no other thread holds a lock, so kernels and linear algebra are told to stay single-threaded before they are imported.
 A child never outlives its client (the socket closes) nor the worker (the kernel's parent-death signal).
+`ztfpipe snakemake ...` is a call like any other: a run of Snakemake then starts without its second of imports.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +45,8 @@ PRELOADED = (
     "ztfpipe.steps.quality",
 )
 """What a step imports; a module that is missing here costs each job its import, nothing else."""
+PRELOADED_FOR = {"snakemake": ("snakemake.cli",)}
+"""What calls of these names import besides; the worker does so once, before the first of them."""
 EXIT_CANNOT_RUN = 127
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
@@ -71,6 +75,21 @@ def serve(command: list[str], do: Callable[[list[str]], int]) -> int:
         return _Worker(folder / "worker", do).run(command)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def held_worker() -> Iterator[dict[str, str]]:
+    """A warm worker for as long as the caller holds it; the environment in which `ztfpipe` calls find it.
+
+    It has a session of its own, so that Ctrl-C is the holder's to deal with, and ends with the holder, however that
+    ends: its command waits for the end of a pipe from it. What runs in it is then ended too.
+    """
+    program = str(Path(sys.executable).parent / "ztfpipe")
+    hold = [program, "worker", "--", "sh", "-c", f'echo "${WORKER_VARIABLE}"; exec cat']
+    pipe = subprocess.PIPE
+    with subprocess.Popen(hold, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as worker:
+        address = worker.stdout.readline().strip()
+        yield {**os.environ, WORKER_VARIABLE: address}
 
 
 class _Worker:
@@ -167,6 +186,8 @@ class _Worker:
         if {name: request[name] for name in identity()} != identity():
             self._answer(call, {"refused": True})
             return
+        for name in PRELOADED_FOR.get(request["argv"][0] if request["argv"] else "", ()):
+            importlib.import_module(name)
         worker = os.getpid()
         pid = os.fork()
         if pid == 0:

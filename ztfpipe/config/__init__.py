@@ -19,6 +19,7 @@ from ztfpipe.config.database import Database, Trends
 from ztfpipe.config.difference import Difference
 from ztfpipe.config.lightcurve import Lightcurve
 from ztfpipe.config.moving import Known, Moving
+from ztfpipe.config.operations import Operations
 from ztfpipe.config.planted import Planted
 from ztfpipe.config.reference import InputLimits, Reference
 from ztfpipe.config.release import Release
@@ -52,6 +53,7 @@ __all__ = [
     "Known",
     "Lightcurve",
     "Moving",
+    "Operations",
     "Planted",
     "Positive",
     "Quality",
@@ -132,6 +134,10 @@ class Quality(Section):
     """The operations database, which the report brings up to date."""
     trends: Trends = Trends()
     """What the night is compared with."""
+    coverage_order: Annotated[int, Field(ge=4, le=11)] = 9
+    """Resolution of the map of the sky seen: 2^order pixels on the side of a twelfth; 9 are 0.11 degrees."""
+    night_budget_gb: Positive = 6000.0
+    """Disk that a night may take [GB]: 45,000 quadrants of some 0.1 GB each, with margin; more is reported."""
 
 
 class Config(Section):
@@ -152,6 +158,7 @@ class Config(Section):
     planted: Planted = Planted()
     alerts: Alerts = Alerts()
     quality: Quality = Quality()
+    operations: Operations = Operations()
     release: Release = Release()
     simulate: Simulate = Simulate()
     stream: Stream = Stream()

@@ -7,7 +7,7 @@ The table is data: a pattern names the parts of its key, and the same pattern wr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from ztfpipe.errors import BadKey, BadName
 from ztfpipe.model.keys import (
     BIAS_FILTER_CAL,
-    PROGRAMS,
     SKY_FILTERS,
     CalibrationKey,
     CutoffKey,
@@ -33,32 +32,9 @@ from ztfpipe.model.keys import (
     ReferenceVersionKey,
     ReleaseKey,
 )
+from ztfpipe.products.name_parts import CODECS, PART_PATTERNS
 
-Parts = dict[str, str]
 K = TypeVar("K", bound=Key)
-
-# What each part of a pattern may be, and nothing else: the same expressions constrain Snakemake's wildcards.
-PART_PATTERNS = {
-    "year": "[0-9]{4}",
-    "monthday": "[0-9]{4}",
-    "night": "[0-9]{8}",
-    "fracday": "[0-9]{6}",
-    "cutoff": "[0-2][0-9][0-5][0-9]",
-    "field": "[0-9]{6}",
-    "field3": "[0-9]{3}",
-    "field4": "[0-9]{4}",
-    "block": "[0-9]{6}-[0-9]{6}",
-    "thousand": "[0-9]",
-    "filter": "zg|zr|zi|bi|00",
-    "ccd": "0[1-9]|1[0-6]",
-    "imgtype": "[ofbd]",
-    "qid": "[1-4]",
-    "rcid": "[0-5][0-9]|6[0-3]",
-    "release": "[1-9][0-9]*",
-    "version": "[0-9]{3}",
-    "program": "engineering|public|partnership|caltech",
-    "name": "[A-Za-z0-9][A-Za-z0-9._+-]*",
-}
 
 _RAW = "raw/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}"
 _SCI = "sci/{year}/{monthday}/{fracday}/ztf_{year}{monthday}{fracday}_{field}_{filter}_c{ccd}_{imgtype}_q{qid}_"
@@ -83,98 +59,6 @@ _STORE = "ops/release/dr{release}/field{field4}/ztf_{field}_{filter}_c{ccd}_q{qi
 _HISTORY = "ops/history/rc{rcid}/ztf_{field}_c{ccd}_q{qid}_"
 _ALERTS = "ops/alerts/{year}/{monthday}/"
 _NIGHT = "ops/night/{year}/{monthday}/ztf_{year}{monthday}_"
-
-
-def _night_parts(night: str) -> Parts:
-    return {"year": night[:4], "monthday": night[4:]}
-
-
-def _exposure_parts(key: ExposureKey) -> Parts:
-    return {
-        **_night_parts(key.night),
-        "fracday": key.fracday,
-        "field": f"{key.field:06d}",
-        "filter": key.filter,
-        "imgtype": key.imgtype,
-    }
-
-
-def _exposure(parts: Parts) -> ExposureKey:
-    filefracday = parts["year"] + parts["monthday"] + parts["fracday"]
-    return ExposureKey(filefracday, int(parts["field"]), parts["filter"], parts["imgtype"])
-
-
-def _reference(parts: Parts) -> ReferenceKey:
-    return ReferenceKey(int(parts["field"]), parts["filter"], int(parts["ccd"]), int(parts["qid"]))
-
-
-def _reference_parts(key: ReferenceKey) -> Parts:
-    first = 50 * ((key.field - 1) // 50) + 1
-    return {
-        "field": f"{key.field:06d}",
-        "field3": f"{key.field:06d}"[:3],
-        "field4": f"{key.field:04d}",
-        "thousand": f"{key.field // 1000}",
-        "block": f"{first:06d}-{first + 49:06d}",
-        "filter": key.filter,
-        "ccd": f"{key.ccdid:02d}",
-        "qid": str(key.qid),
-        "rcid": f"{key.rcid:02d}",
-    }
-
-
-def _field_quadrant_parts(key: FieldQuadrantKey) -> Parts:
-    return {"field": f"{key.field:06d}", "ccd": f"{key.ccdid:02d}", "qid": str(key.qid), "rcid": f"{key.rcid:02d}"}
-
-
-# Key type -> (its parts, and the key from its parts).
-_CODECS: dict[type, tuple[Callable[..., Parts], Callable[[Parts], Key]]] = {
-    NightKey: (lambda k: _night_parts(k.night), lambda p: NightKey(p["year"] + p["monthday"])),
-    CutoffKey: (
-        lambda k: {**_night_parts(k.night), "cutoff": k.cutoff},
-        lambda p: CutoffKey(p["year"] + p["monthday"], p["cutoff"]),
-    ),
-    IncomingKey: (
-        lambda k: {**_night_parts(k.night), "name": k.name},
-        lambda p: IncomingKey(p["year"] + p["monthday"], p["name"]),
-    ),
-    ExposureKey: (_exposure_parts, _exposure),
-    RawKey: (
-        lambda k: {**_exposure_parts(k.exposure), "ccd": f"{k.ccdid:02d}"},
-        lambda p: RawKey(_exposure(p), int(p["ccd"])),
-    ),
-    QuadrantKey: (
-        lambda k: {**_exposure_parts(k.exposure), "ccd": f"{k.ccdid:02d}", "qid": str(k.qid)},
-        lambda p: QuadrantKey(_exposure(p), int(p["ccd"]), int(p["qid"])),
-    ),
-    CalibrationKey: (
-        lambda k: {
-            **_night_parts(k.night),
-            "filter": k.filter,
-            "ccd": f"{k.ccdid:02d}",
-            "qid": str(k.qid),
-        },
-        lambda p: CalibrationKey(p["year"] + p["monthday"], p["filter"], int(p["ccd"]), int(p["qid"])),
-    ),
-    ReferenceKey: (_reference_parts, _reference),
-    ReferenceVersionKey: (
-        lambda k: {**_reference_parts(k.reference), "version": f"{k.version:03d}"},
-        lambda p: ReferenceVersionKey(_reference(p), int(p["version"])),
-    ),
-    FieldQuadrantKey: (
-        _field_quadrant_parts,
-        lambda p: FieldQuadrantKey(int(p["field"]), int(p["ccd"]), int(p["qid"])),
-    ),
-    ReleaseKey: (
-        lambda k: {**_reference_parts(k.reference), "release": str(k.release)},
-        lambda p: ReleaseKey(int(p["release"]), _reference(p)),
-    ),
-    DataReleaseKey: (lambda k: {"release": str(k.release)}, lambda p: DataReleaseKey(int(p["release"]))),
-    ProgramKey: (
-        lambda k: {**_night_parts(k.night), "program": PROGRAMS[k.programid]},
-        lambda p: ProgramKey(p["year"] + p["monthday"], PROGRAMS.index(p["program"])),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -235,6 +119,9 @@ PRODUCTS: dict[str, Product] = {
             "references": "references.json",
             "refverdicts": "refverdicts.parquet",
             "nightreport": "report.html",
+            "skymap": "skymap.fits",
+            "skyplot": "skymap.png",
+            "skyplotgalactic": "skymapgalactic.png",
             "known": "known.parquet",
             "knownqa": "knownqa.json",
             "efficiency": "efficiency.json",
@@ -424,7 +311,7 @@ def path_of(product: str, key: Key) -> str:
     if not isinstance(key, entry.key_type):
         raise BadKey("key", key, f"a {entry.key_type.__name__}, as {product} needs")
     _check_filter(product, key)
-    parts, _ = _CODECS[entry.key_type]
+    parts, _ = CODECS[entry.key_type]
     return entry.pattern.format(**parts(key))
 
 
@@ -437,7 +324,7 @@ def parse(path: str | Path) -> tuple[str, Key]:
         match = regex.fullmatch(text)
         if match is None:
             continue
-        _, from_parts = _CODECS[key_type]
+        _, from_parts = CODECS[key_type]
         try:
             key = from_parts(match.groupdict())
             if path_of(name, key) == text:
@@ -457,7 +344,7 @@ def key_of(path: str | Path, product: str) -> Any:
 
 def key_from(key_type: type[K], parts: Mapping[str, str]) -> K:
     """The key of a type from the parts of a path (a rule's wildcards). BadKey for values out of range."""
-    _, from_parts = _CODECS[key_type]
+    _, from_parts = CODECS[key_type]
     return from_parts(dict(parts))
 
 

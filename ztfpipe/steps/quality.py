@@ -28,9 +28,12 @@ from ztfpipe.products.database.engine import database_url
 from ztfpipe.products.database.store import update_night
 from ztfpipe.products.images.calibration import read_master
 from ztfpipe.products.names import key_of, parse
+from ztfpipe.steps.operations.disk import report_table
 from ztfpipe.steps.operations.records import read_night
 from ztfpipe.steps.operations.watching import Watched, watch_night
+from ztfpipe.steps.sky_coverage import coverage
 
+__all__ = ["coverage", "night_summary", "report"]
 WORKSPACE = Path("..")
 """The workspace, from the archive."""
 
@@ -43,8 +46,10 @@ def report(
     references: Path | None,
     masters: Sequence[Path],
     raw: Sequence[Path],
+    sky: Sequence[Path] = (),
 ) -> None:
-    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`).
+    """Write the night's report: its tables, and pictures of the `masters` and of the CCDs of one exposure (`raw`),
+    and of the `sky` seen.
 
     references: the night's list, if there is one. The records of masters, images and differences are found by the plan;
     those not there yet are left out. The operations database is brought up to date, and what it says of the night
@@ -66,7 +71,9 @@ def report(
     factor = shrink_factor(camera, section.picture_pixels)
     planes = [*_master_planes(masters or (), camera, factor), *_exposure_plane(raw or (), camera, factor)]
     pictures = [(plane.caption, focal_plane_png(plane, section.stretch_percent)) for plane in planes]
-    write_report(output, summary, [*watched.pictures, *pictures])
+    pictures += [("Exposures with a usable quadrant, tonight and so far", one.read_bytes()) for one in sky or ()]
+    disk = report_table(Path(), summary.night, section.night_budget_gb)
+    write_report(output, replace(summary, tables=(*summary.tables, disk)), [*watched.pictures, *pictures])
 
 
 def night_summary(manifest: Path, plan: Path, references: Path | None) -> NightSummary:

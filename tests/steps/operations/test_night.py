@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ztfpipe.config import Lightcurve
 from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.manifest import Manifest
@@ -107,7 +108,11 @@ def test_packets_follow_each_batch_and_wait_for_no_difference_that_failed(night,
     night.send(exposure(0), exposure(1))
     night.broken = {exposure(0).filefracday}
     monkeypatch.setattr(operations.quality, "report", lambda *words: None)
-    work_through(night.watch(batch=1))
+    sent = []
+    watch = night.watch(batch=1)
+    watch.publish = sent.append
+    work_through(watch)
+    assert sent == [[exposure(0)], [exposure(1)], None]
     first, second = exposure(0).filefracday, exposure(1).filefracday
     real_time, packets = operations.REAL_TIME, operations.PACKETS
     expected = [(real_time, first), (packets, first), (real_time, second), (packets, second)]
@@ -181,6 +186,24 @@ def test_a_unit_that_fails_holds_nothing_up_and_is_tried_again_at_the_end_only(n
     # Started again, the operator does what has no record and nothing else.
     assert work_through(night.watch(batch=1))
     assert night.batches == [keys[0].filefracday]
+
+
+def test_matchfiles_that_are_due_end_the_night(night):
+    night.send(exposure(0))
+    watch = night.watch()
+    watch.lists_grown = lambda: 2
+    assert work_through(watch)
+    assert night.calls[-1] == (("matchfiles",), "")
+    assert "2 matchfiles are due" in night.said
+
+
+def test_no_list_grows_without_a_plan_or_a_reference(night):
+    watch = night.watch()
+    watch.archive.mkdir()
+    assert operations.lists_grown(watch, Lightcurve(), 1) == 0
+    night.send(exposure(0))
+    night.plan()
+    assert operations.lists_grown(watch, Lightcurve(), 1) == 0
 
 
 def test_a_night_without_a_file_ends_without_a_plan(night):

@@ -27,7 +27,7 @@ def run(tmp_path, monkeypatch):
         "if 'sleep' in sys.argv: time.sleep(60)\n"
         "sys.exit(3 if 'fail' in sys.argv else 0)\n"
     )
-    monkeypatch.setattr(Runs, "_program", lambda self, warm=True: [sys.executable, str(script)])
+    monkeypatch.setattr(Runs, "_program", lambda self: [sys.executable, str(script)])
     with (tmp_path / "log").open("w") as log:
         yield Runs(tmp_path, tmp_path, NIGHT, ["--profile", "p"], log)
 

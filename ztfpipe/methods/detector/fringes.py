@@ -15,6 +15,7 @@ from scipy.fft import dctn, idctn
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter
 
+from ztfpipe.methods.statistics import percentile_sigma
 from ztfpipe.model.science import FringeTemplate
 
 Floats = NDArray[np.float32]
@@ -209,3 +210,20 @@ def _as_before_blocks(pattern: NDArray[np.float64]) -> NDArray[np.float64]:
 def _interpolate_rows(values: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
     spline = CubicSpline(np.arange(len(values)), values, axis=0, bc_type="natural")
     return spline(np.clip(rows, 0, len(values) - 1))
+
+
+def fringes_left(image: Floats, mask: NDArray[np.bool_], template: FringeTemplate) -> tuple[float, float]:
+    """Fringes in an image, relative to its sky: RMS of the template's patterns fitted to it, and robust sigma of all
+    structure of their scale, noise included.
+
+    image: (ny, nx), sky included; mask: True where a pixel must not count. NaN, NaN without a sky.
+    """
+    blocks = block_medians(image, mask, template.block_px)
+    sky = float(np.nanmedian(blocks)) if np.isfinite(blocks).any() else float("nan")
+    if not sky > 0:
+        return float("nan"), float("nan")
+    signal = fringe_signal(blocks, sky, template.smooth_blocks)
+    strength = fit_fringes(signal, template)
+    # The patterns are of length 1 over all blocks.
+    pattern = float(np.sqrt(np.sum(strength**2) / template.components[0].size))
+    return pattern, float(percentile_sigma(signal))

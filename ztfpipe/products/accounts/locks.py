@@ -29,6 +29,7 @@ def take_lock(folder: Path, unit: str) -> TextIO:
         who = held.read().strip() or "another run"
         held.close()
         what = f"field {unit[5:]}" if unit.startswith("field") else f"night {unit.removeprefix('operator-')}"
+        what = unit.replace("-", " ", 1) if unit.startswith("campaign-") else what
         raise Busy(what, who) from None
     held.truncate(0)
     held.write(f"process {os.getpid()} of {os.uname().nodename}\n")

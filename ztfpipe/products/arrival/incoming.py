@@ -14,7 +14,7 @@ from pathlib import Path
 from ztfpipe.errors import BadFile
 from ztfpipe.model.incoming import Announcement
 from ztfpipe.products.formats.atomic import atomic_write, machine_faults
-from ztfpipe.products.names import PART_PATTERNS
+from ztfpipe.products.name_parts import PART_PATTERNS
 
 SENT_LIST = "sent.csv"
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS})

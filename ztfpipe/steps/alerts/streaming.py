@@ -89,7 +89,7 @@ def run_publish(
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
     root = Path(config.workspace) if workspace else config_path.parent / config.workspace
     folder = folder.resolve() if folder else None
-    _check(config, folder)
+    check_stream(config, folder)
     night = night or (_night_of(archives[0]) if archives else None)
     if night is None:
         raise BadKey("night", night, "a night YYYYMMDD, unless archives of quadrants are named")
@@ -219,8 +219,11 @@ class _Progress:
             _say(f"{self._account.confirmed.total()} of {self._wanted} packets confirmed, {rate:.0f} a second")
 
 
-def _check(config: Config, folder: Path | None) -> None:
-    """Raises BadSettings for what only the other floors know."""
+def check_stream(config: Config, folder: Path | None) -> None:
+    """Raises BadSettings for what the settings of the stream alone cannot know to be wrong.
+
+    folder: where packets are written instead of being sent.
+    """
     if not config.stream.servers and folder is None:
         raise BadSettings("stream", "no servers: say which brokers, HOST:PORT, or --dry-run FOLDER")
     unknown = sorted(columns_of(config.stream) - set(packets.fields_of("candidate")))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from ztfpipe.config import load_config
+from ztfpipe.config import Lightcurve, load_config
 from ztfpipe.errors import BadFile, BadSettings, TryAgain
 from ztfpipe.model.keys import CutoffKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import NightPlan
@@ -25,7 +25,10 @@ from ztfpipe.products.database.engine import database_url
 from ztfpipe.products.database.store import update_night
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
+from ztfpipe.steps.lightcurve.extending import extend
+from ztfpipe.steps.operations.disk import expected
 from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
+from ztfpipe.steps.operations.publishing import Publisher, publisher
 from ztfpipe.steps.operations.records import paths_of, read_night
 from ztfpipe.steps.operations.runs import Runs, sole_operator
 
@@ -57,8 +60,11 @@ class Watch:
     pause: Callable[[float], None] = time.sleep
     link_every_h: float = 0.0
     linked: set[CutoffKey] = field(default_factory=set)
+    lists_grown: Callable[[], int] = lambda: 0
+    """Lets the lists of light curves that are due take in the night's epochs; how many did."""
     tried: set[ExposureKey] = field(default_factory=set)
     database: str | None = None
+    publish: Publisher = lambda exposures: None
 
     @property
     def incoming(self) -> Path:
@@ -90,6 +96,10 @@ def work_through(watch: Watch) -> bool:
             watch.pause(watch.pause_s)
     watch.say("no more will come: the night is ended")
     codes = [watch.snakemake(targets, narrowing) for targets, narrowing in END_OF_NIGHT]
+    watch.publish(None)
+    if grown := watch.lists_grown():
+        watch.say(f"{grown} matchfiles are due")
+        codes.append(watch.snakemake(("matchfiles",), {}))
     complete = close(watch, failed=any(codes))
     remember(watch)
     return complete
@@ -105,6 +115,7 @@ def _work_on_batches(watch: Watch, seen: str) -> None:
         watch.snakemake(REAL_TIME, exposures)
         if plan.references:
             watch.snakemake(PACKETS, exposures | MADE)
+            watch.publish(batch)
         watch.say(progress(plan, watch.archive, len(batch), time.monotonic() - started))
         if (due := cutoff_due(plan, watch.archive, watch.link_every_h)) and due not in watch.linked:
             watch.linked.add(due)
@@ -145,6 +156,14 @@ def remember(watch: Watch) -> None:
             update_night(watch.database, watch.night, night_rows(read_night(*paths_of(watch.night))))
         except (BadFile, TryAgain) as error:
             watch.say(f"the operations database lacks the end of this night (ztfpipe database update): {error}")
+
+
+def lists_grown(watch: Watch, settings: Lightcurve, due: int) -> int:
+    """Let the lists of the night's light curves grow that have so many new epochs; how many did."""
+    plan = plan_of(watch)
+    observed = {key.reference for key in plan.science if key.reference} if plan else set()
+    with contextlib.chdir(watch.archive):
+        return len(list(extend(sorted(observed), settings, new_min=due, again=False)))
 
 
 def plan_of(watch: Watch) -> NightPlan | None:
@@ -200,11 +219,14 @@ def run_operate(
     until: datetime,
     batch: int,
     pause_s: float,
+    due: int,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """`ztfpipe operate`: be the operator of a night until a time (UT). 0 when nothing is missing at its end, else 1.
 
-    project: the folder with the Snakefile. options: profile and cores for Snakemake. Raises Busy when the night has an
-    operator, BadSettings for a bad configuration, BadKey for what is no night.
+    project: the folder with the Snakefile. options: profile and cores for Snakemake. due: a matchfile grows when it has
+    so many new epochs. environment: that of its runs, in which they find a warm worker. Raises Busy when the night has
+    an operator, BadSettings for a bad configuration, BadKey for what is no night.
     """
     NightKey(night)
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
@@ -221,13 +243,16 @@ def run_operate(
             print(text, flush=True)
             print(text, file=log, flush=True)
 
-        runs = Runs(project, place, night, options, log)
+        runs = Runs(project, place, night, options, log, environment)
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
+        say(expected(config, place))
         say(f"watching {place / 'incoming' / night} until {until:%H:%M} UT; Snakemake's words are in {log.name}")
         database = database_url(config.quality.database.url, place)
         watch = Watch(night, place, runs, lambda: datetime.now(UTC) >= until, say, batch, pause_s, database=database)
         watch.link_every_h = config.moving.tracks.linking.every_h
+        watch.publish = publisher(config, watch.archive, night, say)
+        watch.lists_grown = lambda: lists_grown(watch, config.lightcurve, due)
         complete = work_through(watch)
         say("every unit has its record" if complete else "not everything was made: the report says what is missing")
         say(f"report: {watch.archive / path_of('nightreport', NightKey(night))}")

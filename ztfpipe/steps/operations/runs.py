@@ -28,18 +28,25 @@ def sole_operator(workspace: Path, night: str) -> Iterator[None]:
 
 
 class Runs:
-    """Runs Snakemake for one night, remembers the run that is on, and ends what an earlier operator left of one."""
+    """Runs Snakemake for one night, remembers the run that is on, and ends what an earlier operator left of one.
 
-    def __init__(self, project: Path, workspace: Path, night: str, options: Sequence[str], log: IO[str]) -> None:
-        self.project, self.night, self.options, self.log = project, night, options, log
+    night: or the name of a campaign, with `asked` empty: what every run is asked, the night when it is not given.
+    """
+
+    def __init__(
+        self, project: Path, workspace: Path, night: str, options: Sequence[str], log: IO[str],
+        environment: Mapping[str, str] | None = None, asked: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """environment: of the runs, where it is not that of this process: it says where a warm worker is."""
+        self.project, self.options, self.log = project, options, log
+        self.environment = environment
+        self.asked = {"night": night} if asked is None else dict(asked)
         self.memory = workspace / "ledger" / "operator" / f"{night}.json"
         self.locks = workspace / "archive" / ".snakemake" / "locks"
 
     def __call__(self, targets: Sequence[str], narrowing: Mapping[str, str]) -> int:
-        """Run Snakemake on named targets, with the warm worker; its words go to the log. Its exit code."""
-        asked = {"night": self.night, **narrowing}
-        words = ["--config", *(f"{name}={value}" for name, value in asked.items()), "--", *targets]
-        return self._run([*self._program(), *self.options, *words])
+        """Run Snakemake on named targets, in the warm worker; its words go to the log. Its exit code."""
+        return self._run([*self._program(), *self.options, *self._narrowed(narrowing), "--", *targets])
 
     def recover(self) -> bool:
         """End the processes an earlier operator left, and take Snakemake's own lock away. Whether there was any."""
@@ -49,17 +56,24 @@ class Runs:
         self.memory.unlink(missing_ok=True)
         locked = self.locks.is_dir() and any(self.locks.iterdir())
         if locked:
-            self._run([*self._program(warm=False), *self.options, "--unlock", "--config", f"night={self.night}"])
+            self._run([*self._program(), *self.options, "--unlock", *self._narrowed({})])
         return bool(left) or locked
 
-    def _program(self, warm: bool = True) -> list[str]:
-        folder = Path(sys.executable).parent
-        worker = [str(folder / "ztfpipe"), "worker", "--"] if warm else []
-        return [*worker, str(folder / "snakemake")]
+    def _narrowed(self, narrowing: Mapping[str, str]) -> list[str]:
+        words = [f"{name}={value}" for name, value in {**self.asked, **narrowing}.items()]
+        return ["--config", *words] if words else []
+
+    def _program(self) -> list[str]:
+        return [str(Path(sys.executable).parent / "ztfpipe"), "snakemake"]
 
     def _run(self, command: list[str]) -> int:
         process = subprocess.Popen(
-            command, cwd=self.project, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=self.project,
+            env=self.environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         words = {"group": process.pid, "started": _started(process.pid), "node": os.uname().nodename}
         write_text(self.memory, json.dumps(words) + "\n")

@@ -26,7 +26,7 @@ def run_backfill(config_path: Path, workspace: Path | None, first: str | None, l
     plan: add these references to the plans of the nights, and print the commands that then make the differences.
     """
     with archive_of(config_path, workspace):
-        nights = [one for one in planned_nights() if _within(one, first, last)]
+        nights = nights_within(ARCHIVE, first, last)
         if plan:
             for night, count in add_references(nights).items():
                 print(f"# {count} science images of night {night} have a reference now")
@@ -74,13 +74,13 @@ def add_references(nights: Iterable[str]) -> Counter[str]:
     return gained
 
 
-def planned_nights() -> list[str]:
+def planned_nights(archive: Path = ARCHIVE) -> list[str]:
     """Nights that have a plan, in order."""
-    paths = ARCHIVE.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_plan.json")
+    paths = archive.glob("ops/night/[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]/ztf_*_plan.json")
     return sorted(path.parts[-3] + path.parts[-2] for path in paths)
 
 
-def _within(night: str, first: str | None, last: str | None) -> bool:
-    """Whether a night is one of first..last; BadKey when one of these is none."""
+def nights_within(archive: Path, first: str | None, last: str | None) -> list[str]:
+    """Those of first..last, of all where one is not given; BadKey when one of these is no night."""
     low, high = (NightKey(one).night if one else None for one in (first, last))
-    return (low is None or low <= night) and (high is None or night <= high)
+    return [one for one in planned_nights(archive) if (low is None or low <= one) and (high is None or one <= high)]

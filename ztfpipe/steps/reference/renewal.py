@@ -49,14 +49,19 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
     """
     with archive_of(config_path, workspace):
         reference = key_of(product, "refimg")
-        old, newest = in_force_and_newest(reference)
-        key = ReferenceVersionKey(reference, newest if version is None else version)
-        if not accounts.usable(ARCHIVE, key):
-            raise BadFile(path_of("vrefimg", key), "it was not made, or its STATUS is 0")
-        accounts.put_in_force(ARCHIVE, key, f"adopted in place of version {old}")
-        link_version(key)
-        print(f"{path_of('refimg', reference)}: version {key.version} is in force, version {old} was")
+        _, newest = in_force_and_newest(reference)
+        print(adopt(ReferenceVersionKey(reference, newest if version is None else version)))
     return 0
+
+
+def adopt(key: ReferenceVersionKey) -> str:
+    """Put a version in force, and say so. Raises BadFile when it was not made or has STATUS 0."""
+    old, _ = in_force_and_newest(key.reference)
+    if not accounts.usable(ARCHIVE, key):
+        raise BadFile(path_of("vrefimg", key), "it was not made, or its STATUS is 0")
+    accounts.put_in_force(ARCHIVE, key, f"adopted in place of version {old}")
+    link_version(key)
+    return f"{path_of('refimg', key.reference)}: version {key.version} is in force, version {old} was"
 
 
 def all_references() -> list[ReferenceKey]:

@@ -1,0 +1,120 @@
+"""What a campaign takes, how far it is, and what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from ztfpipe.methods.statistics import robust
+from ztfpipe.model.campaign import BACKFILL, FRINGE, REFERENCE, Campaign, Change, Estimate, Metric, Progress, Unit
+from ztfpipe.model.summary import Cell, NightSummary, Table
+
+_IMAGE_METRICS = (
+    Metric("status", "usable (STATUS)", 1, 0.5),
+    Metric("pabszp", "zero point [mag]", 0, 0.02),
+    Metric("pabszprms", "RMS against PS1 [mag]", -1, 0.005),
+    Metric("flatrms", "flatness: RMS over the quadrant [mag]", -1, 0.005),
+    Metric("maglimcat", "limiting magnitude [mag]", 1, 0.05),
+    Metric("fwhm_arcsec", "seeing [arcsec]", -1, 0.1),
+    Metric("gstddev", "noise of the pixels [DN]", -1, 1.0),
+    Metric("npsfcat", "stars in the PSF catalog", 0, 10.0),
+    Metric("fringe_pattern_percent", "fringes left, as the template has them [% of sky]", -1, 0.05),
+    Metric("fringe_structure_percent", "structure of the sky at their scale [% of sky]", -1, 0.05),
+    Metric("ncandscimref", "positive candidates", -1, 5.0),
+    Metric("ncandrefmsci", "negative candidates", -1, 5.0),
+    Metric("diffmaglim", "limiting magnitude of the difference [mag]", 1, 0.05),
+    Metric("scorr_width", "width of S_corr [sigma]", -1, 0.05),
+)
+_REFERENCE_METRICS = (
+    Metric("status", "usable (STATUS)", 1, 0.5),
+    Metric("nframes", "epochs", 1, 0.5),
+    Metric("maglimcat", "limiting magnitude [mag]", 1, 0.05),
+    Metric("seeing_px", "seeing [px]", -1, 0.1),
+    Metric("flatrms", "flatness: RMS against PS1 [mag]", -1, 0.005),
+    Metric("flatrange", "range over 3 x 3 cells [mag]", -1, 0.005),
+    Metric("trimmed_fraction", "fraction of samples trimmed", -1, 0.001),
+)
+METRICS = {FRINGE: _IMAGE_METRICS, BACKFILL: (), REFERENCE: _REFERENCE_METRICS}
+
+
+def estimate(units: int, files: int, cpu_s: Sequence[float], sizes: Sequence[int]) -> Estimate:
+    """What `units` take, from processor time [s] and bytes of a sample of units that were made before.
+
+    The mean, not the median: the sum over many is wanted, and crowded fields are part of it.
+    """
+    cpu_hours = units * float(np.mean(cpu_s)) / 3600 if len(cpu_s) else float("nan")
+    terabytes = units * float(np.mean(sizes)) / 1e12 if len(sizes) else float("nan")
+    return Estimate(units, files, cpu_hours, terabytes, min(len(cpu_s), len(sizes)))
+
+
+def estimate_lines(campaign: Campaign, found: Estimate, nights: int, cores: int, left_out: int) -> list[str]:
+    """The estimate for people."""
+    what = "references" if campaign.kind == REFERENCE else "quadrants"
+    lines = [f"campaign {campaign.name}: {found.units} {what} of {nights} nights, {found.files} files"]
+    if found.sampled:
+        hours = found.cpu_hours / cores
+        lines.append(
+            f"{found.cpu_hours:.3g} CPU hours, {hours:.3g} hours on {cores} cores, and {found.terabytes:.3g} TB,"
+            f" by the records of {found.sampled} units"
+        )
+    else:
+        lines.append("nothing like it is on record: how long it takes is not known")
+    if left_out:
+        lines.append(f"{left_out} more units are left out: no template, or a file that they are made of is gone")
+    return lines
+
+
+def progress_line(progress: Progress, now: datetime) -> str:
+    """How far a campaign is: done, left, when it ends."""
+    text = f"{progress.done} of {progress.total} done, {progress.left} left"
+    if progress.failed:
+        text += f", {progress.failed} failed"
+    seconds = progress.seconds_left
+    if progress.left and seconds is not None:
+        ends = now + timedelta(seconds=seconds)
+        text += f"; at this pace until {ends:%Y-%m-%d %H:%M} UT ({seconds / 3600:.2g} hours)"
+    return text
+
+
+def changes(units: Iterable[Unit], metrics: Sequence[Metric]) -> tuple[Change, ...]:
+    """What changes from the old products to the new ones: medians, robust scatter, and how many become worse."""
+    units = list(units)
+    found = []
+    for metric in metrics:
+        pairs = [
+            (one.old[metric.name], one.new[metric.name])
+            for one in units
+            if metric.name in one.old and metric.name in one.new
+        ]
+        if not pairs:
+            continue
+        old, new = np.array(pairs, float).T
+        change = robust(new - old)
+        worse = float(np.mean(metric.better * (new - old) < -metric.notable)) if metric.better else float("nan")
+        found.append(
+            Change(
+                metric.name, metric.text, len(pairs), float(np.median(old)), float(np.median(new)), change.median,
+                change.sigma, worse,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def comparison_summary(campaign: Campaign, total: int, made: int, found: Sequence[Change]) -> NightSummary:
+    """The table of a comparison, for terminal and page."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            one.text, one.units, one.old, one.new, one.change, one.sigma,
+            None if np.isnan(one.worse) else 100 * one.worse,
+        )
+        for one in found
+    ]  # fmt: skip
+    text = (
+        "Medians over the units that have the number both old and new; sigma is half the central 68 % of the changes."
+        " Worse are those that lose more than a notable amount (docs/campaigns.md)."
+    )
+    head = ("what", "units", "old", "new", "change", "sigma of changes", "worse [%]")
+    headline = f"Campaign {campaign.name}: {made} of {total} units are made"
+    return NightSummary(campaign.first, headline, (Table("Old and new", text, head, tuple(rows)),))
