@@ -15,7 +15,7 @@ from ztfpipe.config.moving_tracks import TrackReport
 from ztfpipe.products.reports import ades
 from ztfpipe.products.reports.mpc80 import mpc80_lines
 
-from .conftest import HERE, ROOT, _interpreter
+from .conftest import HERE, ROOT, interpreter_of
 
 pytestmark = pytest.mark.clients
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.clients
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     """The IAU's readers on three files of a report, in an environment of their own."""
-    interpreter = _interpreter(ROOT / ".venv-ades", HERE / "requirements-ades.txt")
+    interpreter = interpreter_of(ROOT / ".venv-ades", HERE / "requirements-ades.txt")
 
     def read(observations, context, change=lambda text: text):
         folder = tmp_path_factory.mktemp("report")

@@ -76,6 +76,17 @@ def test_any_damage_ends_in_a_record(sent, tiny_camera, kept, damage, resealed):
         assert record.status == "set aside" or len(record.quadrants) < 4
 
 
+def test_a_card_without_its_value_indicator_is_a_missing_keyword(sent, tiny_camera):
+    path, original = sent
+    content = bytearray(original.replace(b"OBSJD   = ", b"OBSJD   ! ", 1))
+    assert content != original
+    fits_blocks.seal(content)
+    path.write_bytes(content)
+    record = judge(raw_facts(path, tiny_camera), tiny_camera)
+    assert record.status == "set aside"
+    assert "OBSJD" in record.reasons[""]
+
+
 texts = st.text(max_size=12) | st.sampled_from(
     ["1", "-1", "1e999", "1D3", "nan", "inf", "--1", "1.2.3", "", "ZTF_r", "object"]
 )
