@@ -32,11 +32,11 @@ from ztfpipe.products.images.wcs import wcs_cards, wcs_of
 from ztfpipe.products.names import path_of
 from ztfpipe.products.reports.mpc80 import read_mpc80
 from ztfpipe.simulate.sky import orbits as simulated
+from ztfpipe.steps.moving import sofar
 from ztfpipe.steps.moving.designating import run_designations
 from ztfpipe.steps.moving.gathering import detections
 from ztfpipe.steps.moving.pictures import cutouts_of
 from ztfpipe.steps.moving.reporting import report
-from ztfpipe.steps.moving.sofar import sofar
 from ztfpipe.steps.moving.tracking import tracks
 
 FIRST, LAST = "20180325", "20180326"

@@ -29,7 +29,7 @@ class Cone(Section):
 
 
 class Polygon(Section):
-    """A polygon on the sky with great circles as sides, within a hemisphere about the mean of its corners."""
+    """A polygon on the sky with great circles as sides, no corner farther than 80 degrees from their mean."""
 
     corners_deg: Annotated[tuple[tuple[RightAscension, Declination], ...], Field(min_length=3)]
     """Right ascension and declination, in order around it."""

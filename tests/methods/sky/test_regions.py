@@ -1,5 +1,7 @@
 """Regions of the sky and lists in order of declination, beside tests of every row."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,38 @@ def test_a_polygon_is_on_the_inner_side_of_every_arc_and_may_be_concave():
     arrow = Polygon((353.0, 0.0, 7.0, 0.0), (-7.0, 0.0, -7.0, 7.0))
     assert inside(arrow, np.array([0.0, 0.0, 4.0]), np.array([3.0, -3.0, -2.0])).tolist() == [True, False, True]
     assert not inside(square, np.array([180.0]), np.array([0.0])).any()
+
+
+POLYGONS = (
+    # A camera of 24 degrees, across the origin of right ascension; a strip of four of them; one around a pole; a hook.
+    [(350, -12), (14, -10), (15, 13), (349, 12)],
+    [(80, -5), (104, -3), (110, -75), (70, -77)],
+    [(0, 70), (90, 65), (180, 72), (270, 60)],
+    [(100, 0), (125, 0), (125, 25), (115, 25), (115, 8), (100, 8)],
+)
+
+
+def winds_around(place, corners):
+    """Slow and obviously right: the angles at the place between neighbouring corners add up to a whole turn inside."""
+    axis = unit_vectors([place[0]], [place[1]])[0]
+    along = [v - axis * (v @ axis) for v in unit_vectors(*np.array(corners, float).T)]
+    total = 0.0
+    for a, b in zip(along, along[1:] + along[:1], strict=True):
+        total += math.atan2(axis @ np.cross(a, b), a @ b)
+    return abs(total) > math.pi
+
+
+@pytest.mark.parametrize("corners", POLYGONS)
+def test_polygons(corners):
+    rng = np.random.default_rng(7)
+    ra, dec = rng.uniform(0, 360, 3000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3000)))
+    near = unit_vectors(*np.array(corners, float).T).sum(axis=0)
+    # About the far side a turn around the polygon's antipode is a whole one too.
+    ahead = unit_vectors(ra, dec) @ near > 0
+    found = inside(Polygon(*zip(*corners, strict=True)), ra, dec)
+    slow = np.array([winds_around(place, corners) for place in zip(ra, dec, strict=True)])
+    np.testing.assert_array_equal(found, slow & ahead)
+    assert 5 < found.sum() < 1000
 
 
 def test_impossible_regions_are_refused():

@@ -187,7 +187,7 @@ def test_secrets_come_from_the_environment_and_are_in_no_word_or_record(site, mo
         ({"servers": "a:1", "extra": {"x": {"cuts": [{"column": "drd", "at_least": 1}]}}}, "drd is no field"),
         (
             {"servers": "a:1", "extra": {"x": {"footprint": [{"corners_deg": [[0, 0], [120, 0], [240, 0], [0, 9]]}]}}},
-            "hemisphere",
+            "within 80 deg of its middle",
         ),
     ],
 )

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ztfpipe.config.stream import Cone, Cut, ExtraTopic, Polygon, Stream
-from ztfpipe.methods.sky.footprints import in_cone, in_polygon
+import numpy as np
+
+from ztfpipe.config import stream as settings_of_stream
+from ztfpipe.config.stream import Cut, ExtraTopic, Stream
+from ztfpipe.methods.sky.regions import inside
+from ztfpipe.model.regions import Polygon, Region
+from ztfpipe.model.skycatalogs import Cone
 
 
 def topics_of(candidate: Mapping[str, Any], night: str, settings: Stream, public: Collection[int]) -> tuple[str, ...]:
@@ -31,9 +36,17 @@ def columns_of(settings: Stream) -> set[str]:
     return {cut.column for one in settings.extra.values() for cut in one.cuts}
 
 
+def region_of(part: settings_of_stream.Cone | settings_of_stream.Polygon) -> Region:
+    """The part of the sky that a part of a footprint is. BadKey when it is none."""
+    if isinstance(part, settings_of_stream.Cone):
+        return Cone(part.ra_deg, part.dec_deg, part.radius_deg)
+    ra_deg, dec_deg = zip(*part.corners_deg, strict=True)
+    return Polygon(ra_deg, dec_deg)
+
+
 def _is_for(candidate: Mapping[str, Any], topic: ExtraTopic) -> bool:
     return all(_meets(candidate.get(cut.column), cut) for cut in topic.cuts) and (
-        not topic.footprint or any(_within(candidate["ra"], candidate["dec"], part) for part in topic.footprint)
+        not topic.footprint or any(_within(candidate, region_of(part)) for part in topic.footprint)
     )
 
 
@@ -47,7 +60,5 @@ def _meets(value: Any, cut: Cut) -> bool:
     return (cut.at_least is None or value >= cut.at_least) and (cut.at_most is None or value <= cut.at_most)
 
 
-def _within(ra_deg: float, dec_deg: float, part: Cone | Polygon) -> bool:
-    if isinstance(part, Cone):
-        return bool(in_cone([ra_deg], [dec_deg], (part.ra_deg, part.dec_deg), part.radius_deg)[0])
-    return bool(in_polygon([ra_deg], [dec_deg], part.corners_deg)[0])
+def _within(candidate: Mapping[str, Any], region: Region) -> bool:
+    return bool(inside(region, np.array([candidate["ra"]]), np.array([candidate["dec"]]))[0])

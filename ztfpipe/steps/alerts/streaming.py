@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.config import Config, load_config
-from ztfpipe.config.stream import Polygon
 from ztfpipe.errors import BadFile, BadKey, BadName, BadSettings, TryAgain
-from ztfpipe.methods.sky.footprints import in_polygon
+from ztfpipe.methods.sky.regions import cap_of
 from ztfpipe.model.keys import NightKey, QuadrantKey
-from ztfpipe.pipelines.alerts.topics import columns_of, topics_of
+from ztfpipe.pipelines.alerts.topics import columns_of, region_of, topics_of
 from ztfpipe.products.alerts import packets
 from ztfpipe.products.alerts.broker import Cluster, Delivery, Folder, Message, cluster_or_folder, with_secrets
 from ztfpipe.products.alerts.sent import NoRecord, SentRecord
@@ -231,11 +230,10 @@ def check_stream(config: Config, folder: Path | None) -> None:
         raise BadSettings("stream", f"{unknown[0]} is no field of a packet's candidate")
     for name, topic in config.stream.extra.items():
         for part in topic.footprint:
-            if isinstance(part, Polygon):
-                try:
-                    in_polygon([0.0], [0.0], part.corners_deg)
-                except ValueError as error:
-                    raise BadSettings("stream", f"topic {name}: {error}") from error
+            try:
+                cap_of(region_of(part))
+            except BadKey as error:
+                raise BadSettings("stream", f"topic {name}: {error}") from error
 
 
 def _night_of(path: str) -> str:

@@ -8,7 +8,7 @@ __getattr__ = found_in(
         "known": "knowing",
         "detections": "gathering",
         "tracks": "tracking",
-        "sofar": "sofar",
+        "sofar": "provisional",
         "report": "reporting",
     },
 )
