@@ -1,6 +1,7 @@
 """Matchfiles through Snakemake: made of a frozen list, again only when the list grows, and the same as made at once."""
 
 import contextlib
+import re
 import shutil
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_a_job_that_fails_leaves_the_file_as_it_was(site, made):
         broken = listed(made[1])
         write_match_epochs(Path(), broken)
         path = Path(path_of("matchepochs", KEY))
-        path.write_text(path.read_text().replace('"recipe_version": 1', '"recipe_version": 0'))
+        path.write_text(re.sub('"recipe_version": [0-9]+', '"recipe_version": 0', path.read_text()))
     done = site.run(MATCHFILE, night=None)
     assert done.code != 0
     assert "begins the list anew" in done.text
