@@ -1,7 +1,7 @@
 # Names by the night's one writer; packets, one job for each exposure; a program's packets in one archive.
 
 
-rule alerts_names:
+checkpoint alerts_names:
     input:
         plan=target("plan"),
         differences=differences_to_name,  # only to wait for them: the step finds them by the plan
@@ -17,11 +17,11 @@ rule alerts_names:
 
 
 # The archives of its quadrants, whose number only the plan knows, are no declared outputs: the record is. While a night
-# arrives its plan and its names grow with every exposure, which changes nothing for those before: they are `ancient`.
+# arrives its plan and its names grow with every exposure, which changes nothing for those before.
 rule alerts_exposure:
     input:
         plan=ancient(target("plan")),
-        names=ancient(target("objectnames")),
+        names=names_for_packets,
         differences=differences_of_exposure,
         settings=settings("alerts"),
     output:

@@ -22,6 +22,17 @@ def differences_of_exposure(wildcards):
     return records_waited_for(differenced_by_exposure(night_of(wildcards)).get(exposure, ()))
 
 
+def names_for_packets(wildcards):
+    """The night's names, up to date and then taken as they are: names of other exposures make no packets again.
+
+    A checkpoint, because an `ancient` input that a rule makes again keeps Snakemake 9.27 from seeing any other reason
+    of the jobs after it. Jobs on a cluster parse this file again: what they need has been made.
+    """
+    if workflow.is_main_process:
+        checkpoints.alerts_names.get(year=wildcards.year, monthday=wildcards.monthday)
+    return ancient(given(names_of_night(wildcards)))
+
+
 def names_of_night(wildcards):
     return path_of("objectnames", NightKey(night_of(wildcards)))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 
@@ -61,6 +62,14 @@ def check_packets(site, key):
     # As an operator asks while the night arrives; the whole night then has only archives left to make.
     exposure = site.run("alerts", night=NEXT_NIGHT, exposure=key.exposure.filefracday, made="true")
     assert exposure.jobs == {"alerts_names": 1, "alerts_exposure": 1}, exposure.text
+    # The night grows: names are given again, and packets made of what is new.
+    record = site.archive / path_of("diffqa", key)
+    content, times = record.read_text(), record.stat()
+    record.write_text(json.dumps(json.loads(content) | {"ended_unix": 0.0}))
+    again = site.run("alerts", night=NEXT_NIGHT, exposure=key.exposure.filefracday, made="true")
+    assert again.jobs == {"alerts_names": 1, "alerts_exposure": 1}, again.text
+    record.write_text(content)
+    os.utime(record, ns=(times.st_atime_ns, times.st_mtime_ns))
     packets = site.run("alerts", night=NEXT_NIGHT)
     assert packets.jobs == {"alerts_night": 3}, packets.text
     table = read_candidates(site.archive / path_of("candidates", key))
