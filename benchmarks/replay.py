@@ -165,8 +165,8 @@ def draw(found: Replay, path: Path) -> None:
         waited_s = np.sort(found.waited_s(product))
         right.step(waited_s, np.arange(1, waited_s.size + 1) / waited_s.size, color=colour, linestyle=line)
     left.set(xlabel="minutes since the first arrival", ylabel="quadrants that wait")
-    left.legend(frameon=False)
     right.set(xlabel="seconds from arrival to product", ylabel="fraction of quadrants", xlim=(0, None), ylim=(0, 1))
+    right.legend(*left.get_legend_handles_labels(), frameon=False, loc="lower right")
     for one in (left, right):
         one.grid(True, color="#dddddd", linewidth=0.6)
         one.spines[["top", "right"]].set_visible(False)
