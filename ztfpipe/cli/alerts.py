@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
 from ztfpipe.errors import BadFile, BadKey
 
 
@@ -30,16 +31,13 @@ def add_alert_commands(pipelines: Any) -> None:
     parser.add_argument("--plot", action="store_true", help="a picture beside each answer")
     _add_publish(pipelines)
     text = "move old candidates out of the histories that grow each night"
-    parser = pipelines.add_parser("rolloff", help=text, description=text)
+    parser = add_command(pipelines, "rolloff", text, _rolloff)
     parser.add_argument("--before", required=True, metavar="YYYYMMDD", help="candidates of nights before this one")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_rolloff)
 
 
 def _add_publish(pipelines: Any) -> None:
     text = "send packets to the topics of a Kafka cluster, each confirmed"
-    parser = pipelines.add_parser("publish", help=text, description=text)
+    parser = add_command(pipelines, "publish", text, _publish)
     parser.add_argument("--night", metavar="YYYYMMDD", help="all packets of a night")
     parser.add_argument(
         "--quadrant",
@@ -49,9 +47,6 @@ def _add_publish(pipelines: Any) -> None:
         help="only those of quadrants: ..._alerts.tar.gz below the archive",
     )
     parser.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write TOPIC/CANDID.avro there instead")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_publish)
 
 
 def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
 from ztfpipe.errors import BadKey
 
 
@@ -16,11 +16,11 @@ def add_database_commands(pipelines: Any) -> None:
     actions = pipelines.add_parser("database", help=text, description=text).add_subparsers(
         metavar="ACTION", required=True
     )
-    update = _command(actions, "update", "bring the rows of a night up to date", _update)
+    update = add_command(actions, "update", "bring the rows of a night up to date", _update)
     update.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
-    _command(actions, "rebuild", "make it anew from the files of all nights", _rebuild)
-    _command(actions, "snapshot", "make a dated copy in database/snapshots", _snapshot)
-    query = _command(actions, "query", "list rows by place, time and any column", _query)
+    add_command(actions, "rebuild", "make it anew from the files of all nights", _rebuild)
+    add_command(actions, "snapshot", "make a dated copy in database/snapshots", _snapshot)
+    query = add_command(actions, "query", "list rows by place, time and any column", _query)
     tables = "nights, exposures, quadrants, differences, calibration, failures, runs, trends; or images, the default:"
     query.add_argument("--table", default="images", metavar="NAME", help=f"{tables} quadrants beside their differences")
     query.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place that images cover")
@@ -35,16 +35,8 @@ def add_database_commands(pipelines: Any) -> None:
     query.add_argument("--limit", type=int, default=0, metavar="N", help="rows at most")
     query.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
 
-    status = _command(pipelines, "status", "how far a night is: done, failed, left, pace, and when it ends", _status)
+    status = add_command(pipelines, "status", "how far a night is: done, failed, left, pace, and when it ends", _status)
     status.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
-
-
-def _command(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=text, description=text)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _update(call: argparse.Namespace) -> int:

@@ -6,31 +6,25 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
+
 
 def add_housekeeping_commands(pipelines: Any) -> None:
     """Add the commands beside the pipelines."""
-    tidy = _command(pipelines, "tidy", "list what can be made again and is old, and remove it when told to", _tidy)
+    tidy = add_command(pipelines, "tidy", "list what can be made again and is old, and remove it when told to", _tidy)
     tidy.add_argument("--older", type=float, metavar="DAYS", help="in place of the configuration's ages")
     kinds = "split, uncertainty, planted, logs, replaced, temporary; all when not given"
     tidy.add_argument("--kind", nargs="+", default=[], metavar="KIND", help=kinds)
     what = tidy.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="remove nothing, as without --remove")
     what.add_argument("--remove", action="store_true", help="remove it")
-    disk = _command(pipelines, "disk", "what nights take, what is free, and what the next night needs", _disk)
+    disk = add_command(pipelines, "disk", "what nights take, what is free, and what the next night needs", _disk)
     text = "map and pictures of the sky seen in many nights, and a movie a filter"
-    coverage = _command(pipelines, "coverage", text, _coverage)
+    coverage = add_command(pipelines, "coverage", text, _coverage)
     coverage.add_argument("--out", type=Path, default=Path("coverage"), metavar="FOLDER", help="where to write them")
     for parser in (disk, coverage):
         parser.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night")
         parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night")
-
-
-def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    parser = pipelines.add_parser(name, help=text, description=text)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _tidy(call: argparse.Namespace) -> int:

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
+
 
 def add_operations_commands(pipelines: Any) -> None:
     """Add the commands beside the pipelines."""
-    operate = _command(pipelines, "operate", "run a night while it arrives, and end it", _operate)
+    operate = add_command(pipelines, "operate", "run a night while it arrives, and end it", _operate)
     operate.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
     operate.add_argument("--project", type=Path, default=Path.cwd(), metavar="FOLDER", help="where the Snakefile is")
     operate.add_argument("--profile", default="profiles/local", metavar="FOLDER", help="Snakemake's profile")
@@ -27,15 +29,7 @@ def add_operations_commands(pipelines: Any) -> None:
     operate.add_argument("--pause", type=float, default=5.0, metavar="S", help="seconds between looks at the folder")
     due = "new epochs that make a matchfile due at the end of the night"
     operate.add_argument("--due", type=int, default=10, metavar="N", help=due)
-    _command(pipelines, "stale", "list the products that an upgrade or a changed setting would touch", _stale)
-
-
-def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    parser = pipelines.add_parser(name, help=text, description=text)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=run)
-    return parser
+    add_command(pipelines, "stale", "list the products that an upgrade or a changed setting would touch", _stale)
 
 
 def _operate(call: argparse.Namespace) -> int:

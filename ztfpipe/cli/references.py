@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from ztfpipe.cli.commands import add_command
 
 
 def add_reference_commands(actions: Any) -> None:
     """Add the commands to the actions of `reference`."""
-    renew = _command(actions, "renew", "list references to be made again, or freeze new inputs of those named", _renew)
+    renew = add_command(
+        actions, "renew", "list references to be made again, or freeze new inputs of those named", _renew
+    )
     renew.add_argument("products", nargs="*", metavar="REFIMG", help="archive paths of references")
-    compare = _command(actions, "compare", "what would change with the newest version in force", _compare)
+    compare = add_command(actions, "compare", "what would change with the newest version in force", _compare)
     compare.add_argument("product", metavar="REFIMG", help="archive path of a reference")
-    adopt = _command(actions, "adopt", "put a version in force: the newest, or another one", _adopt)
+    adopt = add_command(actions, "adopt", "put a version in force: the newest, or another one", _adopt)
     adopt.add_argument("product", metavar="REFIMG", help="archive path of a reference")
     adopt.add_argument("--version", type=int, metavar="N", help="the version, in place of the newest")
     text = "science images that have a reference only since their night was planned: list them, or plan them"
-    backfill = _command(actions, "backfill", text, _backfill)
+    backfill = add_command(actions, "backfill", text, _backfill)
     backfill.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
     backfill.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
     backfill.add_argument("--plan", action="store_true", help="add the references to the plans of their nights")
-
-
-def _command(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=text, description=text)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _renew(call: argparse.Namespace) -> int:

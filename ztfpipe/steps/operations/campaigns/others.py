@@ -27,8 +27,8 @@ from ztfpipe.steps.reference.renewal import all_references, freeze_next
 
 
 @dataclass(frozen=True)
-class BackfillWork:
-    """Differences of images whose reference came after their night was planned; in the main archive."""
+class _MainArchiveWork:
+    """What makes its products in the main archive itself, beside what is in force there."""
 
     campaign: Campaign
     config: Config
@@ -45,6 +45,11 @@ class BackfillWork:
         return self.workspace / "archive"
 
     area = archive
+
+
+@dataclass(frozen=True)
+class BackfillWork(_MainArchiveWork):
+    """Differences of images whose reference came after their night was planned; in the main archive."""
 
     @cached_property
     def nights(self) -> list[str]:
@@ -97,24 +102,8 @@ class BackfillWork:
 
 
 @dataclass(frozen=True)
-class ReferenceWork:
+class ReferenceWork(_MainArchiveWork):
     """New versions of references, beside the versions in force; in the main archive."""
-
-    campaign: Campaign
-    config: Config
-    workspace: Path
-
-    @property
-    def runs_in(self) -> Path:
-        """The workspace that Snakemake works in."""
-        return self.workspace
-
-    @property
-    def archive(self) -> Path:
-        """The main archive, which is also where it works."""
-        return self.workspace / "archive"
-
-    area = archive
 
     @property
     def versions(self) -> list[ReferenceVersionKey]:
