@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter, uniform_filter1d
 
 from ztfpipe.methods.detector.tracks_nb import binned_significance, draw_segment, strongest_lines
+from ztfpipe.methods.statistics import percentile_sigma
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -103,12 +104,18 @@ def find_tracks(
             _level(bins)
         else:
             bins -= bins.mean()
-        tracks += _search(bins, tracks, factor * threshold, follow)
+        # Structure that was not levelled is to count as noise, all of it.
+        scatter = percentile_sigma if local_level else np.std
+        tracks += _search(bins, tracks, factor * threshold, follow, scatter)
     return sorted(tracks, key=lambda track: -track.significance)
 
 
 def _search(
-    bins: Image, found: list[Track], threshold: float, follow: Callable[[list[float], float], Track | None]
+    bins: Image,
+    found: list[Track],
+    threshold: float,
+    follow: Callable[[list[float], float], Track | None],
+    scatter: Callable[[Image], float],
 ) -> list[Track]:
     """Tracks beyond those found already; bins that have been judged become nought."""
     tracks: list[Track] = []
@@ -117,7 +124,7 @@ def _search(
         _draw_binned(known, track)
     bins[known] = 0.0
     while len(found) + len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
-        candidates = _candidates(bins, max(_line_scatter(bins), 0.5), threshold)
+        candidates = _candidates(bins, max(_line_scatter(bins, scatter), 0.5), threshold)
         if not candidates:
             break
         new = []
@@ -159,9 +166,14 @@ def track_mask(shape: tuple[int, int], tracks: list[Track]) -> Mask:
     return mask
 
 
-def _line_scatter(bins: Image) -> float:
-    """Scatter of a line's sum over the root of its length: stars reach over bins, so it exceeds that of one bin."""
-    return max(float(uniform_filter1d(bins, _RUN_BINS, axis=axis).std()) for axis in (0, 1)) * float(np.sqrt(_RUN_BINS))
+def _line_scatter(bins: Image, scatter: Callable[[Image], float]) -> float:
+    """Scatter of a line's sum over the root of its length: stars reach over bins, so it exceeds that of one bin.
+
+    scatter: of many values. By half their central 68 % other tracks, which cross a few of the runs along rows and
+    columns, do not hide a track.
+    """
+    runs = (uniform_filter1d(bins, _RUN_BINS, axis=axis) for axis in (0, 1))
+    return max(float(scatter(one)) for one in runs) * float(np.sqrt(_RUN_BINS))
 
 
 def _candidates(bins: Image, sigma: float, threshold: float) -> list[tuple[float, float, float, float, float]]:
