@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 WORKERS ?= 2
+ACCOUNTING ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down postgres-up postgres-down clean
@@ -87,8 +88,8 @@ test-faults: env  ## strike running nights: killed jobs and operators, a full di
 test-clients: env  ## other projects' readers on our products, in environments of their own (.venv-clients, .venv-ampel)
 	ZTFPIPE_CLIENTS=1 $(PYTEST) -m clients tests/clients
 
-slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
-	tools/slurm/cluster.sh up
+slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages); ACCOUNTING=1: sacct, too
+	ACCOUNTING=$(ACCOUNTING) tools/slurm/cluster.sh up
 
 slurm-down:  ## stop it and remove what it left
 	tools/slurm/cluster.sh down

@@ -137,3 +137,11 @@ include: "rules/quality.smk"
 
 onstart:
     lock_nights(workflow)
+
+
+onsuccess:
+    jobs_have_ended(workflow, well=True)
+
+
+onerror:
+    jobs_have_ended(workflow, well=False)
