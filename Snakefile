@@ -16,6 +16,7 @@ wildcard_constraints:
 
 # A second's work each, on which the rest of the night waits: not worth a place in a cluster's queue.
 localrules:
+    ingest_arrived,
     ingest_manifest,
     ingest_plan,
 
@@ -137,6 +138,8 @@ include: "rules/quality.smk"
 
 onstart:
     lock_nights(workflow)
+    gc.freeze()
+    gc.enable()
 
 
 onsuccess:

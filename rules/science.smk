@@ -34,17 +34,14 @@ rule science_image:
         fringe=template_used("fringe"),
         settings=settings("science"),
     output:
-        **targets(
-            "sciimg",
-            "mskimg",
-            "psfcat",
+        **targets("sciimg", "mskimg", "psfcat", "sciqa"),
+        **companions(
             "sexcat",
             "sciimgdao",
             "sciimgdaopsfcent",
             "scipreview",
             "sciimlog",
             "log",
-            "sciqa",
         ),
     log:
         log_of("science", "sciimg"),

@@ -23,7 +23,7 @@ from .conftest import FRAMES, NEXT_NIGHT, NIGHT
 
 pytestmark = pytest.mark.workflow
 
-ACCOUNTS = {"ingest_manifest": 1, "ingest_plan": 1}
+ACCOUNTS = {"ingest_arrived": 1, "ingest_manifest": 1, "ingest_plan": 1}
 REPORT = {
     **{"reference_check": 1, "quality_coverage": 1, "quality_report": 1},
     **{"moving_detections": 1, "moving_tracks": 1, "moving_report": 1},
@@ -38,7 +38,6 @@ def test_one_command_makes_a_new_night(first_run):
         **REPORT,
         "moving_known": 1,
         "ingest_verify": 18,
-        "ingest_archive": 18,
         "calibration_bias": 8,
         "calibration_flat": 8,
         "science_calibrators": 8,
@@ -88,7 +87,6 @@ def test_a_raw_file_sent_again_remakes_what_depends_on_it(site):
     run = site.run("night")
     assert run.jobs == ACCOUNTS | REPORT | {
         "ingest_verify": 1,
-        "ingest_archive": 1,
         "calibration_flat": 4,
         "science_image": 4,
     }
@@ -100,7 +98,6 @@ def test_a_bias_sent_again_remakes_the_flats_that_use_it(site):
     run = site.run("night")
     expected = {
         "ingest_verify": 1,
-        "ingest_archive": 1,
         "calibration_bias": 4,
         "calibration_flat": 4,
         "science_image": 4,
@@ -113,7 +110,6 @@ def test_files_that_come_later_join_the_night(site, late_bias):
     run = site.run("night")
     expected = {
         "ingest_verify": 2,
-        "ingest_archive": 2,
         "calibration_bias": 8,
         "calibration_flat": 8,
         "science_image": 8,
@@ -179,7 +175,6 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, next_ni
     assert run.jobs == ACCOUNTS | REPORT | {
         "moving_known": 1,
         "ingest_verify": 10,
-        "ingest_archive": 10,
         "calibration_flat": 8,
         "science_image": 8,
     }
@@ -202,7 +197,6 @@ def test_a_night_without_biases_or_earlier_masters_makes_none_and_says_why(new_s
     assert run.jobs == ACCOUNTS | REPORT | {
         "moving_known": 1,
         "ingest_verify": 5,
-        "ingest_archive": 5,
         "science_calibrators": 4,
         "science_image": 4,
     }
@@ -217,7 +211,6 @@ def test_named_targets_are_narrowed(new_site):
     assert run.jobs == {
         **ACCOUNTS,
         "ingest_verify": 18,
-        "ingest_archive": 8,
         "calibration_bias": 1,
         "calibration_flat": 1,
     }

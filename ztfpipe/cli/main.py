@@ -65,14 +65,15 @@ _NAMES = Input("names", "the night's names of objects")
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 _LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 STEPS = (
-    Step("ingest", "verify", "check one file sent", "ingestrecord", (Input("incoming", "the file sent"),)),
+    Step("ingest", "verify", "check one file sent, archive it", "ingestrecord", (Input("incoming", "the file sent"),)),
     Step(
         "ingest",
         "archive",
-        "copy an accepted file to its archive path",
+        "copy an accepted file to its archive path again",
         "raw",
         (Input("incoming", "the file sent"), Input("record", "its record")),
     ),
+    Step("ingest", "arrived", "say what has been verified of the incoming folder", "arrived"),
     Step("ingest", "manifest", "make the night's accounts", "manifest"),
     Step("ingest", "plan", "freeze what the graph may know", "plan", (Input("manifest", "the night's accounts"),)),
     Step("calibration", "split", "correct one quadrant for its overscan", "split", (Input("raw", "the raw file"),)),

@@ -113,6 +113,7 @@ PRODUCTS: dict[str, Product] = {
         NightKey,
         _NIGHT,
         {
+            "arrived": "arrived.json",
             "manifest": "manifest.json",
             "plan": "plan.json",
             "epochs": "epochs.parquet",
