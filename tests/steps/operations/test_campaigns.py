@@ -177,11 +177,11 @@ class Killed(BaseException):
 def dying_after(calls: int):
     left, real = [calls], files.link_over
 
-    def dying(source, path):
+    def dying(source, path, **how):
         if not left[0]:
             raise Killed
         left[0] -= 1
-        real(source, path)
+        real(source, path, **how)
 
     return dying
 

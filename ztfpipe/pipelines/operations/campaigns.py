@@ -52,19 +52,27 @@ def estimate(units: int, files: int, cpu_s: Sequence[float], sizes: Sequence[int
 
 def estimate_lines(campaign: Campaign, found: Estimate, nights: int, cores: int, left_out: int) -> list[str]:
     """The estimate for people."""
-    what = "references" if campaign.kind == REFERENCE else "quadrants"
-    lines = [f"campaign {campaign.name}: {found.units} {what} of {nights} nights, {found.files} files"]
+    what = "references" if campaign.kind == REFERENCE else f"quadrants of {nights} nights"
+    lines = [f"campaign {campaign.name}: {found.units} {what}, {found.files} files"]
     if found.sampled:
         hours = found.cpu_hours / cores
         lines.append(
-            f"{found.cpu_hours:.3g} CPU hours, {hours:.3g} hours on {cores} cores, and {found.terabytes:.3g} TB,"
-            f" by the records of {found.sampled} units"
+            f"{_time(found.cpu_hours)} of processor time, {_time(hours)} on {cores} cores, and"
+            f" {_size(found.terabytes)}, by the records of {found.sampled} units"
         )
     else:
         lines.append("nothing like it is on record: how long it takes is not known")
     if left_out:
         lines.append(f"{left_out} more units are left out: no template, or a file that they are made of is gone")
     return lines
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.3g} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
+
+
+def _size(terabytes: float) -> str:
+    return f"{terabytes:.3g} TB" if terabytes >= 1 else f"{1000 * terabytes:.2g} GB"
 
 
 def progress_line(progress: Progress, now: datetime) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.model.campaign import Campaign, Metric, Unit
 from ztfpipe.model.plan import TemplateChoice
-from ztfpipe.products.formats.atomic import atomic_write, link_over, machine_faults, write_text
+from ztfpipe.products.formats.atomic import atomic_write, flush, link_over, machine_faults, write_text
 
 CAMPAIGN_FILE = "campaign.json"
 """In the campaign's own folder; Snakemake takes a workspace that holds it for a campaign's."""
@@ -143,11 +143,21 @@ class Swap:
         for path in paths:  # all old ones are kept before the first is replaced
             old, kept = self.archive / path, self.kept / path
             if old.exists() and not kept.exists() and not old.samefile(self.area / path):
-                link_over(old, kept)
+                link_over(old, kept, flushed=False)
+        self._flush(self.kept, paths)
         for path in paths:
-            link_over(self.area / path, self.archive / path)
+            link_over(self.area / path, self.archive / path, flushed=False)
             _forget(self.archive, path)
+        self._flush(self.archive, paths)
         self.journal.unlink()
+
+    @staticmethod
+    def _flush(root: Path, paths: Sequence[str]) -> None:
+        """Have a unit's names on disk: mostly of one folder, which is flushed once."""
+        for folder in {(root / path).parent for path in paths}:
+            if folder.exists():
+                with machine_faults(folder):
+                    flush(folder)
 
 
 def _forget(archive: Path, path: str) -> None:
