@@ -171,7 +171,7 @@ RECIPE_VERSIONS = {
     "templates": 1,
     "reference": 1,
     "difference": 3,
-    "lightcurve": 2,
+    "lightcurve": 3,
     "moving": 2,
     "planted": 1,
     "alerts": 2,

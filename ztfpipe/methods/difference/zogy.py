@@ -35,7 +35,7 @@ from scipy.signal import fftconvolve
 
 from ztfpipe.methods.difference import zogy_nb as kernels
 from ztfpipe.methods.difference.empty_sky import empty_sky
-from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_nb import polynomial_terms
 from ztfpipe.methods.statistics import robust
