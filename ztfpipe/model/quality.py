@@ -24,6 +24,11 @@ def info_bits(camera: Camera, metrics: Metrics, night: str) -> int:
     return sum(1 << bit.bit for bit in camera.infobits if bit.in_force(night) and _is_set(bit, metrics, night))
 
 
+def bits_set(value: int) -> list[int]:
+    """Numbers of the bits that are set in INFOBITS or another word of bits, ascending."""
+    return [bit for bit in range(value.bit_length()) if value >> bit & 1]
+
+
 def status(camera: Camera, infobits: int) -> int:
     """STATUS: 0 when any fatal bit is set, else 1."""
     fatal = sum(1 << bit.bit for bit in camera.infobits if bit.fatal)
