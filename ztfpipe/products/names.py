@@ -115,6 +115,7 @@ PRODUCTS: dict[str, Product] = {
         {
             "manifest": "manifest.json",
             "plan": "plan.json",
+            "zeropoints": "zeropoints.json",
             "epochs": "epochs.parquet",
             "references": "references.json",
             "refverdicts": "refverdicts.parquet",
