@@ -132,6 +132,12 @@ def bodies_known(wildcards):
     return if_there("known")(wildcards) if SEALED else ancient(path)
 
 
+def zero_points_used(wildcards):
+    """The usual zero points before the night; for a campaign, if they are there."""
+    path = path_of("zeropoints", NightKey(night_of(wildcards)))
+    return if_there("zeropoints")(wildcards) if SEALED else path
+
+
 def if_there(product):
     """Input function: a file that is used when it is there, and not made for the sake of this."""
 

@@ -7,6 +7,7 @@ The night: 2 CCDs of 4 quadrants, 4 biases, 4 g flats and 1 exposure, so 18 file
 import fcntl
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from astropy.wcs import WCS
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_manifest
+from ztfpipe.products.accounts.zero_points import read_zero_points
+from ztfpipe.products.catalogs.epochs import read_epochs, write_epochs
 from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import path_of
 
@@ -37,6 +40,7 @@ def test_one_command_makes_a_new_night(first_run):
         **ACCOUNTS,
         **REPORT,
         "moving_known": 1,
+        "science_zero_points": 1,
         "ingest_verify": 18,
         "calibration_bias": 8,
         "calibration_flat": 8,
@@ -174,6 +178,7 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, next_ni
     assert run.code == 0, run.text
     assert run.jobs == ACCOUNTS | REPORT | {
         "moving_known": 1,
+        "science_zero_points": 1,
         "ingest_verify": 10,
         "calibration_flat": 8,
         "science_image": 8,
@@ -185,6 +190,12 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, next_ni
     plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
     notes = {one.note for one in plan.masters if one.kind == "bias"}
     assert notes == {f"0 bias frames of {FRAMES}; master of {NIGHT} used"}
+    usual = read_zero_points(site.archive / path_of("zeropoints", NightKey(NEXT_NIGHT)))
+    assert usual.nights == (NIGHT,)
+    assert len(usual.channels) == 8
+    # What is usual was frozen: a night before that becomes another makes nothing of this one again.
+    epochs = site.archive / path_of("epochs", NightKey(NIGHT))
+    write_epochs(epochs, [replace(one, status=0) for one in read_epochs(epochs)])
     assert site.run("night", night=NEXT_NIGHT).nothing_done
 
 
@@ -196,6 +207,7 @@ def test_a_night_without_biases_or_earlier_masters_makes_none_and_says_why(new_s
     assert run.code == 0, run.text
     assert run.jobs == ACCOUNTS | REPORT | {
         "moving_known": 1,
+        "science_zero_points": 1,
         "ingest_verify": 5,
         "science_calibrators": 4,
         "science_image": 4,

@@ -116,6 +116,7 @@ PRODUCTS: dict[str, Product] = {
             "arrived": "arrived.json",
             "manifest": "manifest.json",
             "plan": "plan.json",
+            "zeropoints": "zeropoints.json",
             "epochs": "epochs.parquet",
             "references": "references.json",
             "refverdicts": "refverdicts.parquet",
