@@ -42,10 +42,10 @@ def test_an_operator_killed_and_a_node_lost(cluster, new_site, first_run, tmp_pa
     time.sleep(1.0)
     assert state(struck["job"]) == "RUNNING", "what is to be seen here does not happen"
 
-    holds.ask(second)
     operator = operate(new_site, holds.environment)
+    wait_for(lambda: state(struck["job"]) not in ("RUNNING", "COMPLETING", ""), BEGIN_S)
+    holds.ask(second)
     lost = holds.wait(second, BEGIN_S)
-    assert state(struck["job"]) != "RUNNING"
     assert not Path(f"/proc/{struck['pid']}").exists()
     assert lost["job"] != struck["job"]
     lose_node(lost["node"])

@@ -85,6 +85,17 @@ def test_a_cluster_that_stays_away_is_given_up(runs):
     assert runs.code == 1
 
 
+def test_an_operator_that_is_told_to_stop_takes_its_allocation_along(runs, monkeypatch):
+    def told(command, name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "_run", told)
+    (runs.project / "states").write_text("7|RUNNING\n")
+    with pytest.raises(KeyboardInterrupt):
+        runs(("sciimgs",), {})
+    assert (runs.project / "scancel").read_text() == "7\n"
+
+
 def test_the_allocation_of_a_killed_operator_is_ended(runs):
     words = {"group": 1, "started": "1", "node": "another", "jobs": "ztfpipe-run"}
     runs.memory.parent.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
@@ -17,6 +18,8 @@ MEMORY_MB = 2500
 """Of each processor of an allocation: what the largest job of the real-time chain takes at full size, rounded up."""
 PAUSES_S = (2.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """A run whose allocation was lost, or could not be had, is begun again after such pauses, and then given up."""
+STOPPING_S = 20.0
+"""The allocation of an operator that is told to stop has this long to end."""
 _RAN = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"}
 """States of allocations that were not lost: the run ended by itself, or was ended by somebody or by its limits."""
 
@@ -54,9 +57,8 @@ class AllocatedRuns(Runs):
                 self.unlock()
             if code == 0 or state in _RAN:
                 break
-            self.say(
-                f"{' '.join(targets)}: {'its allocation was lost' if state else 'no allocation'}, srun ended {code}"
-            )
+            lost = "its allocation was lost" if state else "no allocation"
+            self.say(f"{' '.join(targets)}: {lost}, srun ended with {code}")
             self.pause(pause_s)
         return code
 
@@ -67,7 +69,12 @@ class AllocatedRuns(Runs):
         # Within an allocation of another's, srun would take a part of that one instead of asking for its own.
         kept = {key: value for key, value in os.environ.items() if key == "SLURM_CONF" or not key.startswith("SLURM_")}
         self.environment = kept
-        code = self._run(["srun", f"--job-name={name}", *self.words, *program, *command], name)
+        try:
+            code = self._run(["srun", f"--job-name={name}", *self.words, *program, *command], name)
+        except BaseException:  # an operator that is told to stop takes its allocation along
+            with contextlib.suppress(Busy):
+                end_jobs(self.ledger, name, self.say, STOPPING_S)
+            raise
         if code == 0:
             return code, "COMPLETED"
         try:
