@@ -15,12 +15,12 @@ from ztfpipe.methods.difference.alignment import reference_on_science, refined_m
 from ztfpipe.methods.difference.candidates import find_candidates
 from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
-from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
 from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import estimate
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
+from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.model.difference import Candidates, Difference, Exposed, Registration, Stored
 from ztfpipe.model.science import ScienceImage
 

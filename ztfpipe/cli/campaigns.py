@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -50,6 +52,7 @@ def add_campaign_commands(pipelines: Any) -> None:
 
 
 def _campaign(call: argparse.Namespace) -> int:
+    from ztfpipe.cli.agreement import WORKER_VARIABLE
     from ztfpipe.cli.worker import held_worker
     from ztfpipe.steps.operations.campaigns import adopting, comparing, running
 
@@ -67,5 +70,7 @@ def _campaign(call: argparse.Namespace) -> int:
     options += ["--configfile", str(call.config.resolve())]
     # Told to end, a campaign ends as by Ctrl-C: its run first.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    with held_worker() as environment:
+    # Below a worker there is no need of another.
+    worker = contextlib.nullcontext() if WORKER_VARIABLE in os.environ else held_worker()
+    with worker as environment:
         return running.run_run(campaign, config, workspace, call.project, options, call.batch, environment)

@@ -65,14 +65,15 @@ _NAMES = Input("names", "the night's names of objects")
 _NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
 _LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 STEPS = (
-    Step("ingest", "verify", "check one file sent", "ingestrecord", (Input("incoming", "the file sent"),)),
+    Step("ingest", "verify", "check one file sent, archive it", "ingestrecord", (Input("incoming", "the file sent"),)),
     Step(
         "ingest",
         "archive",
-        "copy an accepted file to its archive path",
+        "copy an accepted file to its archive path again",
         "raw",
         (Input("incoming", "the file sent"), Input("record", "its record")),
     ),
+    Step("ingest", "arrived", "say what has been verified of the incoming folder", "arrived"),
     Step("ingest", "manifest", "make the night's accounts", "manifest"),
     Step("ingest", "plan", "freeze what the graph may know", "plan", (Input("manifest", "the night's accounts"),)),
     Step("calibration", "split", "correct one quadrant for its overscan", "split", (Input("raw", "the raw file"),)),
@@ -99,8 +100,10 @@ STEPS = (
             Input("bright", "bright stars around", optional=True),
             Input("lofreqflat", "the low-frequency responsivity", optional=True),
             Input("fringe", "the fringe template", optional=True),
+            Input("usual", "the usual zero points before the night", optional=True),
         ),
     ),
+    Step("science", "zero_points", "freeze what zero points are usual before a night", "zeropoints"),
     Step("templates", "fringe_frames", "freeze the list of images of a fringe template", "fringeframes"),
     Step("templates", "fringe", "learn the fringes of a quadrant", "fringe", _LISTED),
     Step("templates", "lofreqflat_frames", "freeze the list of images of a low-frequency map", "lofreqflatframes"),

@@ -38,6 +38,9 @@ class Lightcurve(Section):
     """Degree of the polynomial over the quadrant by which an epoch's zero point may vary; 0 for a constant."""
     surface_stars_per_term: Annotated[int, Field(ge=2)] = 15
     """An epoch with fewer calibrators per term gets a polynomial of lower degree."""
+    structure_scale_px: Annotated[float, Field(ge=0)] = 150.0
+    """Correlation length of what clouds leave beyond that polynomial, learned where calibrators of an epoch agree with
+    their neighbours; 0: never."""
     bias: bool = True
     """Whether magnitudes are corrected for their bias against PS1 with place and brightness (Masci 2019-09-03), where
     there are PS1 calibrators enough."""

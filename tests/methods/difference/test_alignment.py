@@ -7,8 +7,8 @@ import pytest
 
 from ztfpipe.methods.difference.alignment import reference_on_science, refined_mapping
 from ztfpipe.methods.difference.preparation import CatalogStars
-from ztfpipe.methods.difference.smooth_field import constant_field, field_at, fit_field
 from ztfpipe.methods.sky.resampling import PixelMapping
+from ztfpipe.methods.smooth_field import constant_field, field_at, fit_field
 from ztfpipe.model.difference import Registration
 
 SHAPE = (260, 280)

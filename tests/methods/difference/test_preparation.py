@@ -13,8 +13,8 @@ from ztfpipe.methods.difference.preparation import (
     match_throughput,
     register,
 )
-from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.difference.zogy import subtract
+from ztfpipe.methods.smooth_field import field_at
 
 SHAPE = (400, 420)
 

@@ -1,5 +1,7 @@
 """Relative zero points against a dense twin and against truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from ztfpipe.methods.time.relative_photometry import (
 )
 from ztfpipe.methods.time.relative_photometry_nb import basis, surface_at, surface_normals
 
+SHAPE = (3000, 3100)
 CHOICES = {
     "calibrators_max": 300,
     "calibrators_min": 10,
@@ -22,6 +25,8 @@ CHOICES = {
     "scatter_floor_mag": 0.003,
     "surface_degree": 0,
     "surface_stars_per_term": 10,
+    "structure_scale_px": 0.0,
+    "shape": SHAPE,
 }
 
 
@@ -173,3 +178,49 @@ def test_outliers_are_told_in_units_of_their_own_errors():
     kept = _fitting(data, residual, sigma, np.ones(len(data), bool), 4.0)
     # Scatters of 40 and 60 values are known to a tenth, so that 2.5 sigma stay within 4, and sixteen do not.
     assert np.flatnonzero(~kept).tolist() == [7]
+
+
+def clouds(u, v):
+    """Structure [mag] that no polynomial of low degree follows: waves of 1,100 pixels."""
+    return 0.03 * np.sin(2 * np.pi * 1.4 * u) * np.cos(2 * np.pi * 1.4 * v + 0.5)
+
+
+def cloudy(rng, varied=None):
+    """Twelve epochs, two of them through clouds, in the first of which one star is brighter by a tenth."""
+    mag, data = measured(rng, rng.normal(0, 0.02, 12), n_stars=900, seen=1.0, error=0.005)
+    m = data.mag + np.isin(data.epoch, (3, 8)) * clouds(data.u, data.v)
+    if varied is not None:
+        m[(data.star == varied) & (data.epoch == 3)] -= 0.1
+    return mag, replace(data, mag=m)
+
+
+def test_what_clouds_leave_beyond_a_polynomial_is_learned_and_only_there():
+    choices = {**CHOICES, "calibrators_max": 600, "surface_degree": 2, "structure_scale_px": 180.0}
+    mag, data = cloudy(np.random.default_rng(11))
+    found = relative_zero_points(data, np.ones(12, bool), **choices)
+    assert sorted(found.structure) == [3, 8]
+    left = data.mag + found.at(data.epoch, data.u, data.v, data.star) - mag[data.star]
+    through = np.isin(data.epoch, (3, 8))
+    # Sixty calibrators of 5 mmag share a wave's area of 1,100 px squared with three lengths of 180 px across: the field
+    # is known to some 3 mmag, and is 15 mmag strong. Errors of 5 mmag come on top.
+    assert left[~through].std() == pytest.approx(0.005, rel=0.05)
+    assert left[through].std() < np.hypot(0.005, 0.005)
+    assert found.rms_mag[[3, 8]].max() < 0.008
+
+
+def test_a_star_is_not_corrected_by_its_own_light():
+    choices = {
+        **CHOICES,
+        "calibrators_max": 600,
+        "surface_degree": 2,
+        "structure_scale_px": 180.0,
+        "reject_sigma": 50.0,
+    }
+    plain, varied = (cloudy(np.random.default_rng(12), star) for star in (None, 100))
+    mags = []
+    for _, data in (plain, varied):
+        found = relative_zero_points(data, np.ones(12, bool), **choices)
+        mags.append(data.mag + found.at(data.epoch, data.u, data.v, data.star))
+    here = (plain[1].star == 100) & (plain[1].epoch == 3)
+    # The tenth moves the zero point by a sixth of a mmag; what the field owes to noise changes with its strength.
+    assert mags[0][here] - mags[1][here] == pytest.approx(0.1, abs=0.004)

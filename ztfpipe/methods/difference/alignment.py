@@ -13,8 +13,8 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from ztfpipe.methods.difference.preparation import CatalogStars
-from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.sky.resampling import PixelMapping, resample
+from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.methods.stars.photometry import fit_stars
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.model.difference import Exposed, Registration

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ztfpipe.methods.difference.empty_sky import empty_sky
-from ztfpipe.methods.difference.smooth_field import field_on_grid, fit_field
+from ztfpipe.methods.smooth_field import field_on_grid, fit_field
 from ztfpipe.model.difference import Difference
 
 _THIN = 2

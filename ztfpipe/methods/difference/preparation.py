@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, uniform_filter
 
 from ztfpipe.errors import Unusable
-from ztfpipe.methods.difference.smooth_field import field_on_grid, fit_field
 from ztfpipe.methods.sky.matching import match_plane
+from ztfpipe.methods.smooth_field import field_on_grid, fit_field
 from ztfpipe.methods.stars.photometry_nb import add_stars
 from ztfpipe.model.difference import Exposed, Image, Registration
 from ztfpipe.model.stars import PsfModel

@@ -35,7 +35,7 @@ from scipy.signal import fftconvolve
 
 from ztfpipe.methods.difference import zogy_nb as kernels
 from ztfpipe.methods.difference.empty_sky import empty_sky
-from ztfpipe.methods.difference.smooth_field import field_at
+from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_nb import polynomial_terms
 from ztfpipe.methods.statistics import robust
@@ -126,6 +126,8 @@ def subtract(
         knots=np.array([_knots(science.psf, tile, tile.kernels[0]) for tile in tiles]),
         # A source gone has its flux in DN of the science image too.
         reference_knots=np.array([_knots(reference.psf, tile, tile.kernels[1] * tile.flux_r) for tile in tiles]),
+        filters=np.array([tile.kernels[0][middle, middle] / tile.flux_d for tile in tiles], np.float32),
+        science_psf=science.psf,
         oversampling=science.psf.oversampling,
         reference_oversampling=reference.psf.oversampling,
         radius_px=reach,

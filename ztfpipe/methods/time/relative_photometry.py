@@ -1,20 +1,25 @@
 """Zero points of many epochs relative to each other (Ofek et al. 2011, ApJ 740, 65, section 3 and appendix A).
 
 The model is m = M_star + Z_epoch, with Z a constant or a low polynomial over the image. Means of stars are eliminated
-from the normal equations, which leaves one equation per epoch, solved exactly and with its covariance.
+from the normal equations, which leaves one equation per epoch, solved exactly and with its covariance. What clouds
+leave beyond polynomials is learned afterwards (zero_point_structure.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.methods.time.grouping_nb import group, group_median_sigma
 from ztfpipe.methods.time.relative_photometry_nb import surface_at, surface_normals
+from ztfpipe.methods.time.zero_point_structure import learn_structure
+from ztfpipe.model.difference import SmoothField
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -54,7 +59,8 @@ class ZeroPoints:
     correction_mag: (n_epochs, 15) coefficients of Legendre products over the image, the first the mean; zero where
     there is no solution. error_mag: (n_epochs,) of the mean, NaN there; rms_mag: (n_epochs,) robust scatter of the
     measurements about the solution; count: (n_epochs,) measurements used; calibrator: (n_stars,) whether a star was
-    used in the end.
+    used in the end. structure: by epoch, what is to be taken off besides, as a function of the pixel [mag]; own_mag:
+    by epoch, what of that each star (n_stars,) said itself.
     """
 
     correction_mag: Floats
@@ -62,11 +68,18 @@ class ZeroPoints:
     rms_mag: Floats
     count: Indices
     calibrator: NDArray[np.bool_]
+    structure: Mapping[int, SmoothField] = field(default_factory=dict)
+    own_mag: Mapping[int, Floats] = field(default_factory=dict)
 
-    def at(self, epoch: Indices, u: Floats, v: Floats) -> Floats:
-        """Corrections [mag] of measurements in epochs at places."""
+    def at(self, epoch: Indices, u: Floats, v: Floats, star: Indices | None = None) -> Floats:
+        """Corrections [mag] of measurements in epochs at places; star: which of the stars they are, if they are."""
         found = np.empty(len(epoch))
         surface_at(epoch, u, v, self.correction_mag, found)
+        for number, left in self.structure.items():
+            rows = np.flatnonzero(epoch == number)
+            found[rows] -= field_at(left, *_pixels(u[rows], v[rows], left.shape))
+            if star is not None:
+                found[rows] += self.own_mag[number][star[rows]]
         return found
 
     @staticmethod
@@ -99,13 +112,16 @@ def relative_zero_points(
     scatter_floor_mag: float,
     surface_degree: int,
     surface_stars_per_term: int,
+    structure_scale_px: float,
+    shape: tuple[int, int],
 ) -> ZeroPoints:
     """Solve the zero points of all epochs from the least variable stars, leaving out what does not fit.
 
     data: clean measurements of bright stars; good_epoch: (n_epochs,) those whose mean correction is zero, which keeps
     the level of the absolute calibration (all, when none is good). Stars seen in less than `calibrator_seen_min` of
     the epochs, and the more variable ones, are no calibrators; at most `calibrators_max` are. Epochs with fewer than
-    `calibrators_min` of them have no correction. See config.Lightcurve for the other choices.
+    `calibrators_min` of them have no correction. shape: of the image, for structure. See config.Lightcurve for the
+    other choices.
     """
     gauge = good_epoch if good_epoch.any() else np.ones(data.n_epochs, bool)
     level = replace(data, mag=data.mag - _median_zero_points(data)[data.epoch])
@@ -121,7 +137,30 @@ def relative_zero_points(
             reject_sigma, scatter_floor_mag, surface_degree, surface_stars_per_term,
         )  # fmt: skip
         level = replace(data, mag=data.mag + found.at(data.epoch, data.u, data.v))
-    return found
+    if structure_scale_px <= 0:
+        return found
+    least = surface_stars_per_term * N_TERMS_MAX
+    return _with_structure(found, level, scatter_floor_mag, shape, structure_scale_px, least)
+
+
+def _with_structure(
+    found: ZeroPoints, level: Measurements, floor_mag: float, shape: tuple[int, int], scale_px: float, least: int
+) -> ZeroPoints:
+    """The solution and what its calibrators, with it taken off, tell of structure."""
+    used = level.select(found.calibrator[level.star] & (found.count[level.epoch] > 0))
+    told = learn_structure(
+        used.star, used.epoch, *_pixels(used.u, used.v, shape), used.mag, np.hypot(used.error_mag, floor_mag),
+        n_stars=used.n_stars, n_epochs=used.n_epochs, shape=shape, scale_px=scale_px, least=least,
+    )  # fmt: skip
+    rms = found.rms_mag.copy()
+    rms[list(told.fields)] = told.rms_mag[list(told.fields)]
+    return replace(found, rms_mag=rms, structure=told.fields, own_mag=told.own_mag)
+
+
+def _pixels(u: Floats, v: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Zero-based x and y of places from -1 to 1 over an image."""
+    ny, nx = shape
+    return (u + 1) * (nx - 1) / 2, (v + 1) * (ny - 1) / 2
 
 
 def _solve(

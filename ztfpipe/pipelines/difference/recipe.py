@@ -20,13 +20,13 @@ from ztfpipe.methods.difference.candidates import difference_psf, find_candidate
 from ztfpipe.methods.difference.levels import levelled
 from ztfpipe.methods.difference.preparation import CatalogStars
 from ztfpipe.methods.difference.raw_detections import find_raw
-from ztfpipe.methods.difference.smooth_field import field_at
 from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars
 from ztfpipe.methods.difference.streaks import find_streaks
 from ztfpipe.methods.difference.zogy import subtract
 from ztfpipe.methods.sky.background import Background, estimate
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
+from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.methods.statistics import robust_image
 from ztfpipe.model.candidates import Cutouts, RawDetections, Surroundings
 from ztfpipe.model.difference import (

@@ -86,7 +86,7 @@ def refine(
     measured = _data(exposures, 0, source_columns, shape)
     seen = _data(exposures, _first(transients), transient_columns, shape)
     zero_points = _zero_points(measured, exposures, len(sources), settings)
-    mags = [_corrected(one, zero_points) for one in (measured, seen)]
+    mags = [_corrected(measured, zero_points, measured.source), _corrected(seen, zero_points)]
     # Epochs in order of time, whatever the order of their arrival: statistics of succession need it.
     in_time = np.argsort(np.argsort(exposures["obsmjd"], kind="stable"), kind="stable")
     light_curves = [_good_by_source(one, in_time, n) for one, n in ((measured, len(sources)), (seen, len(transients)))]
@@ -152,14 +152,14 @@ def _zero_points(data: _Data, exposures: Rows, n_sources: int, settings: Lightcu
     stars = Measurements(data.source[rows], data.epoch[rows], mag, error, u, v, n_sources, len(exposures))
     names = (
         "calibrators_max", "calibrators_min", "calibrator_seen_min", "reject_sigma", "rejections", "scatter_floor_mag",
-        "surface_degree", "surface_stars_per_term",
+        "surface_degree", "surface_stars_per_term", "structure_scale_px",
     )  # fmt: skip
     good = (exposures["infobits"] >> BAD_EPOCH_INFOBIT & 1) == 0
-    return relative_zero_points(stars, good, **{name: getattr(settings, name) for name in names})
+    return relative_zero_points(stars, good, shape=data.shape, **{name: getattr(settings, name) for name in names})
 
 
-def _corrected(data: _Data, zero_points: ZeroPoints) -> NDArray[np.float32]:
-    correction = zero_points.at(data.epoch, *data.place)
+def _corrected(data: _Data, zero_points: ZeroPoints, star: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    correction = zero_points.at(data.epoch, *data.place, star)
     return (data.columns["uncalibmag"] + correction).astype(np.float32)
 
 

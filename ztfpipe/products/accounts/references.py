@@ -139,5 +139,7 @@ def _epoch_json(epoch: Epoch) -> dict[str, Any]:
 
 
 def _epoch(content: dict[str, Any]) -> Epoch:
-    numbers = {name: math.nan if content[name] is None else float(content[name]) for name in EPOCH_NUMBERS}
+    # Lists are frozen for good: those from before a number was known lack it.
+    known = {name: content.get(name) for name in EPOCH_NUMBERS}
+    numbers = {name: math.nan if value is None else float(value) for name, value in known.items()}
     return Epoch(key_of(content["image"], "sciimg"), int(content["status"]), **numbers)

@@ -45,10 +45,9 @@ def late_references(nights: Iterable[str]) -> Iterator[tuple[QuadrantKey, Refere
     one now."""
     for night in nights:
         plan = read_plan(ARCHIVE / path_of("plan", NightKey(night)))
-        pinned = {one.reference for one in plan.references}
         for key in plan.science:
             reference = key.reference
-            if reference is None or reference in pinned:
+            if reference is None or reference in plan.pinned:
                 continue
             version = accounts.usable_in_force(ARCHIVE, reference)
             if version is not None:

@@ -19,6 +19,7 @@ _AMPLITUDES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Strengths tried, in units of the typical uncertainty of a mean over a correlation area."""
 _CLIP = 4.0
 _ROUNDS = 4
+_LEVERAGE_MAX = 0.99
 _TRUST = 1e6
 """Prior variance of the mean in units of the values' variance: it is free."""
 
@@ -31,6 +32,17 @@ def fit_field(
     scale_px: correlation length: covariance exp(-r^2 / (2 scale^2)). Outliers beyond four sigma have no say. With fewer
     than ten values only their mean is fitted; without any the field is zero and its error not a number.
     """
+    return fit_leaving_out(x_px, y_px, value, sigma, shape, scale_px=scale_px)[0]
+
+
+def fit_leaving_out(
+    x_px: Floats, y_px: Floats, value: Floats, sigma: Floats, shape: tuple[int, int], *, scale_px: float
+) -> tuple[SmoothField, Floats]:
+    """As `fit_field`, and at each position (n,) what the other values alone tell of the field there.
+
+    A value pulls the field towards itself by its leverage h = weight times variance of the field: without it the field
+    is (f - h value) / (1 - h), strength and scatter being what they are.
+    """
     x_px, y_px, value, sigma = (np.asarray(v, np.float64) for v in (x_px, y_px, value, sigma))
     margin = float(scale_px)
     orders = [int(np.ceil(_HIGHEST / np.pi * (n + 2 * margin) / scale_px)) + 1 for n in shape]
@@ -38,7 +50,7 @@ def fit_field(
         orders = [1, 1]
     coefficients = np.zeros(orders)
     if len(value) == 0:
-        return SmoothField(coefficients, margin, shape, 0.0, float("nan"), 0.0)
+        return SmoothField(coefficients, margin, shape, 0.0, float("nan"), 0.0), np.zeros(0)
     density = _density(orders, shape, margin, scale_px)
     used = density.ravel() > density.max() * np.exp(-0.5 * _HIGHEST**2)
     basis = _basis(x_px, y_px, orders, shape, margin)[:, used]
@@ -58,7 +70,9 @@ def fit_field(
         good = np.abs(residual) < _CLIP * np.sqrt(sigma**2 + scatter**2 + error**2)
     coefficients.ravel()[used] = found
     coefficients[0, 0] += middle
-    return SmoothField(coefficients, margin, shape, scatter, error, amplitude)
+    own = np.minimum(variance * weight, _LEVERAGE_MAX)
+    others = middle + (basis @ found - own * deviation) / (1 - own)
+    return SmoothField(coefficients, margin, shape, scatter, error, amplitude), others
 
 
 def constant_field(value: float, shape: tuple[int, int]) -> SmoothField:
