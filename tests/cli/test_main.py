@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ztfpipe.cli import main
+from ztfpipe.cli.table import STEPS
 from ztfpipe.errors import BadFile, TryAgain
 from ztfpipe.steps import calibration
 
@@ -95,7 +96,7 @@ def test_a_bug_is_nobodys_to_catch(monkeypatch, bug):
 
 
 def test_every_step_of_the_table_exists():
-    for step in main.STEPS:
+    for step in STEPS:
         module = importlib.import_module(f"ztfpipe.steps.{step.pipeline}")
         parameters = getattr(module, step.action).__code__.co_varnames
         assert parameters[:2] == ("output", "settings")
