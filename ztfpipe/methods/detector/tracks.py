@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter, uniform_filter1d
 
 from ztfpipe.methods.detector.tracks_nb import binned_significance, draw_segment, strongest_lines
-from ztfpipe.methods.statistics import percentile_sigma
+from ztfpipe.methods.statistics import MAD_TO_SIGMA, percentile_sigma
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_BIN_PX = 4
+_BIN_PX = 4  # about the width of a satellite's trail
 _CLIPS = ((60.0, 2.0), (4.0, 1.0))  # and factors of the threshold: bright tracks, which outshine most stars; all others
 _FIRST_LEVEL = 5  # 2^5 bins of 4 px
-_SMOOTH_BINS = 33
-_RUN_BINS = 16
-_CHUNK_PX = 32
+_SMOOTH_BINS = 33  # of the running mean that is taken for the surroundings' level
+_RUN_BINS = 16  # whose sums tell the scatter of a line
+_CHUNK_PX = 32  # along a line; a median over it is not moved by a star
 _REACHES_PX = (24, 72)  # half widths of the strip looked at: a satellite; an aircraft out of focus
-_MAX_TRACKS = 30
+_MAX_TRACKS = 30  # bounds the time that a ruined image takes
 _MAX_FRUITLESS = 3  # rounds whose four candidates were no tracks
 _RUN = 9  # chunks
-_ALIGNED_PX = 2.0
+_ALIGNED_PX = 2.0  # a line that leaves its row or column by less is a defect of the detector
 _GROWTHS = 3  # times that a line is followed anew after it proved longer
 
 
@@ -328,7 +328,7 @@ def _lit_chunks(strip: Image, profile: Floats) -> _Lit | None:
     beside = beside[np.isfinite(beside)]
     scatter = 1.2533 / np.sqrt(_CHUNK_PX * core.size)
     if beside.size:
-        scatter = max(scatter, 1.4826 * float(np.median(np.abs(beside - np.median(beside)))))
+        scatter = max(scatter, MAD_TO_SIGMA * float(np.median(np.abs(beside - np.median(beside)))))
     bright = known & (excess > 4.0 * scatter)
     # A faint track shows only in longer runs, which reach beyond its ends by half a run on either side.
     run = known & (uniform_filter(np.nan_to_num(excess), _RUN, mode="nearest") > 4.0 * scatter / np.sqrt(_RUN))
