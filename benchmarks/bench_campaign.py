@@ -20,7 +20,8 @@ from benchmarks.bench_graph import ROOT, draw_at
 from benchmarks.measure import Cost, measure, row
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
-from ztfpipe.model.campaign import FRINGE, Campaign
+from ztfpipe.model.campaign import Campaign
+from ztfpipe.model.campaign_kinds import FRINGE
 from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey, ReferenceVersionKey
 from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 from ztfpipe.model.records import QaRecord

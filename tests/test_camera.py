@@ -50,7 +50,6 @@ def test_the_large_camera():
 
 def test_mask_values_of_the_archive():
     camera = Camera.load("ztf")
-    assert camera.source_mask == 2050  # bits 1 and 11
     assert camera.defect_mask == 6141  # the archive's criterion for a pixel without contamination
     assert camera.mask_value("track", "saturated", "track") == 2**0 + 2**8
     with pytest.raises(BadKey, match="mask bit"):

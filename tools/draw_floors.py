@@ -33,7 +33,7 @@ SAID = {
     "camera": "the instrument is data: camera/*.yaml",
     "errors": "a small family; each carries its numbers",
 }
-WORKSPACE = ("incoming", "archive", "settings", "calibrators", "ledger", "logs", "truth")
+WORKSPACE = ("incoming", "archive", "settings", "calibrators", "ledger", "database", "campaigns", "logs", "truth")
 INK, PALE, WALL = "#1d2b3a", "#8795a3", "#3d5a73"
 COLOURS = ("#dfe7ee", "#d3dfe9", "#f6e7cb", "#e2ecd5", "#eee3ee", "#e6e6e6", "#e6e6e6", "#e6e6e6")
 WIDTH, SNAKEMAKE, LEFT, SIMULATE, GAP = 13.4, 2.55, 3.2, 10.85, 0.28
@@ -205,7 +205,7 @@ def _snakemake(axes: Axes, tops: dict[str, tuple[float, float]]) -> None:
         *(f"rules/{name}" for name in rules if name != "common.smk"),
         "rules/common/, the only Python here, reads config.yaml and the night's plan through config, model and "
         "products",
-        "profiles/: local, slurm",
+        f"profiles/: {', '.join(sorted(one.name for one in (ROOT / 'profiles').iterdir()))}",
     )
     below = top - 0.6
     for number, paragraph in enumerate(text):
@@ -224,7 +224,7 @@ def _workspace(axes: Axes, top: float, tops: dict[str, tuple[float, float]]) -> 
     wide = (WIDTH - 0.7) / len(WORKSPACE)
     for number, folder in enumerate(WORKSPACE):
         axes.add_patch(_rectangle(0.35 + number * wide, top - 0.57, wide - 0.12, 0.48, "white"))
-        axes.text(0.35 + (number + 0.47) * wide, top - 0.81, f"{folder}/", size=12, ha="center", va="center", color=INK)
+        axes.text(0.35 + (number + 0.47) * wide, top - 0.81, f"{folder}/", size=11, ha="center", va="center", color=INK)
     gutter = 0.5 * (SNAKEMAKE + LEFT)
     start = tops["pipelines"][0] - 0.5 * tops["pipelines"][1]
     axes.plot([LEFT, gutter, gutter], [start, start, top + 0.2], color=WALL, lw=2.2)

@@ -261,11 +261,6 @@ class Camera(_Frozen):
         return sum(1 << bits[name] for name in set(names))
 
     @property
-    def source_mask(self) -> int:
-        """Value of the bits that mark objects (2050 for ZTF)."""
-        return sum(1 << entry.bit for entry in self.mask_bits if entry.source)
-
-    @property
     def defect_mask(self) -> int:
         """Value of the bits that must be zero in an uncontaminated pixel (6141 for ZTF)."""
         return sum(1 << entry.bit for entry in self.mask_bits if not entry.source)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ztfpipe.cli import main
+from ztfpipe.cli.table import STEPS
 from ztfpipe.errors import BadFile, TryAgain
 from ztfpipe.steps import calibration
 
@@ -95,7 +96,7 @@ def test_a_bug_is_nobodys_to_catch(monkeypatch, bug):
 
 
 def test_every_step_of_the_table_exists():
-    for step in main.STEPS:
+    for step in STEPS:
         module = importlib.import_module(f"ztfpipe.steps.{step.pipeline}")
         parameters = getattr(module, step.action).__code__.co_varnames
         assert parameters[:2] == ("output", "settings")
@@ -136,3 +137,27 @@ def test_words_of_a_query_stand_on_both_sides_of_an_option(capsys):
         assert main.run(["lightcurve", "query", "ID=1", "--group", late]) == 2
         assert f"unrecognized arguments: {late}" in capsys.readouterr().err
     assert main.run(["stale", "ID=1"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["operate", "--night", "2018", "--project", "."], "night '2018' is not a UT date YYYYMMDD"),
+        (["database", "query", "--from", "2018"], "night '2018' is not a UT date YYYYMMDD"),
+        (["database", "query", "--from", "20180402", "--to", "20180401"], "last night '20180401' is not 20180402 or"),
+        (["candidates", "--score", "drb>0.5"], "score 'drb>0.5' is not a column and its least value"),
+        (["forced", "--list", "nosuch.txt"], "nosuch.txt: No such file or directory"),
+        (["moving", "designations", "nosuch.txt"], "nosuch.txt: cannot be read: No such file or directory"),
+        (
+            ["lightcurve", "release", "1", "--from", "20180402", "--to", "20180401", "--on", "20200101"],
+            "last night '20180401' is not 20180402 or later",
+        ),
+    ],
+    ids=lambda one: " ".join(one[:2]) if isinstance(one, list) else "",
+)
+def test_what_is_wrong_with_a_word_is_said(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("camera: mini\nworkspace: work\n")
+    (tmp_path / "work" / "archive").mkdir(parents=True)
+    assert main.run(words) == 2
+    assert capsys.readouterr().err.startswith(f"ztfpipe: {said}")

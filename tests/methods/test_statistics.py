@@ -107,3 +107,17 @@ def test_exchange_orders_the_samples_of_each_pixel(n):
     expected = np.sort(tile, axis=0)
     exchange(tile, statistics.sorting_network(n))
     assert (tile == expected).all()
+
+
+def test_clipped_mean_of_a_skewed_image_goes_on_until_nothing_changes():
+    image = np.random.default_rng(6).exponential(10, (200, 200)).astype(np.float32)
+    left = image.astype(float)
+    start = statistics.robust(left)
+    low, high = (start.median + sign * 2.5 * start.sigma for sign in (-1, 1))
+    for _ in range(60):
+        kept = left[(left >= low) & (left <= high)]
+        low, high = (kept.mean() + sign * 2.5 * kept.std() for sign in (-1, 1))
+    found = statistics.clipped_mean(image, clip_sigma=2.5, iterations=60)
+    # It ends when a step moves the scatter by less than a thousandth, and the mean by less than that.
+    assert found.mean == pytest.approx(kept.mean(), abs=1e-3 * kept.std())
+    assert found.sigma == pytest.approx(kept.std(), rel=2e-3)

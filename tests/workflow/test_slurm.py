@@ -11,7 +11,8 @@ from astropy.io import fits
 
 from tests.reference_scene import KEY, frozen_inputs, stars, write_calibrators, write_science
 from ztfpipe.config import Reference
-from ztfpipe.model.campaign import REFERENCE, Campaign
+from ztfpipe.model.campaign import Campaign
+from ztfpipe.model.campaign_kinds import REFERENCE
 from ztfpipe.model.keys import ReferenceVersionKey
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.campaigns import campaign_folder, write_campaign

@@ -62,7 +62,9 @@ def _candidates(call: argparse.Namespace) -> int:
 
     score = None
     if call.score is not None:
-        name, _, least = call.score.partition(">=")
+        name, sign, least = call.score.partition(">=")
+        if not sign:
+            raise BadKey("score", call.score, "a column and its least value, NAME>=VALUE")
         score = name.strip(), _number("score", least)
     question = asking.Question(place_of(call), call.radius, call.object, call.field, (call.since, call.until), score)
     return asking.run_candidates(call.config, call.workspace, question)
@@ -91,7 +93,9 @@ def _listed(path: Path) -> list[tuple[float, float]]:
     """Places of a text file, separated by a comma or white space; lines that begin with # are comments."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BadFile(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
         raise BadFile(path, str(error)) from error
     rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not rows or any(len(row) < 2 for row in rows):

@@ -23,7 +23,7 @@ _NARROWED = ("field", "ccd", "quadrant")
 
 def add_campaign_commands(pipelines: Any) -> None:
     """Add `campaign` beside the pipelines."""
-    from ztfpipe.model.campaign import CAMPAIGN_KINDS
+    from ztfpipe.model.campaign_kinds import CAMPAIGN_KINDS
 
     text = "bulk work on many nights: plan, run, compare, adopt"
     kinds = pipelines.add_parser("campaign", help=text, description=text).add_subparsers(metavar="KIND", required=True)

@@ -41,6 +41,16 @@ def place_of(call: argparse.Namespace) -> tuple[float, float] | None:
     return on_the_sky(call.ra, call.dec)
 
 
+def nights_of(call: argparse.Namespace) -> tuple[str, str]:
+    """First and last night that a call names, or ones that no night is before or after. Raises BadKey for no night."""
+    from ztfpipe.model.keys import NightKey
+
+    first, last = (NightKey(one).night if one else one for one in (call.first, call.last))
+    if first and last and first > last:
+        raise BadKey("last night", last, f"{first} or later")
+    return first or "00000000", last or "99999999"
+
+
 def on_the_sky(ra_deg: float | None, dec_deg: float | None) -> tuple[float, float]:
     """The two numbers [deg], if they are a place; else raises BadKey."""
     if ra_deg is None or dec_deg is None or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):

@@ -1,6 +1,7 @@
 """What `ztfpipe` can be asked to do: parse the call, run one step, turn what happened into an exit code.
 
-The table of steps is data, so that asking for help imports no science, and a call imports one step's module only.
+The table of steps (table.py) is data, so that asking for help imports no science, and a call imports one step's module
+only.
 Exit codes: 0 done, 2 a call that cannot be done as asked (one sentence on stderr), 75 try again, 1 a bug (traceback).
 """
 
@@ -14,7 +15,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,229 +28,13 @@ from ztfpipe.cli.most import add_most
 from ztfpipe.cli.moving import add_moving_commands
 from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
+from ztfpipe.cli.table import STEPS, Step
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
 
 EXIT_BAD_CALL = 2
 RETRY_PAUSES_S = (1.0, 5.0, 20.0)
 """A full disk or an absent file server is waited for this long between tries; ZTFPIPE_RETRY_PAUSES_S overrides it."""
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT}
-
-
-@dataclass(frozen=True)
-class Input:
-    """A named input of a step: one path, or `many`; `optional` when the step can do without; or a text."""
-
-    name: str
-    text: str
-    many: bool = False
-    optional: bool = False
-    is_path: bool = True
-
-
-@dataclass(frozen=True)
-class Step:
-    """A function of steps/PIPELINE.py, called as function(output, settings, **inputs)."""
-
-    pipeline: str
-    action: str
-    text: str
-    output: str
-    inputs: tuple[Input, ...] = ()
-
-
-_FRAMES = Input("frames", "raw files of the frames to stack, in order of time", many=True)
-_PREVIOUS = Input("previous", "the most recent earlier master, to compare with", optional=True)
-_PLAN = Input("plan", "the night's plan")
-_NAMES = Input("names", "the night's names of objects")
-_NOTE = Input("note", "sentence for header and log", optional=True, is_path=False)
-_LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
-STEPS = (
-    Step("ingest", "verify", "check one file sent, archive it", "ingestrecord", (Input("incoming", "the file sent"),)),
-    Step(
-        "ingest",
-        "archive",
-        "copy an accepted file to its archive path again",
-        "raw",
-        (Input("incoming", "the file sent"), Input("record", "its record")),
-    ),
-    Step("ingest", "arrived", "say what has been verified of the incoming folder", "arrived"),
-    Step("ingest", "manifest", "make the night's accounts", "manifest"),
-    Step("ingest", "plan", "freeze what the graph may know", "plan", (Input("manifest", "the night's accounts"),)),
-    Step("calibration", "split", "correct one quadrant for its overscan", "split", (Input("raw", "the raw file"),)),
-    Step("calibration", "bias", "stack a bias master", "bias", (_FRAMES, _PREVIOUS, _NOTE)),
-    Step(
-        "calibration",
-        "flat",
-        "stack a flat master",
-        "hifreqflat",
-        (_FRAMES, Input("bias", "the bias master to subtract"), _PREVIOUS, _NOTE),
-    ),
-    Step("science", "calibrators", "make a quadrant's calibrator and context catalogs", "gaiacalibrators"),
-    Step(
-        "science",
-        "image",
-        "make a quadrant's science image and its companions",
-        "sciimg",
-        (
-            Input("raw", "the raw file"),
-            Input("bias", "the bias master", optional=True),
-            Input("flat", "the flat master", optional=True),
-            Input("gaia", "astrometric calibrators", optional=True),
-            Input("ps1", "photometric calibrators", optional=True),
-            Input("bright", "bright stars around", optional=True),
-            Input("lofreqflat", "the low-frequency responsivity", optional=True),
-            Input("fringe", "the fringe template", optional=True),
-            Input("usual", "the usual zero points before the night", optional=True),
-        ),
-    ),
-    Step("science", "zero_points", "freeze what zero points are usual before a night", "zeropoints"),
-    Step("templates", "fringe_frames", "freeze the list of images of a fringe template", "fringeframes"),
-    Step("templates", "fringe", "learn the fringes of a quadrant", "fringe", _LISTED),
-    Step("templates", "lofreqflat_frames", "freeze the list of images of a low-frequency map", "lofreqflatframes"),
-    Step("templates", "lofreqflat", "map the response of a quadrant to stars", "lofreqflat", _LISTED),
-    Step(
-        "science",
-        "uncertainty",
-        "make the uncertainty image of a science image",
-        "sciunc",
-        (Input("image", "the science image"), Input("mask", "its mask")),
-    ),
-    Step(
-        "science",
-        "measure",
-        "measure a science image of the public archive",
-        "measuredsciimg",
-        (
-            Input("sciimg", "the archive's image"),
-            Input("mskimg", "its mask", optional=True),
-            Input("gaia", "astrometric calibrators", optional=True),
-            Input("ps1", "photometric calibrators", optional=True),
-            Input("bright", "bright stars around", optional=True),
-        ),
-    ),
-    Step("reference", "check", "find the fields that have become ready", "references", (_PLAN,)),
-    Step(
-        "reference",
-        "coadd",
-        "make one version of a reference",
-        "vrefimg",
-        (Input("inputs", "the version's frozen list of inputs"),),
-    ),
-    Step("reference", "publish", "give a version the archive's names", "refimg", (Input("version", "its image"),)),
-    Step(
-        "difference",
-        "image",
-        "subtract the reference from a science image and extract events",
-        "scimrefdiffimg",
-        (
-            Input("image", "the science image"),
-            Input("mask", "its mask"),
-            Input("psfcat", "its PSF catalog"),
-            Input("refimg", "the reference"),
-            Input("refmsk", "its mask"),
-            Input("refunc", "its uncertainty"),
-            Input("refpsfcat", "its PSF catalog"),
-            Input("ps1", "all PS1 objects around", optional=True),
-            Input("gaia", "all Gaia sources around", optional=True),
-            Input("bodies", "the night's table of known solar-system bodies", optional=True),
-        ),
-    ),
-    Step(
-        "lightcurve",
-        "match",
-        "bring a matchfile to its frozen list of epochs",
-        "matchfile",
-        (Input("epochs", "the frozen list"),),
-    ),
-    Step(
-        "difference",
-        "planted",
-        "plant sources of known flux into a quadrant and look for them in its difference",
-        "planted",
-        (
-            Input("planting", "settings of what to plant"),
-            Input("image", "the science image"),
-            Input("mask", "its mask"),
-            Input("psfcat", "its PSF catalog"),
-            Input("refimg", "the reference"),
-            Input("refmsk", "its mask"),
-            Input("refunc", "its uncertainty"),
-            Input("refpsfcat", "its PSF catalog"),
-            Input("candidates", "candidates of the difference as it is"),
-            Input("diffqa", "record of the difference as it is"),
-        ),
-    ),
-    Step(
-        "difference",
-        "efficiency",
-        "make a night's efficiency against magnitude",
-        "efficiency",
-        (Input("tables", "tables of planted sources", many=True),),
-    ),
-    Step(
-        "moving",
-        "known",
-        "make the night's table of known solar-system bodies",
-        "known",
-        (Input("orbits", "the site's catalog of orbits", optional=True),),
-    ),
-    Step("moving", "detections", "gather a night's candidates that may be moving objects", "detections", (_PLAN,)),
-    Step(
-        "moving",
-        "tracks",
-        "link the detections of up to four nights and fit orbits",
-        "tracks",
-        (
-            Input("detections", "detections of this night and of nights before", many=True),
-            Input("looks", "images of these nights", many=True),
-            Input("streaks", "the night's streaks to be vetted"),
-            Input("known", "the night's table of known solar-system bodies"),
-        ),
-    ),
-    Step(
-        "moving",
-        "sofar",
-        "link what a night has before a time of it, provisionally",
-        "sofartracks",
-        (
-            _PLAN,
-            Input("known", "the night's table of known solar-system bodies"),
-            Input("detections", "detections of nights before", many=True, optional=True),
-            Input("looks", "images of nights before", many=True, optional=True),
-        ),
-    ),
-    Step(
-        "moving",
-        "report",
-        "write what goes to the Minor Planet Center",
-        "adespsv",
-        (
-            Input("tracks", "the night's tracks"),
-            Input("members", "their detections"),
-            Input("streaks", "the night's streaks to be vetted"),
-            Input("decisions", "what a person decided on the page", optional=True),
-        ),
-    ),
-    Step("alerts", "names", "give names to objects and bring histories up to date", "objectnames", (_PLAN,)),
-    Step("alerts", "exposure", "make the packets of an exposure", "alertsqa", (_PLAN, _NAMES)),
-    Step("alerts", "quadrant", "make the packets of one quadrant", "alerts", (_NAMES,)),
-    Step("alerts", "night", "gather a program's packets of a night", "nightalerts", (_PLAN,)),
-    Step("quality", "coverage", "map the sky seen", "skymap", (Input("epochs", "the night's science images"),)),
-    Step(
-        "quality",
-        "report",
-        "write the night's report",
-        "nightreport",
-        (
-            Input("manifest", "the night's accounts"),
-            _PLAN,
-            Input("references", "the night's list of references", optional=True),
-            Input("masters", "masters made tonight", many=True, optional=True),
-            Input("raw", "raw files of one exposure to show", many=True, optional=True),
-            Input("sky", "pictures of the sky seen", many=True, optional=True),
-        ),
-    ),
-)
 
 
 def run(argv: list[str]) -> int:

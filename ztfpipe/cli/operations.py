@@ -39,10 +39,11 @@ def add_operations_commands(pipelines: Any) -> None:
 
 def _operate(call: argparse.Namespace) -> int:
     from ztfpipe.cli.worker import held_worker
+    from ztfpipe.model.keys import NightKey
     from ztfpipe.steps.operations.night import run_operate
 
     options = ["--profile", call.profile, *(["--cores", call.cores] if call.cores else [])]
-    until = _time(call.night, call.until)
+    until = _time(NightKey(call.night).night, call.until)
     # Told to end, an operator ends as by Ctrl-C: its run first.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     asked = (call.night, call.config, call.workspace, call.project, options, until, call.batch, call.pause, call.due)

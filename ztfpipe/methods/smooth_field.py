@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.difference import SmoothField
 
 Floats = NDArray[np.float64]
@@ -56,7 +57,7 @@ def fit_leaving_out(
     basis = _basis(x_px, y_px, orders, shape, margin)[:, used]
     middle = np.median(value)
     deviation = value - middle
-    scatter = 1.4826 * float(np.median(np.abs(deviation)))
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(deviation)))
     good = np.ones(len(value), bool)
     amplitude, error = 0.0, scatter
     for _ in range(_ROUNDS):

@@ -11,13 +11,6 @@ from numpy.typing import NDArray
 
 from ztfpipe.model.plan import TemplateChoice
 
-FRINGE, REFERENCE, BACKFILL = "fringe", "reference", "backfill"
-CAMPAIGN_KINDS = {
-    FRINGE: "science images and differences of a filter again, with fringe templates of now",
-    REFERENCE: "references that are suspect or could be deeper, as new versions",
-    BACKFILL: "differences of images whose reference came later",
-}
-
 
 @dataclass(frozen=True)
 class Campaign:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 JD_OF_MJD_ZERO = 2400000.5
+JD_OF_UNIX_ZERO = 2440587.5
+"""1970-01-01, from which the system counts seconds."""
 JD_2000 = 2451545.0
 """J2000.0, the epoch of Julian years."""
 YEAR_D = 365.25

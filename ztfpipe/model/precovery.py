@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.model.columns import Column
+from ztfpipe.model.dates import DAY_S
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.wcs import TpvWcs
 
@@ -33,7 +34,7 @@ class Frame:
     @property
     def mid_jd(self) -> float:
         """Middle of the exposure, Julian date UTC."""
-        return self.jd_start + 0.5 * self.exptime_s / 86400.0
+        return self.jd_start + 0.5 * self.exptime_s / DAY_S
 
 
 @dataclass(frozen=True)

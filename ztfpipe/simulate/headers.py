@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from ztfpipe.camera import Camera
+from ztfpipe.model.dates import DAY_S, JD_OF_MJD_ZERO, JD_OF_UNIX_ZERO
 from ztfpipe.model.images import Cards, HeaderValue
 from ztfpipe.model.keys import IMAGE_TYPES, PROGRAMS, ExposureKey, RawKey
 from ztfpipe.simulate.geometry import from_gnomonic, sky_position, unit_vectors
@@ -21,7 +22,6 @@ from ztfpipe.simulate.telescope.earth import Circumstances
 
 MISSING = -9999.0
 """What the survey writes for a value its sensors did not give."""
-MJD_0 = 2400000.5
 NO_FILTER = "NONE"
 """FILTER of a bias, which looks through none."""
 CARDS_OF_EXPOSURE = {
@@ -227,10 +227,10 @@ def _queue(camera: Camera, plan: ExposurePlan) -> dict[str, HeaderValue]:
 def _times(plan: ExposurePlan) -> dict[str, HeaderValue]:
     return {
         "OBSJD": round(plan.obsjd, 7),
-        "OBSMJD": round(plan.obsjd - MJD_0, 7),
+        "OBSMJD": round(plan.obsjd - JD_OF_MJD_ZERO, 7),
         "HJD": round(plan.obsjd, 7),
         "SHUTOPEN": iso_time(plan.obsjd),
-        "SHUTCLSD": iso_time(plan.obsjd + plan.exptime_s / 86400),
+        "SHUTCLSD": iso_time(plan.obsjd + plan.exptime_s / DAY_S),
         "DOMESTAT": "Open" if plan.key.imgtype == "o" else "Closed",
     }
 
@@ -314,7 +314,7 @@ def _sky(plan: ExposurePlan, east_deg: float, north_deg: float) -> tuple[float, 
 def iso_time(jd: float) -> str:
     """UTC of a Julian date to the millisecond, as headers write it."""
     # Whole days apart keep the milliseconds: a double holds a Julian date to 40 microseconds only.
-    milliseconds = round((jd - 2440587.5) * 86_400_000)
+    milliseconds = round((jd - JD_OF_UNIX_ZERO) * 86_400_000)
     return str(np.datetime64(milliseconds, "ms"))
 
 

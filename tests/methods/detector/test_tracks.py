@@ -64,6 +64,16 @@ def test_two_tracks_that_cross():
     assert track_mask((SIZE, SIZE), tracks)[light > 0.5 * SIGMA].mean() >= 0.98
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_many_bright_tracks_among_many_stars_in_a_small_image_do_not_hide_each_other(seed):
+    """Eight of them light a quarter of the pixels. Where two meet, one may be lost in the other; most are covered."""
+    ends = np.random.default_rng(seed).uniform(0, 512, (2, 8)).T
+    light = sum(streak(((-10, left), (522, right)), 60.0, 1.5) for left, right in ends)[:512, :512]
+    tracks = search(star_image(5, 4500)[:512, :512] + light)
+    assert len(tracks) > 4
+    assert track_mask((512, 512), tracks)[light > 0.5 * SIGMA].mean() > 0.5
+
+
 @pytest.mark.parametrize("n_stars", [500, 5000])
 @pytest.mark.parametrize("peak_sigma", [20.0, 3000.0])
 def test_short_chord_across_a_corner(n_stars, peak_sigma):

@@ -163,3 +163,17 @@ def test_every_row_of_measured_features_is_finite_or_says_why(planted):
         values = getattr(found, item.name)
         if item.name not in allowed:
             assert np.isfinite(values).all(), item.name
+
+
+def test_distance_to_the_nearest_edge(planted):
+    """From the centre of the pixel before the first on one side, from the far edge of the last on the other."""
+    found = find_candidates(planted[0], zero_point_mag=ZERO_POINT, threshold=8.0)
+    ny, nx = SHAPE
+    edges = [min(x + 1, y + 1, nx - 0.5 - x, ny - 0.5 - y) for x, y in zip(found.x_px, found.y_px, strict=True)]
+    assert found.edge_distance_px == pytest.approx(edges)
+    # The grid reaches within 50 px of all four edges but the upper one, and each is the nearest of some.
+    assert {int(np.argmin([x + 1, nx - 0.5 - x, y + 1])) for x, y in zip(found.x_px, found.y_px, strict=True)} == {
+        0,
+        1,
+        2,
+    }

@@ -130,3 +130,16 @@ def test_more_than_allowed_is_capped(setting, drawn):
     found = find_streaks(make(light, seed=14), max_count=2)
     assert len(found) == 2
     assert found.capped
+
+
+@pytest.mark.parametrize("angle_deg", [10, 35, 55, 80, 100, 125, 145, 170])
+def test_long_lines_of_every_octant_lie_on_the_light(setting, drawn, angle_deg):
+    psf, make = setting
+    direction = np.array([np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))])
+    middle = np.array([155.0, 140.0])
+    ends = np.concatenate([middle - 100 * direction, middle + 100 * direction])
+    lines = _Search(make(streak(drawn, psf, ends, 2e4))).long_lines(8.0)
+    across = np.array([-direction[1], direction[0]])
+    off = [max(abs((line.reshape(2, 2) - middle) @ across)) for line in lines]
+    # Lines of the transform wander about the straight one by a bin or so, of two pixels.
+    assert min(off) < 3.0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ztfpipe.methods.sky import sky_mesh_nb
-from ztfpipe.methods.sky.sky_mesh import flat_sky, measure_sky, without_sky
+from ztfpipe.methods.sky.sky_mesh import _CLIP, _clipped, _sigma_kept, flat_sky, measure_sky, without_sky
 
 
 def field(seed=1, shape=(1024, 1100), n_stars=600):
@@ -77,3 +77,21 @@ def test_subtraction_twin():
     np.testing.assert_allclose(found, (image[40:90] - sky.level_at(x, y)) * 1.5, atol=3e-4)
     np.testing.assert_allclose(without_sky(image, flat_sky(100.0, 8.0), 0, 1.0), image - 100, rtol=1e-6)
     assert flat_sky(100.0, 8.0).noise_at(x, y).max() == 8.0
+
+
+@pytest.mark.parametrize("size", [12, 13, 200, 201])
+@pytest.mark.parametrize("crowd", [0.0, 0.3])
+def test_clipping_twin(size, crowd):
+    """Mean, median and scatter of what is left, written plainly; with many bright values the median stands alone."""
+    random = np.random.default_rng(size)
+    values = np.sort(random.normal(100, 5, size) + 12 * (random.random(size) < crowd))
+    left = values
+    while True:
+        kept = left[np.abs(left - np.median(left)) <= _CLIP * left.std()]
+        if kept.size == left.size:
+            break
+        left = kept
+    mode = 2.5 * np.median(left) - 1.5 * left.mean()
+    if abs(left.mean() - np.median(left)) > 0.3 * left.std():
+        mode = np.median(left)
+    assert _clipped(values) == pytest.approx((mode, left.std() / _sigma_kept()), rel=1e-9)

@@ -8,6 +8,7 @@ import pytest
 from ztfpipe.methods.time.relative_photometry import (
     Measurements,
     ZeroPoints,
+    _fitting,
     least_variable,
     relative_zero_points,
     solve_linear,
@@ -165,6 +166,18 @@ def test_surface_kernels_against_a_design_matrix():
     surface_at(epoch, u, v, coefficients, out)
     assert out == pytest.approx(np.sum(design * coefficients[epoch], axis=1), rel=1e-12)
     assert ZeroPoints.none(2, 3).at(epoch, u, v).tolist() == [0.0] * 50
+
+
+def test_outliers_are_told_in_units_of_their_own_errors():
+    rng = np.random.default_rng(9)
+    _, data = measured(rng, np.zeros(40), n_stars=60, seen=1.0)
+    sigma = np.where(data.star < 30, 0.005, 0.05)
+    residual = sigma * np.clip(rng.normal(size=len(data)), -2.5, 2.5)
+    residual[[7, 8]] = 0.08
+    sigma[7], sigma[8] = 0.005, 0.05  # sixteen sigma, and not even two
+    kept = _fitting(data, residual, sigma, np.ones(len(data), bool), 4.0)
+    # Scatters of 40 and 60 values are known to a tenth, so that 2.5 sigma stay within 4, and sixteen do not.
+    assert np.flatnonzero(~kept).tolist() == [7]
 
 
 def clouds(u, v):

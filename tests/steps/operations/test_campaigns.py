@@ -10,7 +10,8 @@ import pytest
 
 from ztfpipe.config import Config
 from ztfpipe.errors import BadFile, BadKey
-from ztfpipe.model.campaign import BACKFILL, FRINGE, Campaign, Metric, Pairs, Progress, Unit
+from ztfpipe.model.campaign import Campaign, Metric, Pairs, Progress, Unit
+from ztfpipe.model.campaign_kinds import BACKFILL, FRINGE
 from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 from ztfpipe.model.records import QaRecord

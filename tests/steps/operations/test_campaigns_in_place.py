@@ -6,7 +6,8 @@ import pytest
 
 from ztfpipe.config import Config
 from ztfpipe.errors import BadFile
-from ztfpipe.model.campaign import BACKFILL, REFERENCE, Campaign
+from ztfpipe.model.campaign import Campaign
+from ztfpipe.model.campaign_kinds import BACKFILL, REFERENCE
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.plan import NightPlan
 from ztfpipe.model.records import QaRecord

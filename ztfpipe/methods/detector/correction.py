@@ -2,6 +2,9 @@
 
 The order is overscan, bias, linearity (docs/decisions says why). Frames of a stack stay 16-bit integers in memory and
 are corrected a few rows at a time.
+
+Linearity: DN = x / (A x^2 + B x + 1) of the measured signal x above bias [DN] is what a linear detector would have
+counted. A and B are the coefficients distributed for the camera (`nonlinearity` in its file); system paper 3.5.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def correct_quadrant(
     """A quadrant as a linear detector without bias would have read it: float32 (ny, nx) [DN].
 
     image: uint16 (ny, nx) [DN]; row_level_adu: float64 (ny,), its floating bias; bias_adu: float32 (ny, nx), the bias
-    master [DN above the overscan]; A and B of linearity.py.
+    master [DN above the overscan]; A and B as above.
     """
     out = np.empty(image.shape, np.float32)
     linearise_rows(image, row_level_adu, bias_adu, a_per_adu2, b_per_adu, 1.0, out)
@@ -70,7 +73,7 @@ class FlatRows:
     """A stack of raw flats as `stacking.Rows`: less floating bias and bias master, linearised, times their scale.
 
     images, row_levels_adu: as in BiasRows; bias_adu: float32 (ny, nx) [DN]; scales: n factors [1/DN] that bring each
-    frame's level to 1; A and B of linearity.py.
+    frame's level to 1; A and B as above.
     """
 
     images: Sequence[NDArray[np.uint16]]

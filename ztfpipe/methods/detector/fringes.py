@@ -15,7 +15,7 @@ from scipy.fft import dctn, idctn
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter
 
-from ztfpipe.methods.statistics import percentile_sigma
+from ztfpipe.methods.statistics import MAD_TO_SIGMA, percentile_sigma
 from ztfpipe.model.science import FringeTemplate
 
 Floats = NDArray[np.float32]
@@ -73,7 +73,7 @@ def _parabola(blocks: Floats, good: NDArray[np.bool_]) -> NDArray[np.float64]:
             break
         level = terms @ np.linalg.lstsq(terms[used], values[used], rcond=None)[0]
         residual = np.abs(values - level)
-        used = good & (residual <= 4 * 1.4826 * np.median(residual[used]))
+        used = good & (residual <= 4 * MAD_TO_SIGMA * np.median(residual[used]))
     return level
 
 
@@ -106,7 +106,7 @@ def learn_fringes(
         left, strength, patterns = np.linalg.svd(data, full_matrices=False)
         model = (left[:, :n_components] * strength[:n_components]) @ patterns[:n_components]
         residual = flat[:, usable] - model
-        scatter = 1.4826 * np.nanmedian(np.abs(residual), axis=1, keepdims=True)
+        scatter = MAD_TO_SIGMA * np.nanmedian(np.abs(residual), axis=1, keepdims=True)
         outlier = hole | (np.abs(residual) > clip_sigma * scatter)
         data = np.where(outlier, model, flat[:, usable])
     components = np.zeros((n_components, flat.shape[1]))
@@ -178,7 +178,7 @@ def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.
     for _ in range(4):
         strength, *_ = np.linalg.lstsq(design[good], values[good], rcond=None)
         residual = values - design @ strength
-        scatter = 1.4826 * np.nanmedian(np.abs(residual[good]))
+        scatter = MAD_TO_SIGMA * np.nanmedian(np.abs(residual[good]))
         good = np.isfinite(values) & (np.abs(residual) <= clip_sigma * scatter)
     return strength
 

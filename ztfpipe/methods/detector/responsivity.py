@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
 from ztfpipe.errors import Unusable
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ def responsivity_map(
         value = np.where(good, residual_mag, 0.0)
         mean = np.bincount(index, weight * value, n_cells) / np.where(total > 0, total, 1.0)
         pull = np.abs(residual_mag - mean[index]) / error_mag
-        scatter = max(1.0, 1.4826 * float(np.median(pull[good])))
+        scatter = max(1.0, MAD_TO_SIGMA * float(np.median(pull[good])))
         good = np.isfinite(residual_mag) & (error_mag > 0) & (pull <= clip_sigma * scatter)
     smooth, error = _local_parabolas(mean.reshape(cells), total.reshape(cells) / scatter**2, smooth_cells)
     about = np.where(good, (residual_mag - smooth.ravel()[index]) / np.where(good, error_mag, 1.0) ** 2, 0.0)

@@ -17,21 +17,22 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter, uniform_filter1d
 
 from ztfpipe.methods.detector.tracks_nb import binned_significance, draw_segment, strongest_lines
+from ztfpipe.methods.statistics import MAD_TO_SIGMA, percentile_sigma
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_BIN_PX = 4
+_BIN_PX = 4  # about the width of a satellite's trail
 _CLIPS = ((60.0, 2.0), (4.0, 1.0))  # and factors of the threshold: bright tracks, which outshine most stars; all others
 _FIRST_LEVEL = 5  # 2^5 bins of 4 px
-_SMOOTH_BINS = 33
-_RUN_BINS = 16
-_CHUNK_PX = 32
+_SMOOTH_BINS = 33  # of the running mean that is taken for the surroundings' level
+_RUN_BINS = 16  # whose sums tell the scatter of a line
+_CHUNK_PX = 32  # along a line; a median over it is not moved by a star
 _REACHES_PX = (24, 72)  # half widths of the strip looked at: a satellite; an aircraft out of focus
-_MAX_TRACKS = 30
+_MAX_TRACKS = 30  # bounds the time that a ruined image takes
 _MAX_FRUITLESS = 3  # rounds whose four candidates were no tracks
 _RUN = 9  # chunks
-_ALIGNED_PX = 2.0
+_ALIGNED_PX = 2.0  # a line that leaves its row or column by less is a defect of the detector
 _GROWTHS = 3  # times that a line is followed anew after it proved longer
 
 
@@ -103,12 +104,18 @@ def find_tracks(
             _level(bins)
         else:
             bins -= bins.mean()
-        tracks += _search(bins, tracks, factor * threshold, follow)
+        # Structure that was not levelled is to count as noise, all of it.
+        scatter = percentile_sigma if local_level else np.std
+        tracks += _search(bins, tracks, factor * threshold, follow, scatter)
     return sorted(tracks, key=lambda track: -track.significance)
 
 
 def _search(
-    bins: Image, found: list[Track], threshold: float, follow: Callable[[list[float], float], Track | None]
+    bins: Image,
+    found: list[Track],
+    threshold: float,
+    follow: Callable[[list[float], float], Track | None],
+    scatter: Callable[[Image], float],
 ) -> list[Track]:
     """Tracks beyond those found already; bins that have been judged become nought."""
     tracks: list[Track] = []
@@ -117,7 +124,7 @@ def _search(
         _draw_binned(known, track)
     bins[known] = 0.0
     while len(found) + len(tracks) < _MAX_TRACKS and fruitless < _MAX_FRUITLESS:
-        candidates = _candidates(bins, max(_line_scatter(bins), 0.5), threshold)
+        candidates = _candidates(bins, max(_line_scatter(bins, scatter), 0.5), threshold)
         if not candidates:
             break
         new = []
@@ -159,9 +166,14 @@ def track_mask(shape: tuple[int, int], tracks: list[Track]) -> Mask:
     return mask
 
 
-def _line_scatter(bins: Image) -> float:
-    """Scatter of a line's sum over the root of its length: stars reach over bins, so it exceeds that of one bin."""
-    return max(float(uniform_filter1d(bins, _RUN_BINS, axis=axis).std()) for axis in (0, 1)) * float(np.sqrt(_RUN_BINS))
+def _line_scatter(bins: Image, scatter: Callable[[Image], float]) -> float:
+    """Scatter of a line's sum over the root of its length: stars reach over bins, so it exceeds that of one bin.
+
+    scatter: of many values. By half their central 68 % other tracks, which cross a few of the runs along rows and
+    columns, do not hide a track.
+    """
+    runs = (uniform_filter1d(bins, _RUN_BINS, axis=axis) for axis in (0, 1))
+    return max(float(scatter(one)) for one in runs) * float(np.sqrt(_RUN_BINS))
 
 
 def _candidates(bins: Image, sigma: float, threshold: float) -> list[tuple[float, float, float, float, float]]:
@@ -316,7 +328,7 @@ def _lit_chunks(strip: Image, profile: Floats) -> _Lit | None:
     beside = beside[np.isfinite(beside)]
     scatter = 1.2533 / np.sqrt(_CHUNK_PX * core.size)
     if beside.size:
-        scatter = max(scatter, 1.4826 * float(np.median(np.abs(beside - np.median(beside)))))
+        scatter = max(scatter, MAD_TO_SIGMA * float(np.median(np.abs(beside - np.median(beside)))))
     bright = known & (excess > 4.0 * scatter)
     # A faint track shows only in longer runs, which reach beyond its ends by half a run on either side.
     run = known & (uniform_filter(np.nan_to_num(excess), _RUN, mode="nearest") > 4.0 * scatter / np.sqrt(_RUN))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.methods.detector.fringes import block_medians
 from ztfpipe.methods.detector.tracks import Track, find_tracks
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -77,7 +78,7 @@ def _smooth(blocks: Image, noise_adu: float) -> Image:
         coefficients = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
         misfit = values - terms @ coefficients
         middle = np.nanmedian(misfit)
-        scatter = max(1.4826 * float(np.nanmedian(np.abs(misfit - middle))), noise_adu)
+        scatter = max(MAD_TO_SIGMA * float(np.nanmedian(np.abs(misfit - middle))), noise_adu)
         again = np.abs(misfit - middle) < _CLIP_SIGMA * scatter
         if again.sum() < 2 * len(powers) or np.array_equal(again, kept):
             break

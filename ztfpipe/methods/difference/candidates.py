@@ -11,9 +11,10 @@ import sep
 from numpy.typing import NDArray
 
 from ztfpipe.methods.difference import candidates_nb as kernels
-from ztfpipe.methods.stars.extraction import POGSON, stellarity
+from ztfpipe.methods.stars.extraction import stellarity
 from ztfpipe.methods.stars.psf import fwhm
-from ztfpipe.methods.statistics import robust_image
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA, robust_image
+from ztfpipe.model.catalogs import POGSON
 from ztfpipe.model.difference import Candidates, Difference
 from ztfpipe.model.stars import PsfModel
 
@@ -59,7 +60,7 @@ def measure(
     sigma = difference.flux_sigma_adu[rows, columns].astype(np.float64)
     mag, sigma_mag = _magnitudes(flux, sigma, zero_point_mag)
     form = np.empty((len(x), 6))  # RMS along both axes, FWHM, negative and bad pixels, sumrat
-    kernels.shapes(difference.image_adu, difference.bad, x, y, sign, psf.fwhm_px / 2.3548, form)
+    kernels.shapes(difference.image_adu, difference.bad, x, y, sign, psf.fwhm_px / FWHM_PER_SIGMA, form)
     # In packets seeratio is never above 2: where it is 2, fwhm is half of difffwhm to the last digit.
     width = np.maximum(form[:, 2], psf.fwhm_px / _SEERATIO_MAX)
     pixel_noise = _pixel_noise(difference, rows, columns, psf)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ztfpipe.methods.difference.empty_sky import empty_sky
 from ztfpipe.methods.smooth_field import field_on_grid, fit_field
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA
 from ztfpipe.model.difference import Difference
 
 _THIN = 2
@@ -30,7 +31,7 @@ def levelled(difference: Difference, *, cell_px: int = 128, scale_px: float = 30
     typical = float(np.median(difference.flux_sigma_adu[::9, ::9]))
     empty = empty_sky(difference.scorr, difference.flux_sigma_adu, difference.bad)
     # Pixels whose noise is the same: the autocorrelation of S integrates to 4 pi sigma^2.
-    together = 4 * np.pi * (difference.fwhm_px / 2.3548) ** 2
+    together = 4 * np.pi * (difference.fwhm_px / FWHM_PER_SIGMA) ** 2
     ny, nx = empty.shape
     rows = []
     for top in range(0, ny, cell_px):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.methods.difference.cutouts import SIZE_PX
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.candidates import Cutouts
 from ztfpipe.model.difference import Candidates
 from ztfpipe.model.real_bogus import Forest, Network
@@ -138,7 +139,7 @@ def _levelled(stamps: Floats) -> Floats:
     values = np.where(known, stamps, np.float32(np.nan))
     some = values[:, ::_THIN, ::_THIN].reshape(len(values), -1)
     level = _middle(some)
-    scatter = 1.4826 * _middle(np.abs(some - level[:, None]))
+    scatter = MAD_TO_SIGMA * _middle(np.abs(some - level[:, None]))
     scaled = (values - level[:, None, None]) / np.where(scatter > 0, scatter, np.inf)[:, None, None]
     return np.where(known, np.arcsinh(scaled), 0).astype(np.float32)
 

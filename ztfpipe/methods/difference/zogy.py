@@ -38,7 +38,7 @@ from ztfpipe.methods.difference.empty_sky import empty_sky
 from ztfpipe.methods.smooth_field import field_at
 from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.stars.psf_nb import polynomial_terms
-from ztfpipe.methods.statistics import robust
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA, robust
 from ztfpipe.model.difference import Difference, Exposed, Image, SmoothField, Tiling
 from ztfpipe.model.stars import PsfModel
 
@@ -256,4 +256,4 @@ def _width(scorr: Image, flux_sigma: Image, bad: NDArray) -> float:
 def _fwhm(psf: NDArray[np.float32]) -> float:
     """FWHM [px] of the Gaussian with the noise area of a PSF: of P_D, whose rings are no part of its width."""
     core = psf.astype(np.float64) ** 2
-    return float(2.3548 * np.sqrt(psf.sum() ** 2 / core.sum() / (4 * np.pi)))
+    return float(FWHM_PER_SIGMA * np.sqrt(psf.sum() ** 2 / core.sum() / (4 * np.pi)))

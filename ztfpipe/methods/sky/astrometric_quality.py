@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.astrometry import Detections, References, Solution
+from ztfpipe.methods.statistics import percentile_sigma
 
 Floats = NDArray[np.float64]
 _GRID = 3
@@ -41,8 +42,8 @@ def metrics(
         "admed1": float(np.median(first)),
         "admed2": float(np.median(second)),
         "admedrad": float(np.median(radial)),
-        "adpctdif1": half_width(first),
-        "adpctdif2": half_width(second),
+        "adpctdif1": float(percentile_sigma(first)),
+        "adpctdif2": float(percentile_sigma(second)),
         "adminmed": float(np.nanmin(medians)) if counts.any() else np.nan,
         "admaxmed": float(np.nanmax(medians)) if counts.any() else np.nan,
         "arefmatchpct": 100.0 * n / max(in_image, 1),
@@ -65,12 +66,6 @@ def grid_medians(
     counts = np.bincount(cell, minlength=_GRID**2)
     medians = np.array([np.median(values[cell == k]) if counts[k] else np.nan for k in range(_GRID**2)])
     return counts.reshape(_GRID, _GRID), medians.reshape(_GRID, _GRID)
-
-
-def half_width(values: Floats) -> float:
-    """Half the difference between the 84.13 and 15.87 percentiles: sigma, for a Gaussian."""
-    low, high = np.percentile(values, [15.87, 84.13])
-    return float(high - low) / 2.0
 
 
 def _matchable(

@@ -18,6 +18,7 @@ from ztfpipe.methods.sky import projection
 from ztfpipe.methods.sky.matching import match_plane
 from ztfpipe.methods.sky.pattern import Pattern, find_pattern
 from ztfpipe.methods.sky.tpv_fit import TpvFit, affine_moved, fit_tpv, recentred
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.wcs import TpvWcs
 
 Floats = NDArray[np.float64]
@@ -252,7 +253,7 @@ def _pairs(
     if keep.any():
         zero_point = references.mag[ref] + 2.5 * np.log10(detections.flux[det])
         middle = np.median(zero_point[keep])
-        scatter = 1.4826 * np.median(np.abs(zero_point[keep] - middle))
+        scatter = MAD_TO_SIGMA * np.median(np.abs(zero_point[keep] - middle))
         # Colours spread the difference of bands by half a magnitude; chance pairs by several.
         keep &= np.abs(zero_point - middle) < max(1.0, 4.0 * scatter)
     return det[keep], ref[keep]

@@ -9,6 +9,7 @@ import sep
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.stars import FittedStars
 
 APERTURE_DIAMETERS_PX = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
@@ -79,7 +80,7 @@ def clean_stars(
     for name in ("chi", "sharp"):
         values = getattr(stars, name)
         middle = np.median(values[chosen])
-        spread = 1.4826 * np.median(np.abs(values[chosen] - middle))
+        spread = MAD_TO_SIGMA * np.median(np.abs(values[chosen] - middle))
         chosen = chosen[np.abs(values[chosen] - middle) <= 5 * spread]
     positions = np.column_stack([stars.x_px, stars.y_px])
     near = cKDTree(positions).query_ball_point(positions[chosen], alone_px)
@@ -100,7 +101,7 @@ def aperture_corrections(stars: FittedStars, apertures: ApertureFluxes, chosen: 
             continue
         difference = -2.5 * np.log10(stars.flux_adu[good] / apertures.flux_adu[good, k])
         correction[k] = np.median(difference)
-        spread = 1.4826 * np.median(np.abs(difference - correction[k]))
+        spread = MAD_TO_SIGMA * np.median(np.abs(difference - correction[k]))
         sigma[k] = np.sqrt(np.pi / 2) * spread / np.sqrt(len(good))
         count[k] = len(good)
     return ApertureCorrections(correction, sigma, count)

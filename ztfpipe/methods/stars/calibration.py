@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ztfpipe.errors import Unusable
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 
 _CLIP = 3.0
 _CLIPPED_VARIANCE = 0.97334
@@ -92,7 +93,7 @@ def fit_zero_point(
         limit = total
         if attempt == 0:
             # The intrinsic scatter of all calibrators has swallowed the outliers: a robust width stands in for it.
-            limit = np.median(np.abs(residual[finite]) / np.sqrt(stated[finite])) ** 2 * 1.4826**2 * stated
+            limit = np.median(np.abs(residual[finite]) / np.sqrt(stated[finite])) ** 2 * MAD_TO_SIGMA**2 * stated
             limit = np.maximum(limit, stated)
         keep = finite & (residual**2 < _CLIP**2 * limit)
         if keep.sum() < min_count:
@@ -181,7 +182,7 @@ def limiting_magnitude(
             a, b = float(np.median(variance)), 0.0
             break
         relative = variance / np.maximum(a + b * flux, 1e-30) - 1
-        spread = 1.4826 * np.median(np.abs(relative)) + 1e-12
+        spread = MAD_TO_SIGMA * np.median(np.abs(relative)) + 1e-12
         weights = 1 / variance / (1 + (relative / (2 * spread)) ** 2)
     k = scatter_mag * np.log(10) / 2.5
     limit = (b + np.sqrt(b**2 + 4 * k**2 * max(a, 0.0))) / (2 * k**2)

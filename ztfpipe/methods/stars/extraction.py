@@ -9,7 +9,9 @@ import numpy as np
 import sep
 from numpy.typing import NDArray
 
-POGSON = 2.5 / np.log(10)
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA
+from ztfpipe.model.catalogs import POGSON
+
 KRON_FACTOR = 2.5
 """Kron apertures reach to 2.5 Kron radii, SExtractor's MAG_AUTO."""
 KRON_MEASURE = 6.0
@@ -136,7 +138,7 @@ def windowed_positions(
 
     The window is that of the image's PSF: optimal for stars, and unbiased for everything symmetric.
     """
-    sigma = np.full(len(x_px), fwhm_px / 2.3548)
+    sigma = np.full(len(x_px), fwhm_px / FWHM_PER_SIGMA)
     xwin, ywin, flag = sep.winpos(image_adu, x_px, y_px, sigma, mask=mask)
     lost = (flag != 0) | (np.hypot(xwin - x_px, ywin - y_px) > fwhm_px)
     return np.where(lost, x_px, xwin), np.where(lost, y_px, ywin)

@@ -19,6 +19,7 @@ from ztfpipe.errors import Unusable
 from ztfpipe.methods.stars import psf_fit_nb as kernels
 from ztfpipe.methods.stars.psf import b_spline, fwhm
 from ztfpipe.methods.stars.psf_nb import polynomial_terms
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.stars import Detections, PsfModel
 
 _MOFFAT_BETAS = (2.0, 2.5, 3.0, 4.0, 6.0)
@@ -334,7 +335,7 @@ class _PsfFit:
         other._fit_stars(0.0)
         bright = self.flux >= np.median(self.flux)
         ratio = other.flux[bright] / self.flux[bright]
-        return float(1.4826 * np.median(np.abs(ratio / np.median(ratio) - 1)))
+        return float(MAD_TO_SIGMA * np.median(np.abs(ratio / np.median(ratio) - 1)))
 
 
 def _ordinary(chi2: NDArray, flux: NDArray) -> NDArray[np.bool_]:
@@ -344,7 +345,7 @@ def _ordinary(chi2: NDArray, flux: NDArray) -> NDArray[np.bool_]:
     middle, deviation = np.empty((2, len(flux)))
     middle[order] = median_filter(chi2[order], _PEERS, mode="nearest")
     deviation[order] = median_filter(np.abs(chi2 - middle)[order], _PEERS, mode="nearest")
-    return chi2 < middle + 8 * 1.4826 * deviation + 0.5
+    return chi2 < middle + 8 * MAD_TO_SIGMA * deviation + 0.5
 
 
 def _moffat_and_slope(r2_px2: NDArray, alpha_px: float, beta: float, oversampling: int) -> tuple[NDArray, NDArray]:

@@ -7,12 +7,12 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA
 from ztfpipe.model.stars import Detections
 
 _HALF_PX = 8
 _CELLS, _STARS_PER_CELL = 4, 12  # along each axis of the image; so many stars at most from each cell
 _ROUNDS = 12
-_SIGMA_TO_FWHM = 2.3548200450309493
 
 
 def first_fwhm(
@@ -45,7 +45,7 @@ def first_fwhm(
         return float("nan")
     half = len(widths) // 2
     start = int(np.argmin(widths[half:] - widths[: len(widths) - half]))
-    return float(_SIGMA_TO_FWHM * np.median(widths[start : start + half + 1]))
+    return float(FWHM_PER_SIGMA * np.median(widths[start : start + half + 1]))
 
 
 def _width(image_adu: NDArray[np.float32], x_px: float, y_px: float) -> float:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from ztfpipe.methods.smooth_field import field_at
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.methods.time.grouping_nb import group, group_median_sigma
 from ztfpipe.methods.time.relative_photometry_nb import surface_at, surface_normals
 from ztfpipe.methods.time.zero_point_structure import learn_structure
@@ -261,7 +262,7 @@ def least_variable(
         return often
     ratio = sigma / error
     middle = np.median(ratio[often])
-    spread = 1.4826 * np.median(np.abs(ratio[often] - middle))
+    spread = MAD_TO_SIGMA * np.median(np.abs(ratio[often] - middle))
     steady = np.flatnonzero(often & (ratio <= middle + reject_sigma * max(spread, 0.05 * middle)))
     best = steady[np.argsort(sigma[steady], kind="stable")[:number]]
     chosen = np.zeros(data.n_stars, bool)

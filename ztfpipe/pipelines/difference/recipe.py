@@ -27,7 +27,7 @@ from ztfpipe.methods.sky.background import Background, estimate
 from ztfpipe.methods.sky.projection import pixel_to_sky, sky_to_pixel
 from ztfpipe.methods.sky.resampling import pixel_mapping
 from ztfpipe.methods.smooth_field import field_at
-from ztfpipe.methods.statistics import robust_image
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA, robust_image
 from ztfpipe.model.candidates import Cutouts, RawDetections, Surroundings
 from ztfpipe.model.difference import (
     Candidates,
@@ -44,7 +44,6 @@ from ztfpipe.pipelines.difference import description
 from ztfpipe.pipelines.difference.known import known_near_candidates
 from ztfpipe.pipelines.difference.scores import score_medians, scores
 
-_FWHM_PER_SIGMA = 2.3548
 _LEAST_POSITION_ERROR_PX = 1e-3
 
 
@@ -353,7 +352,7 @@ class _Work:
 def stars_of(one: Stored, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> CatalogStars:
     """The stars of a catalog at these places; the position error of a Gaussian core is its sigma over the S/N."""
     catalog = one.catalog
-    sigma = one.seeing_px / _FWHM_PER_SIGMA * catalog.flux_error_adu / np.abs(catalog.flux_adu)
+    sigma = one.seeing_px / FWHM_PER_SIGMA * catalog.flux_error_adu / np.abs(catalog.flux_adu)
     return CatalogStars(
         x_px, y_px, catalog.flux_adu, np.maximum(sigma, _LEAST_POSITION_ERROR_PX), catalog.flux_error_adu,
         catalog.flags == 0,

@@ -9,11 +9,11 @@ from datetime import date
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Ingest
+from ztfpipe.model.dates import DAY_S
 from ztfpipe.model.identifiers import JD_OF_NIGHT_ZERO
 from ztfpipe.model.incoming import CardTexts, QuadrantFacts, RawFacts
 from ztfpipe.model.keys import IMAGE_TYPES, RawKey
 
-_DAY_S = 86400.0
 _MISSING = -9999.0
 """What the telescope's computer writes for a sensor without reading."""
 _TELEMETRY = {
@@ -137,7 +137,7 @@ def _time_faults(header: CardTexts, key: RawKey, tolerance_s: float) -> list[str
     night = key.night
     days = (date(int(night[:4]), int(night[4:6]), int(night[6:])) - date(2017, 1, 1)).days
     named = JD_OF_NIGHT_ZERO + days + int(key.exposure.fracday) / 1e6
-    difference_s = (obsjd - named) * _DAY_S
+    difference_s = (obsjd - named) * DAY_S
     if abs(difference_s) > tolerance_s:
         return [f"OBSJD is {difference_s:+.0f} s from the time in its name, more than {tolerance_s:g} s"]
     return []

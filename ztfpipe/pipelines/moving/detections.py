@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ztfpipe.config.moving_tracks import Sources, TrackReport
 from ztfpipe.methods.sky.projection import pixel_to_sky
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA
+from ztfpipe.model.catalogs import POGSON
 from ztfpipe.model.dates import DAY_S, mid_exposure
 from ztfpipe.model.identifiers import short_name
 from ztfpipe.model.keys import QuadrantKey
@@ -18,7 +20,6 @@ from ztfpipe.model.tracks import DETECTION_TABLE
 from ztfpipe.model.wcs import TpvWcs
 
 Columns = Mapping[str, NDArray[Any]]
-_FWHM_PER_SIGMA = 2.3548
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def moving_candidates(candidates: Columns, key: QuadrantKey, facts: ExposureFact
     chosen = _may_move(candidates, facts, settings)
     own = {name: np.asarray(values)[chosen] for name, values in candidates.items()}
     n = int(np.count_nonzero(chosen))
-    core = facts.seeing_arcsec / _FWHM_PER_SIGMA
+    core = facts.seeing_arcsec / FWHM_PER_SIGMA
     columns = {
         **{name: own[name] for name in ("candid", "ra", "dec", "xpos", "ypos")},
         "jd_mid": np.full(n, facts.jd_mid),
@@ -108,7 +109,7 @@ def streaks_to_vet(
         "angle": np.degrees(np.arctan2(east, north)) % 180.0,
         "rate": length / 3600.0 / (facts.exptime_s / DAY_S),
         "mag": zero_point_mag - 2.5 * np.log10(own["flux"]),
-        "sigma_mag": 1.0857 * own["sigflux"] / own["flux"],
+        "sigma_mag": float(POGSON) * own["sigflux"] / own["flux"],
         "snr": own["snr"],
         "xpos": x,
         "ypos": y,

@@ -15,6 +15,7 @@ from ztfpipe.methods.solar_system.ephemeris import dynamical_time, observer, pla
 from ztfpipe.methods.solar_system.kepler_nb import GM_SUN
 from ztfpipe.methods.solar_system.perturbed import carried
 from ztfpipe.methods.solar_system.planets import places_of_planets
+from ztfpipe.model.dates import DAY_S
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.keys import ExposureKey, QuadrantKey
 from ztfpipe.model.orbits import OrbitCatalog, Orbits, Places
@@ -104,19 +105,19 @@ def nominal_frame(key: QuadrantKey, path: str, camera: Camera) -> Frame:
         centre.ra_deg, centre.dec_deg, place.east_deg, place.north_deg,
         reference_pixel=((nx - 1) / 2, (ny - 1) / 2), pixel_scale_arcsec=camera.pixel_scale_arcsec,
     )  # fmt: skip
-    start = named_mid_jd(key.exposure) - 0.5 * EXPTIME_S / 86400
+    start = named_mid_jd(key.exposure) - 0.5 * EXPTIME_S / DAY_S
     return Frame(key, path, start, EXPTIME_S, wcs, camera.quadrant_shape, solved=False)
 
 
 def named_mid_jd(exposure: ExposureKey) -> float:
     """The middle of an exposure by its name alone, Julian date UTC: good to the two minutes a name may be off."""
-    return night_jd(exposure.night) + int(exposure.fracday) * 1e-6 + 0.5 * EXPTIME_S / 86400
+    return night_jd(exposure.night) + int(exposure.fracday) * 1e-6 + 0.5 * EXPTIME_S / DAY_S
 
 
 def sighting(orbits: Orbits, frame: Frame, site: Observatory, *, margin_arcsec: float) -> Sighting | None:
     """The body on a quadrant or within a margin of it, in the middle of the exposure; None when it is elsewhere."""
     begin, middle, end = (
-        seen_at(orbits, frame.jd_start + share * frame.exptime_s / 86400, site) for share in (0.0, 0.5, 1.0)
+        seen_at(orbits, frame.jd_start + share * frame.exptime_s / DAY_S, site) for share in (0.0, 0.5, 1.0)
     )
     ra, dec = (np.concatenate([getattr(one, name) for one in (begin, middle, end)]) for name in ("ra_deg", "dec_deg"))
     x, y = sky_to_pixel(frame.wcs, ra, dec)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ztfpipe.methods.statistics import robust
-from ztfpipe.model.campaign import BACKFILL, FRINGE, REFERENCE, Campaign, Change, Estimate, Metric, Pairs, Progress
+from ztfpipe.model.campaign import Campaign, Change, Estimate, Metric, Pairs, Progress
+from ztfpipe.model.campaign_kinds import BACKFILL, FRINGE, REFERENCE
 from ztfpipe.model.summary import BETTER, WORSE, Cell, NightSummary, Table
 
 _IMAGE_METRICS = (

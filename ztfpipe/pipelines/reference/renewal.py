@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ztfpipe.config import Reference
 from ztfpipe.methods.sky.matching import match_sky
+from ztfpipe.methods.statistics import percentile_sigma
 from ztfpipe.model.catalogs import PsfCatalog
 from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.records import QaRecord
@@ -150,6 +151,6 @@ def _seed_rows(old: PsfCatalog, new: PsfCatalog) -> list[tuple[Cell, ...]]:
         rows += [
             ("seeds moved: median, 95 % [mas]", float(np.median(moved)), float(np.percentile(moved, 95))),
             ("seeds fainter: median, half the central 68 % [mmag]", float(np.median(fainter)),
-             float(np.diff(np.percentile(fainter, [15.87, 84.13]))[0] / 2)),
+             float(percentile_sigma(fainter))),
         ]  # fmt: skip
     return rows

@@ -14,6 +14,7 @@ from ztfpipe.methods.stars.calibrator_pairs import match_calibrators
 from ztfpipe.methods.stars.flatness import throughput_flatness
 from ztfpipe.methods.stars.psf_fit import fit_psf
 from ztfpipe.methods.stars.sources import FirstLook, Photometry
+from ztfpipe.methods.statistics import FWHM_PER_SIGMA
 from ztfpipe.model.catalogs import ApertureCatalog, PhotometricCalibrators, PsfCatalog
 from ztfpipe.model.science import PhotometrySummary
 from ztfpipe.model.stars import FittedStars, PsfModel
@@ -32,7 +33,7 @@ def look(image: Image, weight: Image, settings: Science) -> FirstLook:
 
 def first_positions(seen: FirstLook) -> SkyDetections:
     """Positions with the error of a Gaussian centroid, FWHM / (2.35 S/N), and a floor of a fiftieth of a pixel."""
-    error = np.hypot(seen.fwhm_px / (2.3548 * seen.found.significance), 0.02)
+    error = np.hypot(seen.fwhm_px / (FWHM_PER_SIGMA * seen.found.significance), 0.02)
     return SkyDetections(seen.found.x_px, seen.found.y_px, error, seen.found.flux_adu)
 
 

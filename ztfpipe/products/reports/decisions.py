@@ -51,7 +51,9 @@ def record_designations(answer: str | Path, path: str | Path = DESIGNATIONS) -> 
     said = {}
     try:
         lines = Path(answer).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BadFile(answer, f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise BadFile(answer, f"cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):
         name, _, designation = line.replace("=", " ").strip().partition(" ")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ztfpipe.camera import Camera
 from ztfpipe.config import Simulate
+from ztfpipe.model.dates import DAY_S
 from ztfpipe.simulate.geometry import Floats, from_gnomonic, separation_deg, unit_vectors
 from ztfpipe.simulate.night import ExposurePlan, night_start_jd
 from ztfpipe.simulate.seeds import stream
@@ -77,7 +78,7 @@ def moving_objects(settings: Simulate, camera: Camera, plan: ExposurePlan) -> Mo
     """All objects of an exposure's field and its neighbours, wherever n-body orbits and light time have put them."""
     people = _nearby(settings, camera, plan.key.field)
     site = camera.observatory
-    half_d = 0.5 * plan.exptime_s / 86400
+    half_d = 0.5 * plan.exptime_s / DAY_S
     dates = people.epoch_jd, terrestrial_time(plan.mid_jd - half_d), terrestrial_time(plan.mid_jd + half_d)
     orbits = integrate(people.positions, people.velocities, people.epoch_jd, min(dates), max(dates))
     start, _, _ = seen_from(orbits, plan.mid_jd - half_d, site)

@@ -12,6 +12,7 @@ from ztfpipe.config import Alerts
 from ztfpipe.errors import BadFile
 from ztfpipe.model.alerts import Row
 from ztfpipe.model.candidates import Cutouts
+from ztfpipe.model.dates import DAY_S, JD_OF_UNIX_ZERO
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
 from ztfpipe.pipelines.alerts.forced import forced_entries
 from ztfpipe.pipelines.alerts.recipe import make_alerts, packaged, readable_with
@@ -27,7 +28,6 @@ from ztfpipe.steps.alerts.naming import differenced
 from ztfpipe.steps.alerts.remembering import past_of
 from ztfpipe.steps.recording import Stopwatch, qa_record
 
-_JD_OF_1970 = 2440587.5
 _PARTS = ("candidate", "prv_candidate", "fp_hist")
 
 
@@ -75,7 +75,7 @@ def package(key: QuadrantKey, settings: Alerts, camera: Camera, names: dict[int,
         fields = {part: packets.fields_of(part) for part in _PARTS}
         alerts = make_alerts(candidates, cutouts, names, image, past, forced, settings, fields)
     with watch.part("write"):
-        moment = int((float(image["jd"]) - _JD_OF_1970) * 86400)
+        moment = int((float(image["jd"]) - JD_OF_UNIX_ZERO) * DAY_S)
         made = ((alert.candid, packets.packet_bytes(alert)) for alert in alerts)
         return packets.write_archive(path_of("alerts", key), made, moment)
 

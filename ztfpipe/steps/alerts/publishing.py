@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ztfpipe.config import Alerts
+from ztfpipe.model.dates import DAY_S, JD_OF_UNIX_ZERO
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.keys import ProgramKey, QuadrantKey
 from ztfpipe.products.accounts.plan import read_plan
@@ -13,8 +14,6 @@ from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.alerts import packets
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.alerts.naming import differenced
-
-_JD_OF_1970 = 2440587.5
 
 
 def night(output: str, settings: Path, plan: Path) -> None:
@@ -25,7 +24,7 @@ def night(output: str, settings: Path, plan: Path) -> None:
     """
     key: ProgramKey = key_of(output, "nightalerts")
     read_settings(settings, Alerts)
-    moment = int((night_jd(key.night) - _JD_OF_1970) * 86400)
+    moment = int((night_jd(key.night) - JD_OF_UNIX_ZERO) * DAY_S)
     quadrants = differenced(read_plan(plan))
     packets.write_archive(output, _of_program(quadrants, key.programid), moment)
 

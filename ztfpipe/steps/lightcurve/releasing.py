@@ -35,10 +35,12 @@ def run_release(
 
     Light curves of the nights first to last (both in it) of the programs, as far as their proprietary period was over
     on the night `on`; all objects with their statistics; what queries read; and the release's own statistics.
-    Returns 0. Raises BadKey for a night or program that there is not.
+    Returns 0. Raises BadKey for a night or program that there is not, and for nights in the wrong order.
     """
     config = configured(config_path, workspace)
     first_mjd, last_mjd = (_mjd(one) for one in (first, last))
+    if first_mjd > last_mjd:
+        raise BadKey("last night", last, f"{first} or later")
     ends = {}
     for program in programs:
         if not 0 <= program < len(PROGRAMS):

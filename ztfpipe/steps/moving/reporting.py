@@ -10,6 +10,7 @@ import pandas as pd
 
 from ztfpipe.config import Moving
 from ztfpipe.errors import BadFile
+from ztfpipe.model.dates import DAY_S, JD_OF_UNIX_ZERO
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.tracks import Observation
 from ztfpipe.products.accounts.records import write_record
@@ -21,8 +22,6 @@ from ztfpipe.products.reports import ades, neo_scores
 from ztfpipe.products.reports.decisions import ACCEPT, REJECT, read_decisions, read_designations
 from ztfpipe.products.reports.mpc80 import mpc80_lines, spaced_designation
 from ztfpipe.steps.recording import Stopwatch, qa_record
-
-_JD_1970 = 2440587.5
 
 
 def report(
@@ -50,7 +49,7 @@ def report(
         camera.observatory.code, choice.submitter, choice.observers, choice.measurers, choice.telescope,
         choice.astrometric_catalog,
     )  # fmt: skip
-    faults = ades.faults(observations, context, _JD_1970 + time.time() / 86400.0)
+    faults = ades.faults(observations, context, JD_OF_UNIX_ZERO + time.time() / DAY_S)
     refused = {observations[number].name for number, _ in faults if number >= 0}
     good = [] if any(number < 0 for number, _ in faults) else [one for one in observations if one.name not in refused]
     lines = mpc80_lines(good, context.station, context.astrometric_catalog)

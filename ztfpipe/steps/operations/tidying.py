@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ztfpipe.config import Operations
 from ztfpipe.errors import BadKey, BadName, Busy
+from ztfpipe.model.dates import DAY_S
 from ztfpipe.model.housekeeping import Disposable, Removal
 from ztfpipe.model.keys import Key, NightKey, QuadrantKey, RawKey
 from ztfpipe.model.summary import NightSummary
@@ -20,8 +21,6 @@ from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.names import PRODUCTS, parse, path_of
 from ztfpipe.steps.workspace import archive_of, configured
-
-DAY_S = 86400.0
 
 
 def run_tidy(

@@ -10,6 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ztfpipe.config import Trends
+from ztfpipe.model.dates import DAY_S, JD_OF_UNIX_ZERO
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.operations import TREND_METRICS
 from ztfpipe.model.summary import Table
@@ -17,7 +18,6 @@ from ztfpipe.pipelines.quality import trends as recipe
 from ztfpipe.products.accounts.pace_pictures import latency_png, run_time_png, trends_png
 from ztfpipe.products.database.store import SCHEMA, read_columns, read_rows
 
-UNIX_EPOCH_JD = 2440587.5
 _DAY_MIN = 1440.0
 _PANELS = (
     ("pabszp", "zero point [mag]"), ("seeing", "seeing [arcsec]"), ("maglimcat", "limit [mag]"),
@@ -104,7 +104,7 @@ def _pace(url: str, night: str) -> pd.DataFrame:
 
 def _latency(images: pd.DataFrame, night: str) -> Iterator[tuple[str, bytes]]:
     """From the end of the exposure; of a night made long after it was observed, from the arrival of the raw file."""
-    exposed = (images["obsjd"] - UNIX_EPOCH_JD) * 86400.0 + images["exptime"]
+    exposed = (images["obsjd"] - JD_OF_UNIX_ZERO) * DAY_S + images["exptime"]
     since, begun = "the end of the exposure", exposed
     if float((images["ended_unix"] - exposed).median()) / 60.0 > _DAY_MIN:
         since, begun = "the arrival of the raw file", images["arrived_unix"]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ztfpipe.config import Config
 from ztfpipe.errors import BadFile
-from ztfpipe.model.campaign import BACKFILL, Campaign
+from ztfpipe.model.campaign import Campaign
+from ztfpipe.model.campaign_kinds import BACKFILL
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.campaigns import Swap, campaign_folder

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ztfpipe.config import Config
 from ztfpipe.errors import BadFile
 from ztfpipe.methods.detector.fringes import Floats, fringes_left, structure_of_sky
-from ztfpipe.model.campaign import BACKFILL, Campaign, FringePair, Pairs, Unit
+from ztfpipe.model.campaign import Campaign, FringePair, Pairs, Unit
+from ztfpipe.model.campaign_kinds import BACKFILL
 from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.science import FringeTemplate

@@ -15,7 +15,8 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.config import Config, load_config
 from ztfpipe.errors import BadFile, BadKey, BadSettings
-from ztfpipe.model.campaign import BACKFILL, FRINGE, REFERENCE, Batch, Campaign, Estimate, Progress
+from ztfpipe.model.campaign import Batch, Campaign, Estimate, Progress
+from ztfpipe.model.campaign_kinds import BACKFILL, FRINGE, REFERENCE
 from ztfpipe.model.keys import CalibrationKey, NightKey
 from ztfpipe.model.plan import TemplateChoice
 from ztfpipe.model.records import QaRecord
