@@ -83,7 +83,7 @@ def progress_line(progress: Progress, now: datetime) -> str:
     seconds = progress.seconds_left
     if progress.left and seconds is not None:
         ends = now + timedelta(seconds=seconds)
-        text += f"; at this pace until {ends:%Y-%m-%d %H:%M} UT ({seconds / 3600:.2g} hours)"
+        text += f"; at this pace until {ends:%Y-%m-%d %H:%M} UT ({_time(seconds / 3600)})"
     return text
 
 
