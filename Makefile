@@ -8,9 +8,10 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 WORKERS ?= 2
+ACCOUNTING ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down postgres-up postgres-down clean
+.PHONY: help env lock demo demo-campaign test test-fast test-faults test-clients bench bench-peers validate train test-training docs slurm-up slurm-down postgres-up postgres-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -78,6 +79,9 @@ test: env  ## fast tests first, then mini nights through Snakemake, then one on 
 demo: env  ## a simulated mini night from raw files to alerts, light curves and tracks
 	$(BIN)/python -m tools.demo
 
+demo-campaign: env  ## a simulated season in i, and a campaign that takes its fringes out, compared
+	$(BIN)/python -m tools.demo_campaign
+
 test-fast: env  ## the fast tests only
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
 
@@ -87,8 +91,8 @@ test-faults: env  ## strike running nights: killed jobs and operators, a full di
 test-clients: env  ## other projects' readers on our products, in environments of their own (.venv-clients, .venv-ampel)
 	ZTFPIPE_CLIENTS=1 $(PYTEST) -m clients tests/clients
 
-slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages)
-	tools/slurm/cluster.sh up
+slurm-up:  ## start a SLURM cluster of several virtual nodes on this machine (root, Debian packages); ACCOUNTING=1: sacct, too
+	ACCOUNTING=$(ACCOUNTING) tools/slurm/cluster.sh up
 
 slurm-down:  ## stop it and remove what it left
 	tools/slurm/cluster.sh down
@@ -100,4 +104,4 @@ postgres-down:  ## stop it and remove it
 	tools/postgres/cluster.sh down
 
 clean:  ## remove the demonstration and caches (never the environment, never a workspace)
-	rm -rf demo .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf demo demo-campaign .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -16,6 +16,7 @@ wildcard_constraints:
 
 # A second's work each, on which the rest of the night waits: not worth a place in a cluster's queue.
 localrules:
+    ingest_arrived,
     ingest_manifest,
     ingest_plan,
 
@@ -137,3 +138,13 @@ include: "rules/quality.smk"
 
 onstart:
     lock_nights(workflow)
+    gc.freeze()
+    gc.enable()
+
+
+onsuccess:
+    jobs_have_ended(workflow, well=True)
+
+
+onerror:
+    jobs_have_ended(workflow, well=False)

@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks.measure import measure, row
 from ztfpipe.camera import Camera
-from ztfpipe.config import load_config
-from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey, RawKey
+from ztfpipe.config import RECIPE_VERSIONS, load_config
+from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey, RawKey, ReferenceVersionKey
 from ztfpipe.model.plan import MasterChoice, NightPlan
 from ztfpipe.products.accounts.plan import write_plan
 from ztfpipe.products.accounts.settings import write_settings
@@ -27,6 +27,8 @@ from ztfpipe.products.names import path_of
 ROOT = Path(__file__).resolve().parents[1]
 NIGHT = "20180325"
 FRAMES = 25
+PINNED = ("vrefimg", "vrefmsk", "vrefunc", "vrefpsfcat")
+"""What a difference reads of a version of a reference."""
 SPLIT_AND_MASTERS = ("splits", "biases", "flats")
 ONE_S_MAX, NIGHT_S_MAX, NIGHT_MB_MAX = 2.0, 240.0, 2500.0
 REBUILD_S_MAX = 3.0
@@ -38,14 +40,14 @@ def draw(exposures: str, folder: str, *targets: str) -> Callable[[], object]:
     workspace = Path(folder)
     if not (workspace / "archive").exists():
         make_night(workspace, int(exposures))
-    return _drawing(workspace, f"night={NIGHT}", targets)
+    return draw_at(workspace, [f"night={NIGHT}"], targets)
 
 
-def _drawing(workspace: Path, night: str, targets: Sequence[str]) -> Callable[[], object]:
-    """Work: a dry run of Snakemake for `targets`; returns the number of jobs. night: a --config word, or empty."""
+def draw_at(workspace: Path, asked: Sequence[str], targets: Sequence[str]) -> Callable[[], object]:
+    """Work: a dry run of Snakemake for `targets`; returns the number of jobs. asked: more --config words."""
     command = [
         *(str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local", "-n", "--quiet", "rules"),
-        *("--config", f"workspace={workspace}", "camera=ztf", *([night] if night else []), "--", *targets),
+        *("--config", f"workspace={workspace}", "camera=ztf", *asked, "--", *targets),
     ]
 
     def work() -> object:
@@ -61,7 +63,7 @@ def make_night(workspace: Path, exposures: int) -> None:
     """A workspace with empty raw files of the full camera and a current plan."""
     camera = Camera.load("ztf")
     config = load_config(ROOT / "config.yaml", {"camera": "ztf", "workspace": str(workspace)})
-    for section in ("ingest", "calibration", "science", "quality"):
+    for section in RECIPE_VERSIONS:
         write_settings(workspace / "settings", section, config)
     science = [_exposure(200000 + 900 * i, 300 + i % 400, "zg" if i % 2 else "zr", "o") for i in range(exposures)]
     frames = {"00": [_exposure(1000 + 100 * i, 0, "bi", "b") for i in range(FRAMES)]}
@@ -82,8 +84,19 @@ def make_night(workspace: Path, exposures: int) -> None:
             kind = "bias" if code == "00" else "hifreqflat"
             masters.append(MasterChoice(kind, code, ccdid, qid, key, used, True, ""))
     quadrants = tuple(QuadrantKey(one, ccdid, qid) for one in science for ccdid, qid in camera.quadrants())
-    plan = NightPlan(NIGHT, "ztf", incoming_digest(incoming), quadrants, tuple(masters), tuple(raws))
+    references = tuple(ReferenceVersionKey(one, 1) for one in sorted({key.reference for key in quadrants}))
+    for one in references:
+        _make_reference(workspace / "archive", one)
+    digest = incoming_digest(incoming)
+    plan = NightPlan(NIGHT, "ztf", digest, quadrants, tuple(masters), tuple(raws), (), references)
     write_plan(workspace / "archive" / path_of("plan", NightKey(NIGHT)), plan)
+
+
+def _make_reference(archive: Path, version: ReferenceVersionKey) -> None:
+    paths = [archive / path_of(product, version) for product in PINNED]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        path.touch()
 
 
 def one_exposure(folder: str, product: str) -> Callable[[], object]:
@@ -91,13 +104,13 @@ def one_exposure(folder: str, product: str) -> Callable[[], object]:
     camera = Camera.load("ztf")
     exposure = _exposure(200000, 300, "zr", "o")
     targets = [path_of(product, QuadrantKey(exposure, ccdid, qid)) for ccdid, qid in camera.quadrants()]
-    return _drawing(Path(folder), "", targets)
+    return draw_at(Path(folder), [], targets)
 
 
 def one_product(folder: str, product: str) -> Callable[[], object]:
     """Work: draw the graph of one product of one quadrant, asked for by path, in the night in `folder`."""
     quadrant = QuadrantKey(_exposure(200000, 300, "zr", "o"), 10, 1)
-    return _drawing(Path(folder), "", [path_of(product, quadrant)])
+    return draw_at(Path(folder), [], [path_of(product, quadrant)])
 
 
 def _exposure(fracday: int, field: int, code: str, imgtype: str) -> ExposureKey:

@@ -3,7 +3,7 @@
 
 rule calibration_split:
     input:
-        raw=target("raw"),
+        raw=raw_used,
         settings=settings("calibration"),
     output:
         **targets("split", "splitqa"),

@@ -22,3 +22,5 @@ if workflow.is_main_process:
             write_settings(WORKSPACE / "settings", section, CONFIG)
     except ZtfpipeError as error:
         raise said(error) from None
+else:
+    refuse_orphans()

@@ -16,15 +16,13 @@ rule difference_image:
         bodies=bodies_known,
         settings=settings("difference"),
     output:
-        **targets(
-            "scimrefdiffimg",
+        **targets("scimrefdiffimg", "candidates", "diffqa"),
+        **companions(
             "diffimgpsf",
-            "candidates",
             "rawdetections",
             "streaks",
             "diffpreview",
             "diffimlog",
-            "diffqa",
             *on_request("scorrimg", CONFIG.difference.scorr_image),
         ),
     log:

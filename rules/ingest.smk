@@ -1,6 +1,7 @@
 # From files sent to accepted raw files, the night's accounts, and the plan that the rest of the graph is drawn from.
 
 
+# The archive's copy is no declared output: whether a file is accepted, only its verdict knows.
 rule ingest_verify:
     input:
         sent="../incoming/{year}{monthday}/{name}",
@@ -15,10 +16,11 @@ rule ingest_verify:
         "ztfpipe ingest verify {output.record:q} --settings {input.settings:q} --incoming {input.sent:q} 2> {log:q}"
 
 
+# For a file that the archive has lost: the verdict archives what comes, and again what changes. Hence `ancient`.
 rule ingest_archive:
     input:
-        sent=sent_file,
-        record=sent_record,
+        sent=lambda wildcards: ancient(sent_file(wildcards)),
+        record=lambda wildcards: ancient(sent_record(wildcards)),
         settings=settings("ingest"),
     output:
         raw=target("raw"),
@@ -31,9 +33,27 @@ rule ingest_archive:
         " --incoming {input.sent:q} --record {input.record:q} 2> {log:q}"
 
 
+# Waits for the verdicts that are due, and for no others: thousands that are there would be a job each in every graph. A
+# checkpoint, after which the accounts find the same input whether anything was due or not.
+checkpoint ingest_arrived:
+    input:
+        folder="../incoming/{year}{monthday}",
+        records=records_due,
+        sent=sent_list,
+        settings=settings("ingest"),
+    output:
+        arrived=target("arrived"),
+    log:
+        log_of("ingest", "arrived"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe ingest arrived {output.arrived:q} --settings {input.settings:q} 2> {log:q}"
+
+
 rule ingest_manifest:
     input:
-        records=night_records,
+        arrived=all_verified,
         sent=sent_list,
         settings=settings("ingest"),
     output:

@@ -22,6 +22,21 @@ rule science_calibrators:
         "ztfpipe science calibrators {output.gaiacalibrators:q} --settings {input.settings:q} 2> {log:q}"
 
 
+# What is usual is frozen once, from what the nights before have then: they are no inputs, so that no night makes later
+# ones again.
+rule science_zero_points:
+    input:
+        settings=settings("science"),
+    output:
+        zeropoints=target("zeropoints"),
+    log:
+        log_of("science", "zeropoints"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe science zero_points {output.zeropoints:q} --settings {input.settings:q} 2> {log:q}"
+
+
 rule science_image:
     input:
         raw=raw_used,
@@ -32,19 +47,17 @@ rule science_image:
         bright=catalog_of("brightstars"),
         lofreqflat=template_used("lofreqflat"),
         fringe=template_used("fringe"),
+        usual=zero_points_used,
         settings=settings("science"),
     output:
-        **targets(
-            "sciimg",
-            "mskimg",
-            "psfcat",
+        **targets("sciimg", "mskimg", "psfcat", "sciqa"),
+        **companions(
             "sexcat",
             "sciimgdao",
             "sciimgdaopsfcent",
             "scipreview",
             "sciimlog",
             "log",
-            "sciqa",
         ),
     log:
         log_of("science", "sciimg"),
@@ -54,7 +67,7 @@ rule science_image:
         "ztfpipe science image {output.sciimg:q} --settings {input.settings:q} --raw {input.raw:q}"
         " --bias {input.bias:q} --flat {input.flat:q}"
         " --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q}"
-        " --lofreqflat {input.lofreqflat:q} --fringe {input.fringe:q} 2> {log:q}"
+        " --lofreqflat {input.lofreqflat:q} --fringe {input.fringe:q} --usual {input.usual:q} 2> {log:q}"
 
 
 rule science_uncertainty:

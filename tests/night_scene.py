@@ -94,7 +94,8 @@ def _science(key: QuadrantKey, jd: float, rng: np.random.Generator, changes: dic
         "fwhm_arcsec": 2.0 + 0.05 * normal(), "pabszp": 26.2 + 0.01 * normal(), "pabszprms": 0.02 + 0.001 * normal(),
         "maglimcat": 20.5 + 0.03 * normal(), "gmedian": 300.0 + 5 * normal(), "npsfcat": int(400 + 10 * normal()),
         "adpctdif1": 0.05 + 0.001 * normal(), "adpctdif2": 0.05 + 0.001 * normal(), "infobits": 0,
-        "peak_memory_mb": 300.0, **footprint(wcs_of(key), CAMERA.quadrant_shape),
+        "zpchange": 0.01, "zero_point_outlier": 0.0, "peak_memory_mb": 300.0,
+        **footprint(wcs_of(key), CAMERA.quadrant_shape),
     }  # fmt: skip
     metrics |= {name: metrics[name] + shift for name, shift in changes.items()}
     ended = (jd - UNIX_OF_JD) * 86400 + 30.0 + LATENCY_S

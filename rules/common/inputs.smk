@@ -14,10 +14,18 @@ def sent_record(wildcards):
     return path_of("ingestrecord", IncomingKey(night_of(wildcards), name))
 
 
-def night_records(wildcards):
-    """The verdict on every file received, and the list of files sent where there is one."""
+def records_due(wildcards):
+    """Verdicts that are missing, or older than the file or the settings they were made of."""
+    return verdicts_due(night_of(wildcards))
+
+
+def all_verified(wildcards):
+    """What says that all files received have their verdict; while some lack it, Snakemake is told to see to that."""
     night = night_of(wildcards)
-    return [path_of("ingestrecord", IncomingKey(night, name)) for name in files_sent(night)]
+    path = path_of("arrived", NightKey(night))
+    if verdicts_due(night) or verified_digest(Path(ARCHIVE, path)) != incoming_digest(incoming(night)):
+        checkpoints.ingest_arrived.get(year=wildcards.year, monthday=wildcards.monthday)
+    return given(path)
 
 
 def sent_list(wildcards):
@@ -43,7 +51,7 @@ def master_frames(choice_of):
         choice = choice_of(wildcards)
         if not choice.made_tonight:
             raise WorkflowError(f"{what(choice, wildcards)} is not made: {choice.note}")
-        return [path_of("raw", frame.raw) for frame in choice.frames]
+        return [raw_file(frame.raw) for frame in choice.frames]
 
     return frames
 
@@ -81,7 +89,7 @@ def exposure_shown(wildcards):
     """The raw files of the night's first exposure of the sky, for a picture."""
     first = plan_for(night_of(wildcards)).science[:1]
     raws = {key.raw for key in plan_for(night_of(wildcards)).science if key.exposure == first[0].exposure}
-    return [path_of("raw", raw) for raw in sorted(raws)]
+    return [raw_file(raw) for raw in sorted(raws)]
 
 
 def master_used(choice_of):
@@ -97,10 +105,15 @@ def master_used(choice_of):
     return used
 
 
+def raw_file(key):
+    """A raw file as it is, which is no job in the graph; as a target only where the archive lacks it."""
+    path = path_of("raw", key)
+    return given(path) if SEALED or Path(ARCHIVE, path).exists() else path
+
+
 def raw_used(wildcards):
-    """The raw file of a quadrant: a target, but for a campaign, where it is there or not."""
-    path = path_of("raw", names.key_from(RawKey, dict(wildcards.items())))
-    return given(path) if SEALED else path
+    """The raw file of a quadrant."""
+    return raw_file(names.key_from(RawKey, dict(wildcards.items())))
 
 
 def catalog_of(product):
@@ -117,6 +130,12 @@ def bodies_known(wildcards):
     """The night's table of known bodies; for a campaign, if it is there."""
     path = path_of("known", NightKey(night_of(wildcards)))
     return if_there("known")(wildcards) if SEALED else ancient(path)
+
+
+def zero_points_used(wildcards):
+    """The usual zero points before the night; for a campaign, if they are there."""
+    path = path_of("zeropoints", NightKey(night_of(wildcards)))
+    return if_there("zeropoints")(wildcards) if SEALED else path
 
 
 def if_there(product):

@@ -16,6 +16,14 @@ def on_request(product, asked):
     return [product] if asked else []
 
 
+def companions(*products):
+    """Patterns of products that nothing else in the graph waits for, declared when one of them is asked for by its path.
+
+    Each declared file of each job costs memory; the step writes them all whether they are declared or not.
+    """
+    return targets(*products) if PRODUCTS_ASKED & set(products) else {}
+
+
 def settings(section):
     """The settings file that governs a rule."""
     return f"../settings/{section}.json"

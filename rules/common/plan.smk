@@ -11,6 +11,22 @@ def files_sent(night):
 
 
 @cache
+def verdicts_due(night):
+    """Records to be made of files received: missing ones, and those older than their file or the settings.
+
+    Decided once, before anything runs: what arrives while a run goes on waits for the next one.
+    """
+    settled = (WORKSPACE / "settings" / "ingest.json").stat().st_mtime
+    made = Path(ARCHIVE, path_of("ingestrecord", IncomingKey(night, "x"))).parent
+    there = {name: stat.st_mtime for name, stat in received(made).items()}
+    due = []
+    for name, stat in received(incoming(night)).items():
+        if is_plain(name) and there.get(f"{name}.json", 0.0) < max(stat.st_mtime, settled):
+            due.append(path_of("ingestrecord", IncomingKey(night, name)))
+    return due
+
+
+@cache
 def plan_is_current(night):
     """Whether the plan on disk speaks of the files and settings of now; decided once, before anything runs.
 

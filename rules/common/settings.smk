@@ -1,9 +1,11 @@
 # What the user chose: config.yaml under what the command line says, validated once, kept as one file per section.
 import re
+import gc
 import hashlib
 import math
 import os
 import sys
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -33,6 +35,7 @@ from ztfpipe.products import names
 from ztfpipe.products.name_parts import PART_PATTERNS
 from ztfpipe.products.names import PRODUCTS, path_of
 from ztfpipe.products.arrival.incoming import SENT_LIST, incoming_digest, is_plain, received
+from ztfpipe.products.accounts.arrivals import verified_digest
 from ztfpipe.products.accounts.campaigns import CAMPAIGN_FILE
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.plan import read_plan
@@ -82,9 +85,23 @@ def narrowed():
     return asked
 
 
+def words_asked():
+    """The targets of the command line."""
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets or ()
+
+
+def products_asked():
+    """The products of the paths on the command line."""
+    found = set()
+    for asked in words_asked():
+        with suppress(ZtfpipeError):
+            found.add(names.parse(asked)[0])
+    return found
+
+
 def check_targets():
     """Refuse what is neither a named target nor a product's path, before anything is matched or run."""
-    targets = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets or ()
+    targets = words_asked()
     for asked in targets:
         if not RULE_NAME.fullmatch(asked):
             names.parse(asked)
@@ -101,9 +118,13 @@ try:
 except ZtfpipeError as error:
     raise said(error) from None
 
+PRODUCTS_ASKED = products_asked()
 ARCHIVE = str(WORKSPACE / "archive")
 # A campaign's own workspace has plans and no incoming files: what its products are made of is used as it is.
 SEALED = (WORKSPACE / CAMPAIGN_FILE).exists()
 ENVIRONMENT = str(Path(workflow.basedir, "envs", "ztfpipe.yaml"))
+# A graph only grows while it is drawn: to look through its millions of objects for what can be freed, again and again,
+# is a third of the work and finds nothing. `onstart` lets the collector go on, which leaves the graph alone then.
+gc.disable()
 # A job finds the programs of the environment that runs Snakemake, activated or not.
 shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")

@@ -36,8 +36,9 @@ def report_of_night(wildcards):
 
 
 def raws_of_night(wildcards):
-    """Archive paths of all accepted files, also of those that nothing else needs."""
-    return [path_of("raw", key) for key in plan_for(asked_night()).raws]
+    """Archive paths of the accepted files that the archive lacks: their verdict archives them."""
+    paths = (path_of("raw", key) for key in plan_for(asked_night()).raws)
+    return [path for path in paths if not Path(ARCHIVE, path).exists()]
 
 
 def biases_of_night(wildcards):

@@ -176,9 +176,10 @@ def test_without_a_worker_the_client_works_alone(tmp_path):
     assert "usage: ztfpipe" in done.stdout
 
 
-def test_a_worker_with_other_cameras_refuses(tmp_path):
+@pytest.mark.parametrize("other", ["ZTFPIPE_CAMERAS=/elsewhere", "SLURM_JOB_ID=7"])
+def test_a_worker_with_other_cameras_or_of_another_allocation_refuses(tmp_path, other):
     # The worker knows no --help: what answers is the client itself.
-    done = serve("ZTFPIPE_CAMERAS=/elsewhere $Z --help", tmp_path)
+    done = serve(f"{other} $Z --help", tmp_path)
     assert "usage: ztfpipe" in done.stdout
 
 

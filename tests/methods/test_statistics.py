@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ztfpipe.methods import statistics
-from ztfpipe.methods.statistics_nb import sums_between
+from ztfpipe.methods.statistics_nb import TILE, exchange, sums_between
 
 
 def test_order_statistics_known_values():
@@ -98,3 +98,12 @@ def test_sorting_network_sorts(n):
         assert i < j
         sorted_values[[i, j]] = np.sort(sorted_values[[i, j]], axis=0)
     np.testing.assert_array_equal(sorted_values, np.sort(values, axis=0))
+
+
+@pytest.mark.parametrize("n", [2, 5, 17])
+def test_exchange_orders_the_samples_of_each_pixel(n):
+    tile = np.random.default_rng(n).normal(size=(n, TILE)).astype(np.float32)
+    tile[0, 3] = np.inf  # an absent sample goes last
+    expected = np.sort(tile, axis=0)
+    exchange(tile, statistics.sorting_network(n))
+    assert (tile == expected).all()

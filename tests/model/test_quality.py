@@ -75,3 +75,8 @@ def test_each_photometric_criterion_fires(change):
 def test_a_longer_exposure_is_judged_as_a_standard_one():
     deep = {**GOOD, "zero_point_mag": 26.2 + 2.5 * math.log10(300 / 30), "exptime_s": 300.0}
     assert not quality.photometrically_bad(CAMERA, "zg", 8, **deep)
+
+
+def test_bits_that_are_set():
+    assert quality.bits_set(0) == []
+    assert quality.bits_set(1 << 31 | 1 << 8 | 1) == [0, 8, 31]

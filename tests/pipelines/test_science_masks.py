@@ -10,18 +10,13 @@ import pytest
 from benchmarks.science_scenes import CCDID, expose_sky, sky_settings
 from ztfpipe.camera import Camera
 from ztfpipe.model.catalogs import BrightStars
-from ztfpipe.model.quality import info_bits, status
+from ztfpipe.model.quality import bits_set, info_bits, status
 from ztfpipe.simulate.frames import GHOST, STREAK, sky_ccd
 from ztfpipe.simulate.observe import scene
 from ztfpipe.simulate.pixels.detector import Shot
 from ztfpipe.simulate.scene import PointSources, Streaks
 
 UNDERSAMPLED, TRAILED, RUINED = 28, 29, 30
-
-
-def bits(made):
-    """Numbers of the bits that are set."""
-    return {bit for bit in range(32) if made.infobits >> bit & 1}
 
 
 def marked(made, camera, name):
@@ -57,7 +52,7 @@ def test_bright_track_is_masked(good, camera):
     truth, found = (exposure.truth_mask & STREAK) > 0, marked(made, camera, "track")
     assert found[truth].mean() >= 0.98
     assert made.status == 1
-    assert RUINED not in bits(made)
+    assert RUINED not in bits_set(made.infobits)
 
 
 @pytest.mark.parametrize(("percent", "usable"), [(24.0, 1), (26.0, 0)])
@@ -109,7 +104,7 @@ def test_bright_stars_of_the_whole_ccd_are_in_the_catalog(good, camera):
 def test_undersampled_stars_are_told(camera, seeing_px, bad):
     """The pixel widens 0.8 px to 1.2 px, which is bad; 1.2 px to 1.5 px, which the survey has on its best nights."""
     made = expose_sky(camera, sky_settings({"optics": {"seeing_px": (seeing_px, seeing_px)}})).science()
-    assert (UNDERSAMPLED in bits(made)) == bad
+    assert (UNDERSAMPLED in bits_set(made.infobits)) == bad
     assert made.status == (0 if bad else 1)
     assert made.seeing_px == pytest.approx(np.hypot(seeing_px, 0.83), rel=0.1)
 
@@ -117,5 +112,5 @@ def test_undersampled_stars_are_told(camera, seeing_px, bad):
 @pytest.mark.parametrize(("drift_px", "bad"), [(3.0, False), (7.0, True), (12.0, True)])
 def test_trailed_stars_are_told(camera, drift_px, bad):
     made = expose_sky(camera, sky_settings({"optics": {"drift_px": drift_px}})).science()
-    assert (TRAILED in bits(made)) == bad
+    assert (TRAILED in bits_set(made.infobits)) == bad
     assert made.status == (0 if bad else 1)

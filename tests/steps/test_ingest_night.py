@@ -22,6 +22,7 @@ from ztfpipe.errors import BadFile, BadName, BadSettings, TryAgain
 from ztfpipe.model.keys import CalibrationKey, IncomingKey, NightKey, ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products import names
+from ztfpipe.products.accounts.arrivals import verified_digest
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_manifest, write_record
 from ztfpipe.products.accounts.references import put_in_force
@@ -36,12 +37,21 @@ PLAN = Path(names.path_of("plan", NightKey(NIGHT)))
 # --- The same exposure twice, and a file sent again -------------------------------------------------------------------
 
 
-def test_verifying_and_archiving_again_changes_nothing(send, raw_key):
+def test_verifying_archives_what_is_accepted(send, raw_key):
     path = send(raw_key())
-    archive(path, verify(path))
+    record = verify(path)
+    assert Path(record.archive_path).read_bytes() == path.read_bytes()
+    assert record.archive_path == names.path_of("raw", raw_key())
+
+
+def test_verifying_again_leaves_the_archived_file_alone(send, raw_key):
+    """What was made of it stays newer than the file it was made of."""
+    path = send(raw_key())
+    archived = Path(verify(path).archive_path)
+    before = archived.stat()
     record = verify(path)
     assert record.status == "accepted"
-    archive(path, record)
+    assert (archived.stat().st_ino, archived.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert not Path(names.path_of("setaside", IncomingKey(NIGHT, path.name))).exists()
 
 
@@ -108,7 +118,19 @@ def test_full_disk_leaves_nothing_half_written(send, raw_key, monkeypatch):
     with pytest.raises(TryAgain, match=f"{path.name}: No space left on device"):
         archive(path, record)
     files = [one for one in Path().rglob("*") if one.is_file()]
-    assert files == [one for one in before if one.is_file()]
+    assert sorted(files) == [one for one in before if one.is_file()]
+
+
+def test_full_disk_leaves_no_verdict_on_a_file_it_could_not_archive(send, raw_key, monkeypatch):
+    path = send(raw_key())
+
+    def no_copy(source, destination):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ztfpipe.products.arrival.incoming.shutil.copyfile", no_copy)
+    with pytest.raises(TryAgain, match=f"{path.name}: No space left on device"):
+        verify(path)
+    assert not Path(names.path_of("ingestrecord", IncomingKey(NIGHT, path.name))).exists()
 
 
 def test_file_server_away_while_reading(send, raw_key, monkeypatch):
@@ -122,9 +144,18 @@ def test_file_server_away_while_reading(send, raw_key, monkeypatch):
         verify(path)
 
 
+def test_a_file_that_the_archive_has_lost_is_archived_again(send, raw_key):
+    path = send(raw_key())
+    record = verify(path)
+    Path(record.archive_path).unlink()
+    archive(path, record)
+    assert Path(record.archive_path).read_bytes() == path.read_bytes()
+
+
 def test_archive_refuses_a_file_that_changed_since_it_was_verified(send, raw_key):
     path = send(raw_key())
     record = verify(path)
+    Path(record.archive_path).unlink()
     flip_bit(path, 1, "data")
     with pytest.raises(BadFile, match="has changed since it was verified"):
         archive(path, record)
@@ -168,6 +199,18 @@ def verify_all(workspace):
 def accounts():
     ingest.manifest(str(MANIFEST), SETTINGS)
     return read_manifest(MANIFEST)
+
+
+def test_what_has_been_verified_is_told_by_its_digest(workspace, send, raw_key):
+    output = names.path_of("arrived", NightKey(NIGHT))
+    assert verified_digest(output) == ""
+    send(raw_key())
+    ingest.arrived(output, SETTINGS)
+    assert verified_digest(output) == incoming_digest(workspace / "incoming" / NIGHT)
+    send(raw_key(fracday="310000"))
+    assert verified_digest(output) != incoming_digest(workspace / "incoming" / NIGHT)
+    Path(output).write_text("{half a")
+    assert verified_digest(output) == ""
 
 
 def test_accounts_add_up(workspace, send, raw_key, announce):

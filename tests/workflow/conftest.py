@@ -278,7 +278,17 @@ EXIT_NOT_HERE = 77
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """The one-machine cluster; skipped where it cannot be, which in CI is a failure."""
-    up = _make("slurm-up")
+    yield from _cluster()
+
+
+@pytest.fixture(scope="module")
+def accounting_cluster() -> Iterator[None]:
+    """The same, with a database of its jobs."""
+    yield from _cluster("ACCOUNTING=1")
+
+
+def _cluster(*options: str) -> Iterator[None]:
+    up = _make("slurm-up", *options)
     if f"Error {EXIT_NOT_HERE}" in up.stderr and not os.environ.get("CI"):
         pytest.skip(up.stderr.splitlines()[0])
     assert up.returncode == 0, up.stderr
@@ -289,9 +299,9 @@ def cluster() -> Iterator[None]:
     assert not Path("/etc/slurm/slurm.conf").is_symlink()
 
 
-def _make(target: str) -> subprocess.CompletedProcess:
+def _make(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["make", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        ["make", "--no-print-directory", *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -7,6 +7,7 @@ The night: 2 CCDs of 4 quadrants, 4 biases, 4 g flats and 1 exposure, so 18 file
 import fcntl
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from astropy.wcs import WCS
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.accounts.plan import read_plan
 from ztfpipe.products.accounts.records import read_manifest
+from ztfpipe.products.accounts.zero_points import read_zero_points
+from ztfpipe.products.catalogs.epochs import read_epochs, write_epochs
 from ztfpipe.products.formats.plain import read_table
 from ztfpipe.products.names import path_of
 
@@ -23,7 +26,7 @@ from .conftest import FRAMES, NEXT_NIGHT, NIGHT
 
 pytestmark = pytest.mark.workflow
 
-ACCOUNTS = {"ingest_manifest": 1, "ingest_plan": 1}
+ACCOUNTS = {"ingest_arrived": 1, "ingest_manifest": 1, "ingest_plan": 1}
 REPORT = {
     **{"reference_check": 1, "quality_coverage": 1, "quality_report": 1},
     **{"moving_detections": 1, "moving_tracks": 1, "moving_report": 1},
@@ -37,8 +40,8 @@ def test_one_command_makes_a_new_night(first_run):
         **ACCOUNTS,
         **REPORT,
         "moving_known": 1,
+        "science_zero_points": 1,
         "ingest_verify": 18,
-        "ingest_archive": 18,
         "calibration_bias": 8,
         "calibration_flat": 8,
         "science_calibrators": 8,
@@ -88,7 +91,6 @@ def test_a_raw_file_sent_again_remakes_what_depends_on_it(site):
     run = site.run("night")
     assert run.jobs == ACCOUNTS | REPORT | {
         "ingest_verify": 1,
-        "ingest_archive": 1,
         "calibration_flat": 4,
         "science_image": 4,
     }
@@ -100,7 +102,6 @@ def test_a_bias_sent_again_remakes_the_flats_that_use_it(site):
     run = site.run("night")
     expected = {
         "ingest_verify": 1,
-        "ingest_archive": 1,
         "calibration_bias": 4,
         "calibration_flat": 4,
         "science_image": 4,
@@ -113,7 +114,6 @@ def test_files_that_come_later_join_the_night(site, late_bias):
     run = site.run("night")
     expected = {
         "ingest_verify": 2,
-        "ingest_archive": 2,
         "calibration_bias": 8,
         "calibration_flat": 8,
         "science_image": 8,
@@ -178,8 +178,8 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, next_ni
     assert run.code == 0, run.text
     assert run.jobs == ACCOUNTS | REPORT | {
         "moving_known": 1,
+        "science_zero_points": 1,
         "ingest_verify": 10,
-        "ingest_archive": 10,
         "calibration_flat": 8,
         "science_image": 8,
     }
@@ -190,6 +190,12 @@ def test_a_night_without_biases_uses_the_masters_of_an_earlier_one(site, next_ni
     plan = read_plan(site.archive / path_of("plan", NightKey(NEXT_NIGHT)))
     notes = {one.note for one in plan.masters if one.kind == "bias"}
     assert notes == {f"0 bias frames of {FRAMES}; master of {NIGHT} used"}
+    usual = read_zero_points(site.archive / path_of("zeropoints", NightKey(NEXT_NIGHT)))
+    assert usual.nights == (NIGHT,)
+    assert len(usual.channels) == 8
+    # What is usual was frozen: a night before that becomes another makes nothing of this one again.
+    epochs = site.archive / path_of("epochs", NightKey(NIGHT))
+    write_epochs(epochs, [replace(one, status=0) for one in read_epochs(epochs)])
     assert site.run("night", night=NEXT_NIGHT).nothing_done
 
 
@@ -201,8 +207,8 @@ def test_a_night_without_biases_or_earlier_masters_makes_none_and_says_why(new_s
     assert run.code == 0, run.text
     assert run.jobs == ACCOUNTS | REPORT | {
         "moving_known": 1,
+        "science_zero_points": 1,
         "ingest_verify": 5,
-        "ingest_archive": 5,
         "science_calibrators": 4,
         "science_image": 4,
     }
@@ -217,7 +223,6 @@ def test_named_targets_are_narrowed(new_site):
     assert run.jobs == {
         **ACCOUNTS,
         "ingest_verify": 18,
-        "ingest_archive": 8,
         "calibration_bias": 1,
         "calibration_flat": 1,
     }

@@ -4,6 +4,7 @@ The archive holds science images of one quadrant and the frozen list of its refe
 """
 
 import contextlib
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,11 +15,12 @@ from astropy.io import fits
 
 from tests.reference_scene import KEY, frozen_inputs, key_of, stars, write_calibrators, write_science
 from ztfpipe.config import Reference
-from ztfpipe.model.keys import ReferenceVersionKey
+from ztfpipe.model.keys import NightKey, ReferenceVersionKey
 from ztfpipe.products.accounts import references as accounts
+from ztfpipe.products.catalogs.epochs import write_epochs
 from ztfpipe.products.names import path_of
 
-from .conftest import BIN, Site
+from .conftest import BIN, ROOT, Site, warm
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("references")]
 
@@ -53,13 +55,13 @@ def run(site, *targets):
     return site.run(*(targets or (REFIMG,)), night=None, sections=SECTIONS)
 
 
-def operate(site, *call):
+def operate(site, *call, what="reference"):
     """One of the operator's commands."""
     (site.workspace / "config.yaml").write_text(
         yaml.safe_dump({"camera": "mini", "workspace": str(site.workspace), **SECTIONS})
     )
-    command = [BIN / "ztfpipe", "reference", *call, "--config", site.workspace / "config.yaml"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [BIN / "ztfpipe", what, *call, "--config", site.workspace / "config.yaml"]
+    return subprocess.run(command, cwd=ROOT, env=warm(), capture_output=True, text=True, check=False)
 
 
 def header(site, path=REFIMG):
@@ -141,3 +143,35 @@ def test_a_new_version_is_made_and_comes_in_force_by_command_only(site):
     assert header(site, path_of("vrefimg", FIRST))["REFVERS"] == 1
     assert operate(site, "adopt", REFIMG, "--version", "1").returncode == 0
     assert (site.archive / REFIMG).samefile(site.archive / path_of("vrefimg", FIRST))
+
+
+def test_a_campaign_makes_new_versions_beside_the_old_ones_and_adopts_them_when_told_to(site):
+    """Three deeper images have come since the first version was made."""
+    with contextlib.chdir(site.archive):
+        seen = frozen_inputs(FIRST, [key_of(k) for k in range(3)], Reference()).selection.chosen
+        deeper = [dataclasses.replace(one, limiting_mag=21.0) for one in seen]
+        write_epochs(path_of("epochs", NightKey("20180401")), deeper)
+
+    def campaign(action):
+        span = ("--filter", "zr", "--from", "20180301", "--to", "20180401")
+        done = operate(site, "reference", action, *span, what="campaign")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    planned = campaign("plan")
+    assert "1 references, 11 files" in planned
+    assert "by the records of 1 units" in planned
+    assert not (site.archive / path_of("refinputs", SECOND)).exists()
+    before = (site.archive / REFIMG).read_bytes()
+    assert "1 of 1 units are made" in campaign("run")
+    assert (header(site, path_of("vrefimg", SECOND))["NFRAMES"], header(site)["REFVERS"]) == (3, 1)
+    assert (site.archive / REFIMG).read_bytes() == before
+    # What was chosen stays: now that it is made, there is nothing to do.
+    assert "batch" not in campaign("run")
+    epochs = next(line for line in campaign("compare").splitlines() if line.startswith("epochs"))
+    assert epochs.split() == ["epochs", "more", "1", "4", "3", "-1", "0", "0", "100", "worse"]
+    assert "version 2 is in force, version 1 was" in campaign("adopt")
+    assert header(site)["REFVERS"] == 2
+    assert run(site).code == 0
+    assert header(site)["REFVERS"] == 2
+    assert run(site).nothing_done

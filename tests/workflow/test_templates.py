@@ -4,6 +4,7 @@ Two nights of one CCD in i; one quadrant of it is followed. What the templates a
 they are made of three images.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -13,13 +14,15 @@ import time
 import pytest
 from astropy.io import fits
 
-from ztfpipe.config import Config
-from ztfpipe.model.keys import CalibrationKey, NightKey
+from tests.reference_scene import frozen_inputs
+from ztfpipe.config import Config, Reference
+from ztfpipe.model.keys import CalibrationKey, NightKey, ReferenceKey, ReferenceVersionKey
+from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.accounts.plan import read_plan
-from ztfpipe.products.names import path_of
+from ztfpipe.products.names import parse, path_of
 from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
-from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site, _copy
+from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site, _copy, warm
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("templates")]
 
@@ -105,15 +108,26 @@ def test_templates_by_their_paths(two_nights, templates_made):
     assert "FRNGNITE" not in image_header(site, NIGHT)
 
 
-def campaign(site, action, *more):
+def campaign(site, kind, action, *more):
     """The words of a call; the site's configuration is that of its last run."""
-    words = ("campaign", "fringe", action, "--filter", "zi", "--from", NIGHT, "--to", NEXT_NIGHT, "--quadrant", "1")
+    words = ("campaign", kind, action, "--filter", "zi", "--from", NIGHT, "--to", NEXT_NIGHT, "--quadrant", "1")
     place = ("--config", site.workspace / "config.yaml", "--workspace", site.workspace, "--cores", "2", *more)
     return [str(word) for word in (BIN / "ztfpipe", *words, *place)]
 
 
-def done(site, action, *more):
-    return subprocess.run(campaign(site, action, *more), cwd=ROOT, capture_output=True, text=True, check=False)
+def done(site, action, *more, kind="fringe"):
+    words = campaign(site, kind, action, *more)
+    return subprocess.run(words, cwd=ROOT, env=warm(), capture_output=True, text=True, check=False)
+
+
+def struck(site, action, *more, when):
+    """A call that is killed, with no chance to tidy up, as soon as `when` is so."""
+    running = subprocess.Popen(campaign(site, "fringe", action, *more), cwd=ROOT, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not when() and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 def strengths(archive):
@@ -122,28 +136,56 @@ def strengths(archive):
     return {one.name: fits.getheader(one).get("FRNGNITE") for one in images}
 
 
-def test_a_fringe_campaign_is_killed_goes_on_is_compared_and_adopted(two_nights, templates_made):
+@pytest.fixture(scope="module")
+def with_late_reference(two_nights, templates_made):
+    """The copy, with a reference of the first night's images that came after both nights were planned."""
     original, sections = two_nights
     _, site = templates_made
     configuration = site.workspace / "config.yaml"
     text = configuration.read_text().replace(str(original.workspace), str(site.workspace))
     configuration.unlink()  # a second name of the original's
     configuration.write_text(text.replace(str(site.workspace / "one.yaml"), str(original.workspace / "one.yaml")))
+    images = sorted(site.archive.glob(f"sci/2018/{NIGHT[4:]}/*/*_c10_o_q1_sciimg.fits"))
+    version = ReferenceVersionKey(ReferenceKey(473, "zi", 10, 1), 1)
+    with contextlib.chdir(site.archive):
+        keys = [parse(path.relative_to(site.archive))[1] for path in images]
+        accounts.write_frozen_inputs(site.archive, frozen_inputs(version, keys, Reference(epochs_min=IMAGES)))
+    run = site.run(path_of("refimg", version.reference), night=None, sections=sections)
+    assert run.jobs == {"reference_coadd": 1, "reference_publish": 1}, run.text
+    return site
+
+
+@pytest.fixture(scope="module")
+def back_filled(with_late_reference):
+    """The same after a campaign for the differences that it lacks; what its plan and its run said."""
+    site = with_late_reference
+    planned = done(site, "plan", kind="backfill")
+    return site, planned, done(site, "run", kind="backfill")
+
+
+def test_a_backfill_campaign_makes_the_differences_of_nights_planned_before_their_references(back_filled):
+    site, planned, made = back_filled
+    assert f"{IMAGES + 1} quadrants of 2 nights, {8 * (IMAGES + 1)} files" in planned.stdout, planned.stderr
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert f"{IMAGES + 1} of {IMAGES + 1} units are made" in made.stdout
+    assert len(list(site.archive.glob("sci/*/*/*/*_c10_o_q1_scimrefdiffimg.fits.fz"))) == IMAGES + 1
+    assert "batch" not in done(site, "run", kind="backfill").stdout
+
+
+def test_a_fringe_campaign_is_killed_goes_on_is_compared_and_adopted(two_nights, back_filled):
+    """Images and their differences."""
+    _, sections = two_nights
+    site = back_filled[0]
     before = {path: path.read_bytes() for path in site.archive.rglob("sci/**/*") if path.is_file()}
 
     planned = done(site, "plan")
     assert planned.returncode == 0, planned.stderr
-    assert f"{IMAGES + 1} quadrants of 2 nights, {10 * (IMAGES + 1)} files" in planned.stdout
+    assert f"{IMAGES + 1} quadrants of 2 nights, {18 * (IMAGES + 1)} files" in planned.stdout
     assert f"by the records of {IMAGES + 1} units" in planned.stdout
 
     # Killed, with no chance to tidy up, while the second of three batches runs.
     area = site.workspace / "campaigns" / f"fringe_zi_{NIGHT}_{NEXT_NIGHT}_q1"
-    running = subprocess.Popen(campaign(site, "run", "--batch", "2"), cwd=ROOT, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 120
-    while not (area / "batches.csv").exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
+    struck(site, "run", "--batch", "2", when=(area / "batches.csv").exists)
     made = strengths(area / "archive")
     assert 2 <= len(made) <= IMAGES
     assert "are missing; say --incomplete" in done(site, "adopt").stderr
@@ -164,10 +206,16 @@ def test_a_fringe_campaign_is_killed_goes_on_is_compared_and_adopted(two_nights,
     assert (area / "comparison.csv").read_text().count("\n") == IMAGES + 2
     assert "data:image/png;base64" in (area / "comparison.html").read_text()
 
+    # Killed while it swaps files: what it was at is finished first.
+    struck(site, "adopt", when=(area / "swapping.json").exists)
     adopted = done(site, "adopt")
     assert adopted.returncode == 0, adopted.stderr
     assert strengths(site.archive) == new
     assert set(strengths(area / "replaced").values()) == {None}
     assert {one.night for one in read_plan(site.archive / path_of("plan", NightKey(NIGHT))).templates} == {NIGHT}
+    old = {str(path.relative_to(site.archive)): content for path, content in before.items()}
+    kept = {str(path.relative_to(area / "replaced")): path for path in (area / "replaced").rglob("*") if path.is_file()}
+    assert {path: one.read_bytes() for path, one in kept.items()} == {path: old[path] for path in kept}
+    assert len(kept) == 18 * (IMAGES + 1)
     # The archive's own runs take them as made.
-    assert site.run("sciimgs", sections=sections, **FOLLOWED).nothing_done
+    assert site.run("sciimgs", "diffimgs", sections=sections, **FOLLOWED).nothing_done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A SLURM cluster on this machine, for tests: cluster.sh up | down | status. There is one per machine; all it makes
-# stands in one folder and is gone after `down`, which also runs when `up` fails half way.
+# stands in one folder and is gone after `down`, which also runs when `up` fails half way. With ACCOUNTING=1 in the
+# environment it keeps accounts of its jobs (slurmdbd on a MariaDB of its own), which sacct answers from.
 # Exit codes: 0 done, 1 failed, 77 not possible here (needs root, or packages that this system does not have).
 set -euo pipefail
 
@@ -9,6 +10,7 @@ ROOT=/run/ztfpipe-slurm
 LOCK=/run/ztfpipe-slurm.lock
 CONF_LINK=/etc/slurm/slurm.conf
 NODES=4 CPUS=4 MEMORY_MB=8000 PORT=17100
+ACCOUNTING=${ACCOUNTING:-0}
 EXIT_NOT_HERE=77
 
 say() { echo "slurm: $*" >&2; }
@@ -25,13 +27,18 @@ one_at_a_time() {
 }
 
 install_packages() {
-    command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null && return
+    local programs=(slurmctld slurmd munged) packages=(slurm-wlm munge)
+    if [ "$ACCOUNTING" = 1 ]; then
+        programs+=(slurmdbd mariadbd)
+        packages+=(slurmdbd slurm-wlm-mysql-plugin mariadb-server)
+    fi
+    command -v "${programs[@]}" >/dev/null && [ "$(command -v "${programs[@]}" | wc -l)" = "${#programs[@]}" ] && return
     if ! command -v apt-get >/dev/null; then
-        say "slurmctld, slurmd and munged are not installed, and this is not Debian: install them first"
+        say "${programs[*]} are not all installed, and this is not Debian: install them first"
         exit $EXIT_NOT_HERE
     fi
-    say "installing the Debian packages slurm-wlm and munge"
-    local install=(apt-get install -qq -y --no-install-recommends slurm-wlm munge)
+    say "installing the Debian packages ${packages[*]}"
+    local install=(apt-get install -qq -y --no-install-recommends "${packages[@]}")
     # RUNLEVEL=1 keeps the packages' own services from starting.
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     "${install[@]}" >/dev/null 2>&1 || { apt-get update -qq && "${install[@]}" >/dev/null; }
@@ -50,8 +57,35 @@ write_conf() {
         lines+="NodeName=n$i NodeHostname=$host NodeAddr=127.0.0.1 Port=$((PORT + i)) CPUs=$CPUS RealMemory=$MEMORY_MB\n"
     done
     lines+="NodeName=large NodeHostname=$host NodeAddr=127.0.0.1 Port=$((PORT + 99)) CPUs=$CPUS RealMemory=$((4 * MEMORY_MB))"
+    local accounts="AccountingStorageType=accounting_storage/none"
+    if [ "$ACCOUNTING" = 1 ]; then
+        accounts="AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=localhost"
+        accounts+="\nAccountingStoragePort=$((PORT + 50))\nAccountingStoragePass=$ROOT/munge/socket"
+    fi
     sed -e "s|@HOST@|$host|g; s|@ROOT@|$ROOT|g; s|@PORT@|$PORT|g; s|@COUNT@|$NODES|g; s|@NODES@|$lines|" \
-        "$HERE/slurm.conf.in" >"$ROOT/slurm.conf"
+        -e "s|@ACCOUNTS@|$accounts|" "$HERE/slurm.conf.in" >"$ROOT/slurm.conf"
+}
+
+# The database of jobs: a MariaDB that listens to this machine only, and SLURM's daemon before it.
+start_accounting() {
+    local socket=$ROOT/run/mariadb.socket _
+    local sql=(mariadb --no-defaults --user=root --socket="$socket")
+    mariadb-install-db --no-defaults --datadir="$ROOT/accounts" --user=root --skip-test-db \
+        --auth-root-authentication-method=normal >"$ROOT/log/mariadb-install.log" 2>&1
+    mariadbd --no-defaults --user=root --datadir="$ROOT/accounts" --socket="$socket" --port=$((PORT + 51)) \
+        --bind-address=127.0.0.1 --innodb-buffer-pool-size=64M --innodb-lock-wait-timeout=900 \
+        --pid-file="$ROOT/run/mariadbd.pid" >"$ROOT/log/mariadb.log" 2>&1 </dev/null 9>&- &
+    for _ in $(seq 100); do "${sql[@]}" -e 'select 1' >/dev/null 2>&1 && break; sleep 0.2; done
+    local password
+    password=$(head -c 18 /dev/urandom | base64)
+    "${sql[@]}" -e "create database accounts; create user slurm@'127.0.0.1' identified by '$password';
+        create user slurm@localhost identified by '$password';
+        grant all on accounts.* to slurm@'127.0.0.1'; grant all on accounts.* to slurm@localhost"
+    (umask 077 && sed -e "s|@ROOT@|$ROOT|g; s|@PORT@|$((PORT + 50))|; s|@STORAGE@|$((PORT + 51))|" \
+        -e "s|@PASSWORD@|$password|" "$HERE/slurmdbd.conf.in" >"$ROOT/slurmdbd.conf")
+    SLURM_CONF=$ROOT/slurm.conf slurmdbd 9>&-
+    for _ in $(seq 100); do sacctmgr --noheader list cluster >/dev/null 2>&1 && break; sleep 0.2; done
+    sacctmgr --immediate --quiet add cluster ztfpipe >/dev/null
 }
 
 # Jobs started by Snakemake ask for the configuration at its compiled-in place, whatever SLURM_CONF says.
@@ -68,6 +102,7 @@ start_daemons() {
     (umask 077 && head -c 128 /dev/urandom >"$ROOT/munge/key")
     munged --key-file="$ROOT/munge/key" --socket="$ROOT/munge/socket" --pid-file="$ROOT/run/munged.pid" \
         --seed-file="$ROOT/munge/seed" --log-file="$ROOT/log/munged.log" --num-threads=2 9>&-
+    if [ "$ACCOUNTING" = 1 ]; then start_accounting; fi
     slurmctld -c -f "$ROOT/slurm.conf" 9>&-
     local node
     for node in $(node_names); do
@@ -91,9 +126,12 @@ wait_for_nodes() {
 
 up() {
     if [ -d "$ROOT" ] && runs "$ROOT/run/slurmctld.pid" slurmctld; then
-        if [ "$(cat "$ROOT/owner")" = "$HERE" ]; then
+        if [ "$(cat "$ROOT/owner")" = "$HERE" ] && [ "$(cat "$ROOT/accounting")" = "$ACCOUNTING" ]; then
             say "already up"
             return
+        elif [ "$(cat "$ROOT/owner")" = "$HERE" ]; then
+            say "already up, and not with ACCOUNTING=$ACCOUNTING: make slurm-down first"
+            exit 1
         fi
         say "the test cluster of this machine was started by $(cat "$ROOT/owner"): stop it there first (make slurm-down)"
         exit 1
@@ -104,6 +142,7 @@ up() {
     mkdir -m 755 "$ROOT"
     mkdir -m 755 "$ROOT"/{munge,run,log,state,spool}
     echo "$HERE" >"$ROOT/owner"
+    echo "$ACCOUNTING" >"$ROOT/accounting"
     write_conf
     link_conf
     start_daemons
@@ -137,7 +176,7 @@ cancel_jobs() {
 clean() {
     local daemon file pid pids
     cancel_jobs
-    for daemon in slurmd slurmctld munged; do
+    for daemon in slurmd slurmctld slurmdbd mariadbd munged; do
         pids=()
         for file in "$ROOT/run/$daemon".*pid; do
             runs "$file" "$daemon" || continue

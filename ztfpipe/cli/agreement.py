@@ -10,5 +10,7 @@ WORKER_VARIABLE = "ZTFPIPE_WORKER"
 
 
 def identity() -> dict[str, str]:
-    """What client and worker must share for a job to give the same result in either: interpreter and camera folder."""
-    return {"prefix": sys.prefix, "cameras": os.environ.get("ZTFPIPE_CAMERAS", "")}
+    """What client and worker must share for a job to give the same result in either, interpreter and camera folder; and
+    the allocation, because a job on a cluster must not be done outside of its own, without its limits."""
+    names = {"cameras": "ZTFPIPE_CAMERAS", "allocation": "SLURM_JOB_ID"}
+    return {"prefix": sys.prefix, **{name: os.environ.get(variable, "") for name, variable in names.items()}}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
+
+from ztfpipe.cli.commands import add_command
 
 ACTIONS = {
     "plan": "say what it takes, and do nothing",
@@ -24,7 +28,7 @@ def add_campaign_commands(pipelines: Any) -> None:
     text = "bulk work on many nights: plan, run, compare, adopt"
     kinds = pipelines.add_parser("campaign", help=text, description=text).add_subparsers(metavar="KIND", required=True)
     for kind, what in CAMPAIGN_KINDS.items():
-        parser = kinds.add_parser(kind, help=what, description=what)
+        parser = add_command(kinds, kind, what, _campaign)
         words = "; ".join(f"{name}: {said}" for name, said in ACTIONS.items())
         parser.add_argument("action", nargs="?", choices=ACTIONS, default="plan", metavar="ACTION", help=words)
         parser.add_argument(
@@ -44,12 +48,11 @@ def add_campaign_commands(pipelines: Any) -> None:
         parser.add_argument("--cores", type=int, metavar="N", help="in place of the profile's")
         parser.add_argument("--incomplete", action="store_true", help="adopt though units are missing")
         parser.add_argument("--discard", action="store_true", help="adopt, and remove the old products")
-        parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-        parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-        parser.set_defaults(run=_campaign, kind=kind, templates=None)
+        parser.set_defaults(kind=kind, templates=None)
 
 
 def _campaign(call: argparse.Namespace) -> int:
+    from ztfpipe.cli.agreement import WORKER_VARIABLE
     from ztfpipe.cli.worker import held_worker
     from ztfpipe.steps.operations.campaigns import adopting, comparing, running
 
@@ -67,5 +70,7 @@ def _campaign(call: argparse.Namespace) -> int:
     options += ["--configfile", str(call.config.resolve())]
     # Told to end, a campaign ends as by Ctrl-C: its run first.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    with held_worker() as environment:
+    # Below a worker there is no need of another.
+    worker = contextlib.nullcontext() if WORKER_VARIABLE in os.environ else held_worker()
+    with worker as environment:
         return running.run_run(campaign, config, workspace, call.project, options, call.batch, environment)

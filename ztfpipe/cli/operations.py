@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from datetime import UTC, datetime
@@ -19,6 +20,10 @@ def add_operations_commands(pipelines: Any) -> None:
     operate.add_argument("--project", type=Path, default=Path.cwd(), metavar="FOLDER", help="where the Snakefile is")
     operate.add_argument("--profile", default="profiles/local", metavar="FOLDER", help="Snakemake's profile")
     operate.add_argument("--cores", metavar="N", help="in place of the profile's")
+    place = "give each run an allocation of --cores processors on one node of this SLURM partition"
+    operate.add_argument("--partition", metavar="NAME", help=place)
+    srun = "more words for srun, in one quoted string: '--account=ztf --time=60'"
+    operate.add_argument("--srun", default="", metavar="WORDS", help=srun)
     operate.add_argument(
         "--until",
         default="15:00",
@@ -40,9 +45,21 @@ def _operate(call: argparse.Namespace) -> int:
     until = _time(call.night, call.until)
     # Told to end, an operator ends as by Ctrl-C: its run first.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    places = (call.config, call.workspace, call.project)
+    asked = (call.night, call.config, call.workspace, call.project, options, until, call.batch, call.pause, call.due)
+    if call.partition:
+        return run_operate(*asked, allocation=_allocation(call))
     with held_worker() as environment:
-        return run_operate(call.night, *places, options, until, call.batch, call.pause, call.due, environment)
+        return run_operate(*asked, environment)
+
+
+def _allocation(call: argparse.Namespace) -> tuple[str, ...]:
+    """Words for srun, as --partition, --cores and --srun say."""
+    from ztfpipe.errors import BadKey
+    from ztfpipe.steps.operations.allocations import asked_of_slurm
+
+    if not (call.cores or "").isdigit() or int(call.cores) < 1:
+        raise BadKey("--cores", call.cores, "a number of processors, which --partition needs")
+    return asked_of_slurm(call.partition, int(call.cores), shlex.split(call.srun))
 
 
 def _time(night: str, text: str) -> datetime:

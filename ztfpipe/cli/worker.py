@@ -37,6 +37,7 @@ PRELOADED = (
     "ztfpipe.steps.calibration",
     "ztfpipe.steps.science.quadrant",
     "ztfpipe.steps.science.catalogs",
+    "ztfpipe.steps.science.usual",
     "ztfpipe.steps.reference.checking",
     "ztfpipe.steps.reference.coadding",
     "ztfpipe.steps.difference.quadrant",

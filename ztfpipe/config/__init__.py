@@ -167,7 +167,7 @@ class Config(Section):
 RECIPE_VERSIONS = {
     "ingest": 1,
     "calibration": 1,
-    "science": 3,
+    "science": 4,
     "templates": 1,
     "reference": 1,
     "difference": 3,

@@ -49,11 +49,5 @@ class Trends(Section):
     sigma: Positive = 5.0
     """An outlier is this many robust sigmas of the nights before from their median: of 1,500 comparisons of pure noise,
     a camera's every night, 1.4 are false ones with 15 nights and 0.15 with 30."""
-    zero_point_days: Positive = 10.0
-    """Window of the rolling zero point of a quadrant and filter [d]; that of INFOBIT 26."""
-    zero_point_images_min: Annotated[int, Field(ge=3)] = 10
-    """Fewest usable images within the window."""
-    zero_point_floor_mag: Positive = 0.03
-    """Scatter below which the rolling zero point is not trusted to be [mag]: airmass alone moves it by so much."""
     fields: tuple[Annotated[int, Field(ge=1, le=9999)], ...] = ()
     """Test fields: watched night by night, outlier or not."""

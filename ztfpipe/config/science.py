@@ -119,4 +119,13 @@ class Science(Section):
     """Haloes are circles of this radius about stars this bright (V); the archive's masks."""
     cloud_structure_max_mag: Positive = 0.04
     """Zero-point scatter between cells of a quadrant, beyond noise, above which clouds are said to be structured."""
+    zero_point_days: Annotated[int, Field(ge=1)] = 10
+    """Days before a night whose images tell what zero point is usual for a readout channel and filter: the window of
+    INFOBITS bit 26 of the archive since data release 11."""
+    zero_point_images_min: Annotated[int, Field(ge=3)] = 10
+    """Fewest usable images in that window for an image to be judged."""
+    zero_point_sigma: Positive = 5.0
+    """Bit 26 is set beyond this many robust sigmas: Gaussian noise alone does so to one image in two million."""
+    zero_point_floor_mag: Positive = 0.03
+    """Scatter below which that of the window is not believed to be [mag]: good nights differ by so much."""
     calibrators: Calibrators = Calibrators()

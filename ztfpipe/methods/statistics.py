@@ -18,6 +18,8 @@ from ztfpipe.methods.statistics_nb import sums_between
 
 ONE_SIGMA_PERCENTILES = (100 * float(ndtr(-1.0)), 100 * float(ndtr(1.0)))
 """15.87 and 84.13."""
+MAD_TO_SIGMA = 1.4826
+"""Standard deviation of a Gaussian over its median absolute deviation."""
 SAMPLE_PIXELS = 400_000
 """Pixels looked at for the median and percentiles of an image: they are then good to 0.2 % of sigma."""
 

@@ -107,6 +107,9 @@ SCIENCE_METRICS = _numbers(
     zpstructure f8 mag: Variation of the zero point over the quadrant
     cloud_structured f8 -: 1 when that is more than a clear sky's
     photometric_bad f8 -: 1 by the archive's photometric criterion
+    zpstandard f8 mag: Zero point at 30 s and without air
+    zpchange f8 mag: its distance from the median of ten days of the channel and filter
+    zero_point_outlier f8 -: 1 when that is more than is usual (INFOBITS bit 26)
     flatrms f8 mag: Scatter of the zero point over 3 x 3 cells
     flatrange f8 mag: Range of the same
     maglimcat f8 mag: Limiting magnitude, 5 sigma

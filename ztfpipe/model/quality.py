@@ -24,10 +24,23 @@ def info_bits(camera: Camera, metrics: Metrics, night: str) -> int:
     return sum(1 << bit.bit for bit in camera.infobits if bit.in_force(night) and _is_set(bit, metrics, night))
 
 
+def bits_set(value: int) -> list[int]:
+    """Numbers of the bits that are set in INFOBITS or another word of bits, ascending."""
+    return [bit for bit in range(value.bit_length()) if value >> bit & 1]
+
+
 def status(camera: Camera, infobits: int) -> int:
     """STATUS: 0 when any fatal bit is set, else 1."""
     fatal = sum(1 << bit.bit for bit in camera.infobits if bit.fatal)
     return 0 if infobits & fatal else 1
+
+
+def standard_zero_point(
+    camera: Camera, filter_code: str, zero_point_mag: float, *, airmass: float, exptime_s: float
+) -> float:
+    """A zero point [mag] brought to 30 s and to no air, by the filter's extinction."""
+    exposure_mag = 2.5 * math.log10(exptime_s / STANDARD_EXPOSURE_S)
+    return zero_point_mag - exposure_mag + camera.filter(filter_code).extinction_mag_per_airmass * airmass
 
 
 def photometrically_bad(
@@ -43,17 +56,15 @@ def photometrically_bad(
 ) -> bool:
     """Whether an image is probably unusable: clouds or moonlight moved its zero point or scattered it.
 
-    Bad when the zero point, brought to 30 s, leaves [ZPthres(rcid), limit] - extinction x airmass, when its RMS is
-    above or the number of calibrators below the filter's limit.
+    Bad when the standard zero point leaves [ZPthres(rcid), limit], when its RMS is above or the number of calibrators
+    below the filter's limit.
     """
     entry = camera.filter(filter_code)
-    standard = zero_point_mag - 2.5 * math.log10(exptime_s / STANDARD_EXPOSURE_S)
-    extinction = entry.extinction_mag_per_airmass * airmass
-    faintest = camera.zero_point_thresholds[rcid][filter_code] - extinction
+    standard = standard_zero_point(camera, filter_code, zero_point_mag, airmass=airmass, exptime_s=exptime_s)
     return bool(
         not math.isfinite(standard)
-        or standard > entry.zero_point_max_mag - extinction
-        or standard < faintest
+        or standard > entry.zero_point_max_mag
+        or standard < camera.zero_point_thresholds[rcid][filter_code]
         or zero_point_rms_mag > entry.zero_point_rms_max_mag
         or n_calibrators < entry.calibrators_min
     )

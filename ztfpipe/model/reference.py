@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,7 +19,8 @@ SUSPECT, UPDATABLE = "suspect", "potentially updatable"
 class Epoch:
     """A science image as a candidate input, from its QA record; NaN where a number was not measured.
 
-    flatness: of its zero point over 3 x 3 cells, against PS1.
+    flatness: of its zero point over 3 x 3 cells, against PS1. standard_zero_point: at 30 s and without air; no
+    criterion, but what the zero points of nights after are compared with.
     """
 
     key: QuadrantKey
@@ -31,6 +33,7 @@ class Epoch:
     noise_adu: float
     flatness_rms_mag: float
     flatness_range_mag: float
+    standard_zero_point_mag: float = math.nan
 
     @property
     def reference(self) -> ReferenceKey:

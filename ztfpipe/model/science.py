@@ -17,6 +17,7 @@ from ztfpipe.model.catalogs import (
 )
 from ztfpipe.model.stars import PsfModel
 from ztfpipe.model.wcs import TpvWcs
+from ztfpipe.model.zero_points import UsualZeroPoint
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Masters:
 @dataclass(frozen=True)
 class Calibrators:
     """What a quadrant is calibrated against: astrometric and photometric stars and the bright stars around; None where
-    there is no catalog."""
+    there is no catalog. usual: the zero point of its readout channel and filter before the night, where that is known.
+    """
 
     astrometric: AstrometricCalibrators | None
     photometric: PhotometricCalibrators | None
     bright: BrightStars | None
+    usual: UsualZeroPoint | None = None
 
 
 @dataclass(frozen=True)

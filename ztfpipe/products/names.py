@@ -113,8 +113,10 @@ PRODUCTS: dict[str, Product] = {
         NightKey,
         _NIGHT,
         {
+            "arrived": "arrived.json",
             "manifest": "manifest.json",
             "plan": "plan.json",
+            "zeropoints": "zeropoints.json",
             "epochs": "epochs.parquet",
             "references": "references.json",
             "refverdicts": "refverdicts.parquet",

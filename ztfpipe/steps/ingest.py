@@ -1,4 +1,4 @@
-"""Steps of `ingest`: verify a file sent, archive it, make the night's accounts, freeze the night's plan.
+"""Steps of `ingest`: verify a file sent and archive it, make the night's accounts, freeze the night's plan.
 
 Called with the archive as working directory; the workspace's other folders stand beside it. Modules that need a FITS
 library are imported by the step that needs them: the workflow imports this module at each start.
@@ -21,6 +21,7 @@ from ztfpipe.model.plan import NightPlan, TemplateChoice
 from ztfpipe.model.records import IngestRecord
 from ztfpipe.model.templates import TEMPLATE_KINDS
 from ztfpipe.products import names
+from ztfpipe.products.accounts.arrivals import write_arrivals
 from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.accounts.records import read_manifest, read_record, write_manifest, write_record
 from ztfpipe.products.accounts.references import usable_in_force
@@ -36,16 +37,18 @@ from ztfpipe.products.arrival.incoming import (
     sent_list,
 )
 
-__all__ = ["archive", "incoming_digest", "manifest", "plan", "verify"]
+__all__ = ["archive", "arrived", "incoming_digest", "manifest", "plan", "verify"]
 
 ARCHIVE = Path()
 INCOMING = Path("../incoming")
 
 
 def verify(output: str, settings: Path, incoming: Path) -> IngestRecord:
-    """Verify one file sent and write its record; a file that is set aside is kept under its set-aside path as well.
+    """Verify one file sent, copy it to its archive path when it is accepted, and write its record.
 
-    Raises BadName when the record's path is not that of this file, TryAgain when the machine fails.
+    An archived file of the same content stays as it is, so that what was made of it stays current; one of other content
+    is kept among those set aside. So is the file itself when it is not accepted. Raises BadName when the record's path
+    is not that of this file, BadFile when it changes meanwhile, TryAgain when the machine fails.
     """
     key = names.key_of(output, "ingestrecord")
     if incoming.name != key.name:
@@ -57,13 +60,13 @@ def verify(output: str, settings: Path, incoming: Path) -> IngestRecord:
     if record.status == SET_ASIDE:
         link_or_copy(incoming, names.inside(ARCHIVE, names.path_of("setaside", key)))
     else:
-        _keep_superseded(record)
+        _archive_accepted(record, incoming)
     write_record(output, record)
     return record
 
 
 def archive(output: str, settings: Path, incoming: Path, record: Path) -> None:
-    """Copy an accepted file to its archive path, verifying its MD5 against its record.
+    """Copy an accepted file to its archive path again, where it is gone, verifying its MD5 against its record.
 
     Raises BadFile when the record does not accept this file for this path, or the file has changed since.
     """
@@ -72,6 +75,14 @@ def archive(output: str, settings: Path, incoming: Path, record: Path) -> None:
     if read.name != incoming.name or read.status != ACCEPTED or read.archive_path != output:
         raise BadFile(incoming, f"its record does not accept it as {output}: {' '.join(read.reasons.values())}".strip())
     copy_verified(incoming, names.inside(ARCHIVE, output), read.md5)
+
+
+def arrived(output: str, settings: Path) -> None:
+    """Say which state of the incoming folder has been verified: from when on the accounts are to be made again."""
+    night = names.key_of(output, "arrived").night
+    read_settings(settings, Ingest)
+    folder = INCOMING / night
+    write_arrivals(output, night, incoming_digest(folder), len(received(folder)))
 
 
 def manifest(output: str, settings: Path) -> None:
@@ -201,22 +212,30 @@ def _unless_duplicate(record: IngestRecord, incoming: Path, camera: Camera, valu
     return record
 
 
-def _keep_superseded(record: IngestRecord) -> None:
-    """Keep the archived file that this accepted one, sent again under the same name, is about to replace."""
-    archived = ARCHIVE / record.archive_path
-    if archived.exists() and (held := file_md5(archived)) != record.md5:
+def _archive_accepted(record: IngestRecord, incoming: Path) -> None:
+    """Copy an accepted file to its archive path; one that was sent under its name before is kept as superseded."""
+    archived = names.inside(ARCHIVE, record.archive_path)
+    if archived.exists():
+        held = file_md5(archived)
+        if held == record.md5:
+            return
         key = IncomingKey(record.night, f"{record.name}.superseded-{held[:8]}")
         link_or_copy(archived, names.inside(ARCHIVE, names.path_of("setaside", key)))
+    copy_verified(incoming, archived, record.md5)
 
 
 def _keep_what_the_accounts_set_aside(night: str, made: Manifest, records: list[IngestRecord]) -> None:
-    """Files fit by themselves that only the accounts set aside get their set-aside copy here."""
-    fit = {record.name for record in records if record.status == ACCEPTED}
+    """Files fit by themselves that only the accounts set aside get their set-aside copy here, and leave the archive."""
+    fit = {record.name: record for record in records if record.status == ACCEPTED}
+    kept = {entry.record.archive_path for entry in made.entries if entry.record.status == ACCEPTED}
     for entry in made.entries:
         name = entry.record.name
         if entry.record.status == SET_ASIDE and name in fit:
             path = names.path_of("setaside", IncomingKey(night, name))
             link_or_copy(INCOMING / night / name, names.inside(ARCHIVE, path))
+            archived = ARCHIVE / fit[name].archive_path
+            if fit[name].archive_path not in kept and archived.exists() and file_md5(archived) == fit[name].md5:
+                archived.unlink()
 
 
 def _record_of(night: str, name: str, size: int) -> IngestRecord | None:

@@ -64,7 +64,7 @@ def report(
     try:
         url = database_url(section.database.url, WORKSPACE)
         update_night(url, records.plan.night, night_rows(records))
-        watched = watch_night(url, records.plan.night, section.trends, camera)
+        watched = watch_night(url, records.plan.night, section.trends)
     except (BadFile, TryAgain) as error:
         watched = replace(watched, sentence=f"the operations database is of no use for this night: {error}")
     headline = f"{summary.headline}. {watched.sentence}" if watched.sentence else summary.headline

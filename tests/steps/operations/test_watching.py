@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from tests.night_scene import CAMERA, night_records, write_night
+from tests.night_scene import night_records, write_night
 from ztfpipe.config import Config, Database, Quality, Trends
 from ztfpipe.model.keys import NightKey
 from ztfpipe.pipelines.quality.database import night_rows
@@ -20,7 +20,7 @@ from ztfpipe.steps.operations.watching import watch_night
 from ztfpipe.steps.quality import report
 
 NIGHTS = [f"{date(2018, 3, 1) + timedelta(days=k):%Y%m%d}" for k in range(8)]
-FEW = Trends(nights_min=6, fields=(473,), zero_point_images_min=6)
+FEW = Trends(nights_min=6, fields=(473,))
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,13 @@ def season(tmp_path_factory):
     """A database of eight nights; on the last channel 36 lost a quarter of a magnitude."""
     url = f"sqlite:///{tmp_path_factory.mktemp('season') / 'operations.sqlite'}"
     for night in NIGHTS:
-        lost = {"pabszp": -0.4} if night == NIGHTS[-1] else {}
+        lost = {"pabszp": -0.4, "zpchange": -0.4, "zero_point_outlier": 1.0} if night == NIGHTS[-1] else {}
         update_night(url, night, night_rows(night_records(night, exposures=4, **lost)))
     return url
 
 
 def test_a_channel_that_changed_is_named_with_its_exposures_and_the_test_field_is_shown(season):
-    watched = watch_night(season, NIGHTS[-1], FEW, CAMERA)
+    watched = watch_night(season, NIGHTS[-1], FEW)
     tables = {table.title: table for table in watched.tables}
     assert list(tables) == ["Outliers", "Rolling zero points", "Test fields"]
     assert {row[:3] for row in tables["Outliers"].rows} == {
@@ -43,13 +43,13 @@ def test_a_channel_that_changed_is_named_with_its_exposures_and_the_test_field_i
     assert {row[6] for row in tables["Rolling zero points"].rows} == {"10/1"}
     assert {row[1] for row in tables["Test fields"].rows} == {"field 473"}
     assert watched.sentence.startswith("2 outliers against the nights before, ")
-    earlier = watch_night(season, NIGHTS[-2], FEW, CAMERA)
+    earlier = watch_night(season, NIGHTS[-2], FEW)
     assert [table.title for table in earlier.tables] == ["Test fields"]
     assert earlier.sentence == ""
 
 
 def test_pictures_are_pictures_and_say_since_when(season):
-    captions, pictures = zip(*watch_night(season, NIGHTS[-1], FEW, CAMERA).pictures, strict=True)
+    captions, pictures = zip(*watch_night(season, NIGHTS[-1], FEW).pictures, strict=True)
     assert ["Run time" in captions[0], "end of the exposure" in captions[1], "night by night" in captions[2]] == [
         True
     ] * 3
@@ -68,7 +68,7 @@ def test_a_night_made_years_later_counts_from_the_arrival(tmp_path):
             row["ended_unix"] += 3e8
             row["arrived_unix"] = row["ended_unix"] - 120.0
     update_night(url, NIGHTS[0], rows)
-    captions = [caption for caption, _ in watch_night(url, NIGHTS[0], Trends(), CAMERA).pictures]
+    captions = [caption for caption, _ in watch_night(url, NIGHTS[0], Trends()).pictures]
     assert "arrival of the raw file" in captions[1]
     assert len(captions) == 2  # of one night there is no trend
 

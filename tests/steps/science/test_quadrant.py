@@ -15,6 +15,8 @@ from astropy.wcs import WCS
 from benchmarks.science_scenes import expose_sky, sky_settings, write_inputs
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile, BadName
+from ztfpipe.model.zero_points import UsualZeroPoint, UsualZeroPoints
+from ztfpipe.products.accounts.zero_points import write_zero_points
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.science import image
 
@@ -209,3 +211,24 @@ def test_log_tells_from_what_and_how(exposure, written, made):
 def test_other_outputs_are_refused(exposure, written, archive):
     with pytest.raises(BadName):
         image(path_of("mskimg", exposure.key), **written[1])
+
+
+@pytest.mark.parametrize(("off_mag", "bit"), [(0.5, 1), (0.0, 0)])
+def test_a_zero_point_off_the_usual_sets_its_bit_and_nothing_else(exposure, made, archive, written, off_mag, bit):
+    """Header, catalog, mask and record say it; the image stays usable, and its pixels are as they were."""
+    plain = json.loads(made["sciqa"].read_text())["metrics"]
+    assert "zero_point_outlier" not in plain
+    usual = UsualZeroPoint(plain["zpstandard"] + off_mag, 0.05, 40)
+    channel = exposure.key.exposure.filter, exposure.key.rcid
+    write_zero_points("usual.json", UsualZeroPoints(exposure.key.night, ("20180320",), {channel: usual}))
+    image(path_of("sciimg", exposure.key), **written[1], usual=Path("usual.json"))
+    for name in ("sciimg", "mskimg", "psfcat", "sexcat"):
+        header = fits.getheader(path_of(name, exposure.key))
+        assert header["INFOBITS"] == plain["infobits"] | bit << 26
+        assert header["BIT26"] == 26
+    record = json.loads(Path(path_of("sciqa", exposure.key)).read_text())
+    assert record["status"] == 1
+    assert record["metrics"]["infobits"] == plain["infobits"] | bit << 26
+    # The table has five decimals.
+    assert record["metrics"]["zpchange"] == pytest.approx(-off_mag, abs=1e-5)
+    assert np.array_equal(fits.getdata(path_of("sciimg", exposure.key)), fits.getdata(made["sciimg"]))

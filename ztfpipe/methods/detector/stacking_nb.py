@@ -1,15 +1,11 @@
-"""Kernels of stacking.py: the samples of a few hundred pixels are sorted at once by a network of exchanges.
-
-A sorting network has no branches: each exchange is a minimum and a maximum of two rows of a small buffer, which the
-compiler turns into vector instructions, eight pixels at a time.
-"""
+"""Kernels of stacking.py: the samples of a few hundred pixels are sorted at once by a network of exchanges."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-TILE = 256
+from ztfpipe.methods.statistics_nb import TILE, exchange
 
 
 @njit(cache=True)
@@ -21,14 +17,7 @@ def _load_and_sort(values, first, width, exchanges, tile):
             tile[i, k] = values[i, first + k]
         for k in range(width, TILE):
             tile[i, k] = np.float32(0)
-    for c in range(exchanges.shape[0]):
-        upper = tile[exchanges[c, 0]]
-        lower = tile[exchanges[c, 1]]
-        for k in range(TILE):
-            one = upper[k]
-            two = lower[k]
-            upper[k] = one if one < two else two
-            lower[k] = two if one < two else one
+    exchange(tile, exchanges)
 
 
 @njit(cache=True)

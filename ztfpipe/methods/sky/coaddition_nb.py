@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-TILE = 256
+from ztfpipe.methods.statistics_nb import TILE, exchange
+
 GROW_PX = 3
 """Samples of an epoch this near to an outlier are trimmed with it: its wings, and the kernel's."""
 SATURATED_RATIO = np.float32(10)
@@ -39,14 +40,7 @@ def _load_and_sort(values, row, first, width, exchanges, tile, count):
             known = value == value
             target[k] = value if known else np.float32(np.inf)
             count[k] += np.int32(known)
-    for c in range(exchanges.shape[0]):
-        upper = tile[exchanges[c, 0]]
-        lower = tile[exchanges[c, 1]]
-        for k in range(TILE):
-            one = upper[k]
-            two = lower[k]
-            upper[k] = one if one < two else two
-            lower[k] = two if one < two else one
+    exchange(tile, exchanges)
 
 
 @njit(cache=True)

@@ -13,6 +13,7 @@ from ztfpipe.methods.difference.light_filters import failed_filters
 from ztfpipe.methods.difference.neighbours import nearest_in_gaia, nearest_in_ps1, nearest_in_reference
 from ztfpipe.model.candidates import Cutouts, Surroundings
 from ztfpipe.model.difference import Candidates, Difference, Exposed, Image, Stored
+from ztfpipe.model.quality import bits_set
 
 Floats = NDArray[np.float64]
 _THIN = slice(None, None, 3)
@@ -86,4 +87,4 @@ def squares_after(before: float, difference: Difference) -> dict[str, float]:
 
 def bits_in_words(bits: int) -> str:
     """Numbers of the bits set, as headers spell them; "null" when none is."""
-    return ",".join(str(bit) for bit in range(bits.bit_length()) if bits >> bit & 1) or "null"
+    return ",".join(map(str, bits_set(bits))) or "null"

@@ -13,16 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ztfpipe.camera import Camera
+from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.operations import TREND_METRICS
-from ztfpipe.model.quality import STANDARD_EXPOSURE_S
 from ztfpipe.model.summary import Table
+from ztfpipe.model.zero_points import SMALL_SAMPLE
 
 ALL = "all"
-MAD_TO_SIGMA = 1.4826
-"""Standard deviation of a Gaussian over its median absolute deviation."""
-_SMALL_SAMPLE = 5.0
-"""A scatter of n nights is raised by 1 + 5/n: the MAD of few numbers is often much too small."""
 _SHOWN_CHANNELS = 6
 
 
@@ -86,7 +82,7 @@ def _compared(
             continue
         usual, scatter = _usual(known, floor)
         enough = known.size >= nights_min
-        sigma = (value - usual) / (scatter * (1.0 + _SMALL_SAMPLE / known.size)) if enough else np.nan
+        sigma = (value - usual) / (scatter * (1.0 + SMALL_SAMPLE / known.size)) if enough else np.nan
         yield Change(metric, code, name, float(value), usual, scatter, float(sigma), known.size)
 
 
@@ -124,43 +120,22 @@ def _row(one: Change) -> tuple:
     return (one.filter, one.where, text, unit, *numbers, one.nights)
 
 
-def rolling_zero_points(
-    images: pd.DataFrame, camera: Camera, *, images_min: int, sigma: float, floor_mag: float
-) -> pd.DataFrame:
-    """Each usable image's zero point against those of its channel and filter within the window: the images with
-    `zp_change_mag`, its distance from their median (NaN where there are too few), and `zp_outlier`.
+def zero_point_table(images: pd.DataFrame) -> Table:
+    """The exposures of a night that have images off the rolling zero point: how many, how far, which channels.
 
-    images: filter, rcid, pabszp, exptime, airmass of the images of a window of days, this night's among them. Zero
-    points are brought to 30 s and to no air by the filter's extinction, as for the archive's photometric criterion.
+    images: filefracday, field, filter, rcid, zpchange, zero_point_outlier of the night's usable images.
     """
-    extinction = {code: entry.extinction_mag_per_airmass for code, entry in camera.filters.items()}
-    standard = (
-        images["pabszp"]
-        - 2.5 * np.log10(images["exptime"] / STANDARD_EXPOSURE_S)
-        + images["filter"].map(extinction).astype(float) * images["airmass"]
-    )
-    channel = [images["filter"], images["rcid"]]
-    change = standard - standard.groupby(channel).transform("median")
-    scatter = MAD_TO_SIGMA * change.abs().groupby(channel).transform("median")
-    change = change.where(standard.groupby(channel).transform("count") >= images_min)
-    beyond = change.abs() > sigma * scatter.clip(lower=floor_mag)
-    return images.assign(zp_change_mag=change, zp_outlier=beyond)
-
-
-def zero_point_table(judged: pd.DataFrame, night: str, days: float) -> Table:
-    """The exposures of a night that have images beyond the rolling zero point: how many, how far, which channels."""
-    tonight = judged[judged["night"] == night]
     rows = []
-    for (filefracday, field, code), group in tonight.groupby(["filefracday", "field", "filter"]):
-        beyond = group[group["zp_outlier"]]
+    for (filefracday, field, code), group in images.groupby(["filefracday", "field", "filter"]):
+        beyond = group[group["zero_point_outlier"] > 0]
         if len(beyond):
             channels = [f"{rcid // 4 + 1}/{rcid % 4 + 1}" for rcid in sorted(beyond["rcid"])]
             shown = " ".join(channels) if len(channels) <= _SHOWN_CHANNELS else "many"
-            far = float(beyond["zp_change_mag"].median())
+            far = float(beyond["zpchange"].median())
             rows.append((str(filefracday), int(field), code, len(beyond), len(group), far, shown))
     text = (
-        f"Usable images whose zero point, at 30 s and without air, is off that of {days:g} days of its channel and"
-        " filter: what INFOBITS bit 26 stands for. Clouds or a shutter move a whole exposure, electronics a channel."
+        "Usable images whose zero point, at 30 s and without air, is off that of the days before of its channel and"
+        " filter (INFOBITS bit 26). Clouds or a shutter move a whole exposure, electronics a channel."
     )
     head = ("exposure", "field", "filter", "images off", "images", "median change [mag]", "CCD/quadrant")
     return Table("Rolling zero points", text, head, tuple(rows))

@@ -26,6 +26,7 @@ METRICS = {
     "noise_adu": "gstddev",
     "flatness_rms_mag": "flatrms",
     "flatness_range_mag": "flatrange",
+    "standard_zero_point_mag": "zpstandard",
 }
 """Fields of an epoch, and the metrics of a science image's record that they are."""
 

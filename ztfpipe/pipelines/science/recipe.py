@@ -23,7 +23,7 @@ from ztfpipe.model.catalogs import ApertureCatalog, PsfCatalog
 from ztfpipe.model.dates import julian_year
 from ztfpipe.model.images import RawQuadrant
 from ztfpipe.model.keys import QuadrantKey
-from ztfpipe.model.quality import info_bits, photometrically_bad, status
+from ztfpipe.model.quality import info_bits, photometrically_bad, standard_zero_point, status
 from ztfpipe.model.science import (
     ApertureCorrections,
     Calibrators,
@@ -34,6 +34,7 @@ from ztfpipe.model.science import (
 )
 from ztfpipe.model.stars import FittedStars, PsfModel
 from ztfpipe.model.wcs import TpvWcs
+from ztfpipe.model.zero_points import UsualZeroPoint, zero_point_change
 from ztfpipe.pipelines.science import masks, sky, stars
 from ztfpipe.pipelines.science.pixels import CalibratedPixels, calibrate_pixels
 
@@ -262,6 +263,19 @@ class Work:
                     exptime_s=self.pointing.exptime_s,
                 )
             )
+            self.so_far.metrics |= self.beside_the_usual(fit.zero_point, calibrators.usual)
+
+    def beside_the_usual(self, zero_point_mag: float, usual: UsualZeroPoint | None) -> dict[str, float]:
+        """The zero point at 30 s and without air, and how far it is from that of the nights before."""
+        standard_mag = standard_zero_point(
+            self.camera, self.key.exposure.filter, zero_point_mag, airmass=self.pointing.airmass,
+            exptime_s=self.pointing.exptime_s,
+        )  # fmt: skip
+        change = zero_point_change(
+            standard_mag, usual, images_min=self.settings.zero_point_images_min,
+            sigma=self.settings.zero_point_sigma, floor_mag=self.settings.zero_point_floor_mag,
+        )  # fmt: skip
+        return {"zpstandard": standard_mag, **change}
 
     def find_limit(self) -> None:
         """The limiting magnitude of the catalog, where there is a zero point."""

@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ztfpipe.errors import BadFile
 from ztfpipe.model.planted import Efficiency, Logistic
 from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.formats.text import reading
 
 _COLOURS = {"zg": "tab:green", "zr": "tab:red", "zi": "tab:purple"}
 
@@ -28,13 +28,9 @@ def write_efficiencies(path: str | Path, night: str, curves: Sequence[Efficiency
 
 def read_efficiencies(path: str | Path) -> tuple[Efficiency, ...]:
     """Read them. BadFile when the file is missing or holds something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, "an efficiency of a night") as text:
+        content = json.loads(text)
         return tuple(_curve(one) for one in content["curves"])
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadFile(path, f"no efficiency of a night: {error}") from error
 
 
 def _plain(content: dict) -> dict:

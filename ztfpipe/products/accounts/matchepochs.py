@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ztfpipe.errors import BadFile, BadKey, BadName
 from ztfpipe.model.lightcurve import MatchEpochs
 from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.formats.text import reading
 from ztfpipe.products.names import key_of, path_of
 
 
@@ -32,8 +32,8 @@ def write_match_epochs(archive: Path, frozen: MatchEpochs) -> None:
 
 def read_match_epochs(path: str | Path) -> MatchEpochs:
     """Read a list. BadFile when it is missing or holds something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, "a list of a matchfile's epochs") as text:
+        content = json.loads(text)
         return MatchEpochs(
             reference=key_of(content["product"], "matchfile"),
             version=int(content["version"]),
@@ -41,7 +41,3 @@ def read_match_epochs(path: str | Path) -> MatchEpochs:
             settings=content["settings"],
             epochs=tuple(key_of(one, "psfcat") for one in content["epochs"]),
         )
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError, BadKey, BadName) as error:
-        raise BadFile(path, f"not a list of a matchfile's epochs: {error}") from error

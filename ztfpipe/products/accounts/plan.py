@@ -7,7 +7,6 @@ import json
 from functools import cache
 from pathlib import Path
 
-from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.model.keys import (
     CalibrationKey,
     ExposureKey,
@@ -18,6 +17,7 @@ from ztfpipe.model.keys import (
 )
 from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.formats.text import reading
 
 
 def plan_to_json(plan: NightPlan) -> str:
@@ -81,12 +81,8 @@ def write_plan(path: str | Path, plan: NightPlan) -> None:
 
 def read_plan(path: str | Path) -> NightPlan:
     """Read a plan. BadFile when it is missing or holds something else."""
-    try:
-        return plan_from_json(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError, BadKey) as error:
-        raise BadFile(path, f"not a night's plan: {error}") from error
+    with reading(path, "a night's plan") as text:
+        return plan_from_json(text)
 
 
 def _text(key: QuadrantKey) -> str:

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ztfpipe.errors import BadFile
 from ztfpipe.model.manifest import Manifest, ManifestEntry
 from ztfpipe.model.records import IngestRecord, QaRecord
 from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.formats.text import reading
 
 Record = IngestRecord | QaRecord
 _R = TypeVar("_R", IngestRecord, QaRecord)
@@ -36,12 +36,8 @@ def write_record(path: str | Path, record: Record) -> None:
 
 def read_record(kind: type[_R], path: str | Path) -> _R:
     """Read a record. BadFile when it is missing or not a record of this kind."""
-    try:
-        return from_json(kind, Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadFile(path, f"not a record: {error}") from error
+    with reading(path, "a record") as text:
+        return from_json(kind, text)
 
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:
@@ -61,14 +57,10 @@ def manifest_to_json(manifest: Manifest) -> str:
 
 def read_manifest(path: str | Path) -> Manifest:
     """Read the accounts. BadFile when the file is missing or holds something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, "a night's accounts") as text:
+        content = json.loads(text)
         entries = tuple(ManifestEntry(one["announced"], _record(one["record"])) for one in content.pop("files"))
         return Manifest(entries=entries, **content)
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadFile(path, f"not a night's accounts: {error}") from error
 
 
 def _record(content: dict[str, Any]) -> IngestRecord:

@@ -13,12 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ztfpipe.errors import BadFile, BadKey, BadName
+from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.records import QaRecord
 from ztfpipe.model.reference import EPOCH_NUMBERS, Candidate, Epoch, FrozenInputs, Rejection, Selection
 from ztfpipe.products.accounts.records import read_record
 from ztfpipe.products.formats.atomic import write_once, write_text
+from ztfpipe.products.formats.text import reading
 from ztfpipe.products.names import key_of, path_of
 
 LEDGER = Path("../ledger/references")
@@ -48,18 +49,14 @@ def write_frozen_inputs(archive: Path, frozen: FrozenInputs) -> bool:
 
 def read_frozen_inputs(path: str | Path) -> FrozenInputs:
     """Read a frozen list. BadFile when it is missing or holds something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, "a list of a reference's inputs") as text:
+        content = json.loads(text)
         key = key_of(content["product"], "vrefimg")
         rejected = tuple(
             Rejection(_epoch(one), tuple(one["criteria"]), tuple(one["reasons"])) for one in content["rejected"]
         )
         selection = Selection(tuple(map(_epoch, content["chosen"])), rejected, int(content["epochs_min"]))
         return FrozenInputs(key, content["night"], content["why"], selection, content["settings"])
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError, BadKey, BadName) as error:
-        raise BadFile(path, f"not a list of a reference's inputs: {error}") from error
 
 
 def newest_version(archive: Path, reference: ReferenceKey) -> int | None:
@@ -131,13 +128,9 @@ def write_candidates(path: str | Path, night: str, candidates: Sequence[Candidat
 
 def read_candidates(path: str | Path) -> tuple[Candidate, ...]:
     """Read the night's list. BadFile when it is missing or holds something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, "a night's list of references") as text:
+        content = json.loads(text)
         return tuple(Candidate(ReferenceKey(**one.pop("reference")), **one) for one in content["references"])
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError, BadKey) as error:
-        raise BadFile(path, f"not a night's list of references: {error}") from error
 
 
 def _epoch_json(epoch: Epoch) -> dict[str, Any]:
@@ -146,5 +139,7 @@ def _epoch_json(epoch: Epoch) -> dict[str, Any]:
 
 
 def _epoch(content: dict[str, Any]) -> Epoch:
-    numbers = {name: math.nan if content[name] is None else float(content[name]) for name in EPOCH_NUMBERS}
+    # Lists are frozen for good: those from before a number was known lack it.
+    known = {name: content.get(name) for name in EPOCH_NUMBERS}
+    numbers = {name: math.nan if value is None else float(value) for name, value in known.items()}
     return Epoch(key_of(content["image"], "sciimg"), int(content["status"]), **numbers)

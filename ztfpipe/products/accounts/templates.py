@@ -6,10 +6,10 @@ import dataclasses
 import json
 from pathlib import Path
 
-from ztfpipe.errors import BadFile, BadKey, BadName
 from ztfpipe.model.keys import CalibrationKey
 from ztfpipe.model.templates import TemplateFrame, TemplateFrames
 from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.products.formats.text import reading
 from ztfpipe.products.names import key_of, path_of
 
 
@@ -26,13 +26,9 @@ def write_frames(path: str | Path, chosen: TemplateFrames) -> None:
 
 def read_frames(path: str | Path) -> TemplateFrames:
     """Read a list. BadFile when it is missing or holds something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, "a list of images") as text:
+        content = json.loads(text)
         frames = tuple(
             TemplateFrame(key_of(one["image"], "sciimg"), one["lofreqflat"], one["fringe"]) for one in content["frames"]
         )
         return TemplateFrames(content["kind"], CalibrationKey(**content["key"]), frames, content["candidates"])
-    except FileNotFoundError as error:
-        raise BadFile(path, "no such file") from error
-    except (ValueError, KeyError, TypeError, BadKey, BadName) as error:
-        raise BadFile(path, f"not a list of images: {error}") from error

@@ -31,8 +31,20 @@ def read_epochs(path: str | Path, wanted: set[ReferenceKey] | None = None) -> li
         table = table[index.isin(places)]
     rows = table.to_dict("records")
     return [
-        Epoch(_quadrant(row), int(row["status"]), **{name: float(row[name]) for name in EPOCH_NUMBERS}) for row in rows
+        # A table from before a number was known lacks it.
+        Epoch(_quadrant(row), int(row["status"]), **{name: float(row.get(name, np.nan)) for name in EPOCH_NUMBERS})
+        for row in rows
     ]
+
+
+def read_standard_zero_points(path: str | Path) -> pd.DataFrame:
+    """Of a night's epochs filter, rcid, status and standard_zero_point_mag: one row each, no rows from a table that was
+    made before they were known."""
+    table = read_table(path)
+    if "standard_zero_point_mag" not in table:
+        table = table.iloc[:0].assign(standard_zero_point_mag=np.float32(np.nan))
+    rcid = 4 * (table["ccdid"].astype(int) - 1) + table["qid"].astype(int) - 1
+    return table[["filter", "status", "standard_zero_point_mag"]].assign(rcid=rcid)
 
 
 def write_verdicts(path: str | Path, selections: Iterable[Selection]) -> None:

@@ -86,8 +86,11 @@ def write_once(path: str | Path, text: str) -> bool:
     return True
 
 
-def link_over(source: str | Path, path: str | Path) -> None:
-    """Give a file a second name, in place of whatever has that name now: the name is never without a file."""
+def link_over(source: str | Path, path: str | Path, *, flushed: bool = True) -> None:
+    """Give a file a second name, in place of whatever has that name now: the name is never without a file.
+
+    flushed: that it is on disk; else the caller has `flush` do so, once for the names of a folder.
+    """
     path = Path(path)
     temporary = _temporary(path)
     with machine_faults(path):
@@ -97,7 +100,8 @@ def link_over(source: str | Path, path: str | Path) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        flush(path.parent)
+        if flushed:
+            flush(path.parent)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

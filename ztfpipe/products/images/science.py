@@ -12,6 +12,7 @@ from ztfpipe.camera import Camera
 from ztfpipe.model import identifiers
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey
+from ztfpipe.model.quality import bits_set
 from ztfpipe.model.science import ScienceImage
 from ztfpipe.model.templates import FRINGE, LOFREQFLAT
 from ztfpipe.products.formats.fits import write_image
@@ -105,7 +106,7 @@ def _identity_cards(image: ScienceImage, origin: Origin) -> Iterator[Card]:
     yield "QID", key.qid, "Quadrant identifier [1..4]"
     yield "RCID", key.rcid, "Readout-channel identifier [0..63]"
     yield "EXPID", identifiers.exposure_id(origin.jd), "Exposure identifier"
-    bits = ", ".join(str(bit) for bit in range(32) if image.infobits >> bit & 1)
+    bits = ", ".join(map(str, bits_set(image.infobits)))
     yield "INFOBITS", image.infobits, f"infoBits string; bit(s) = {bits or 'null'}"
     yield "SEEING", round(image.seeing_px, 3), "seeing FWHM [pixels]"
     for keyword, kind, text in (

@@ -26,6 +26,7 @@ from ztfpipe.products.database.store import update_night
 from ztfpipe.products.names import path_of
 from ztfpipe.steps import quality
 from ztfpipe.steps.lightcurve.extending import extend
+from ztfpipe.steps.operations.allocations import AllocatedRuns, check_allocation
 from ztfpipe.steps.operations.disk import expected
 from ztfpipe.steps.operations.linking import SO_FAR, cutoff_due
 from ztfpipe.steps.operations.publishing import Publisher, publisher
@@ -221,12 +222,14 @@ def run_operate(
     pause_s: float,
     due: int,
     environment: Mapping[str, str] | None = None,
+    allocation: Sequence[str] = (),
 ) -> int:
     """`ztfpipe operate`: be the operator of a night until a time (UT). 0 when nothing is missing at its end, else 1.
 
     project: the folder with the Snakefile. options: profile and cores for Snakemake. due: a matchfile grows when it has
-    so many new epochs. environment: that of its runs, in which they find a warm worker. Raises Busy when the night has
-    an operator, BadSettings for a bad configuration, BadKey for what is no night.
+    so many new epochs. environment: that of its runs, in which they find a warm worker. allocation: words for srun
+    where each run has an allocation of its own. Raises Busy when the night has an operator, BadSettings for a bad
+    configuration, BadKey for what is no night.
     """
     NightKey(night)
     config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
@@ -243,7 +246,10 @@ def run_operate(
             print(text, flush=True)
             print(text, file=log, flush=True)
 
-        runs = Runs(project, place, night, options, log, environment, asked)
+        runs = (AllocatedRuns if allocation else Runs)(project, place, night, options, log, environment, asked)
+        if isinstance(runs, AllocatedRuns):
+            check_allocation(allocation)
+            runs.words, runs.say = allocation, say
         if runs.recover():
             say("what an earlier operator left running has been ended; going on from there")
         say(expected(config, place))

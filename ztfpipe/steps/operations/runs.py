@@ -15,6 +15,7 @@ from typing import IO
 
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.formats.atomic import write_text
+from ztfpipe.steps.operations.queue import end_jobs
 
 ENDING_S = 20.0
 """A run told to end has this long before it is killed."""
@@ -47,7 +48,8 @@ class Runs:
         self.project, self.options, self.log = project, options, log
         self.asked = {"night": night} if asked is None else dict(asked)
         self.environment = environment
-        self.memory = workspace / "ledger" / "operator" / f"{night}.json"
+        self.ledger = workspace / "ledger"
+        self.memory = self.ledger / "operator" / f"{night}.json"
         self.locks = workspace / "archive" / ".snakemake" / "locks"
 
     def __call__(self, targets: Sequence[str], narrowing: Mapping[str, str]) -> int:
@@ -55,15 +57,24 @@ class Runs:
         return self._run([*self._program(), *self.options, *self._narrowed(narrowing), "--", *targets])
 
     def recover(self) -> bool:
-        """End the processes an earlier operator left, and take Snakemake's own lock away. Whether there was any."""
-        left = self._left_over()
+        """End what an earlier operator left, and take Snakemake's own lock away. Whether there was any.
+
+        Raises Busy when the allocation of a run that it left does not end.
+        """
+        left, jobs = self._left_over()
         if left:
             _end(left)
+        if jobs:
+            end_jobs(self.ledger, jobs, lambda line: print(line, file=self.log, flush=True))
         self.memory.unlink(missing_ok=True)
+        return self.unlock() or bool(left or jobs)
+
+    def unlock(self) -> bool:
+        """Take away Snakemake's own lock, which a run that was killed leaves. Whether there was one."""
         locked = self.locks.is_dir() and any(self.locks.iterdir())
         if locked:
             self._run([*self._program(), *self.options, "--unlock", *self._narrowed({})])
-        return bool(left) or locked
+        return locked
 
     def _narrowed(self, narrowing: Mapping[str, str]) -> list[str]:
         words = [f"{name}={value}" for name, value in {**self.asked, **narrowing}.items()]
@@ -72,7 +83,8 @@ class Runs:
     def _program(self) -> list[str]:
         return [str(Path(sys.executable).parent / "ztfpipe"), "snakemake"]
 
-    def _run(self, command: list[str]) -> int:
+    def _run(self, command: list[str], jobs: str = "") -> int:
+        """Run a command, and remember it meanwhile. jobs: the name of its allocation in SLURM's queue, if any."""
         process = subprocess.Popen(
             command,
             cwd=self.project,
@@ -81,7 +93,7 @@ class Runs:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        words = {"group": process.pid, "started": _started(process.pid), "node": os.uname().nodename}
+        words = {"group": process.pid, "started": _started(process.pid), "node": os.uname().nodename, "jobs": jobs}
         write_text(self.memory, json.dumps(words) + "\n")
         try:
             return process.wait()
@@ -92,15 +104,16 @@ class Runs:
         finally:
             self.memory.unlink(missing_ok=True)
 
-    def _left_over(self) -> int:
-        """The process group of a run that outlived its operator, 0 where there is none on this machine."""
+    def _left_over(self) -> tuple[int, str]:
+        """What outlived its operator: a process group, 0 where there is none on this machine, and an allocation."""
         try:
             words = json.loads(self.memory.read_text())
             group, started, node = int(words["group"]), str(words["started"]), words["node"]
         except (FileNotFoundError, ValueError, KeyError):
-            return 0
+            return 0, ""
         # A number may have been given to another process since: its start tells.
-        return group if node == os.uname().nodename and started and _started(group) == started else 0
+        alive = node == os.uname().nodename and started and _started(group) == started
+        return group if alive else 0, str(words.get("jobs", ""))
 
 
 def _started(pid: int) -> str:

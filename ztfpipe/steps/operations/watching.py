@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from ztfpipe.camera import Camera
 from ztfpipe.config import Trends
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.operations import TREND_METRICS
@@ -37,13 +35,13 @@ class Watched:
     pictures: tuple[tuple[str, bytes], ...]
 
 
-def watch_night(url: str, night: str, settings: Trends, camera: Camera) -> Watched:
+def watch_night(url: str, night: str, settings: Trends) -> Watched:
     """Compare a night that is in the database with those before it. BadFile, TryAgain as reading it raises."""
     rows = _trends(url, night, settings.nights)
     changes = list(recipe.channel_changes(rows, night, settings.nights_min))
     tables = {
         "outliers": recipe.outlier_table(changes, settings.sigma, settings.nights),
-        "zero points": _zero_points(url, night, settings, camera),
+        "zero points": _zero_points(url, night),
         "fields": recipe.field_table(list(_fields(url, night, settings, rows))),
     }
     shown = tuple(table for table in tables.values() if table.rows)
@@ -59,21 +57,10 @@ def _trends(url: str, night: str, nights: int) -> pd.DataFrame:
     return rows.astype({"rcid": int})
 
 
-def _zero_points(url: str, night: str, settings: Trends, camera: Camera) -> Table:
+def _zero_points(url: str, night: str) -> Table:
     table = SCHEMA["quadrants"]
-    columns = ["night", "filefracday", "rcid", "field", "filter", "exptime", "airmass", "pabszp"]
-    window = table.c.night.between(_before(night, settings.zero_point_days - 1), night)
-    images = read_columns(url, "quadrants", columns, window, table.c.status == 1, table.c.pabszp.is_not(None))
-    judged = recipe.rolling_zero_points(
-        images, camera, images_min=settings.zero_point_images_min, sigma=settings.sigma,
-        floor_mag=settings.zero_point_floor_mag,
-    )  # fmt: skip
-    return recipe.zero_point_table(judged, night, settings.zero_point_days)
-
-
-def _before(night: str, days: float) -> str:
-    day = date(int(night[:4]), int(night[4:6]), int(night[6:])) - timedelta(days=days)
-    return f"{day:%Y%m%d}"
+    columns = ["filefracday", "rcid", "field", "filter", "zpchange", "zero_point_outlier"]
+    return recipe.zero_point_table(read_columns(url, "quadrants", columns, table.c.night == night, table.c.status == 1))
 
 
 def _fields(url: str, night: str, settings: Trends, rows: pd.DataFrame) -> Iterator[recipe.Change]:

@@ -17,6 +17,7 @@ from ztfpipe.model.keys import QuadrantKey
 from ztfpipe.model.science import FringeTemplate, Masters, Pointing
 from ztfpipe.pipelines.science.recipe import make_science_image, without_masters
 from ztfpipe.products.accounts.settings import read_settings
+from ztfpipe.products.accounts.zero_points import read_zero_points
 from ztfpipe.products.arrival.raw import header_value, read_raw_quadrant
 from ztfpipe.products.images.calibration import StoredMaster, master_id, master_kind, read_master
 from ztfpipe.products.images.headers import needed
@@ -40,6 +41,7 @@ def image(
     bright: Path | None = None,
     lofreqflat: Path | None = None,
     fringe: Path | None = None,
+    usual: Path | None = None,
 ) -> None:
     """Make a quadrant's science image, mask, catalogs, PSF, preview, log and record.
 
@@ -54,6 +56,9 @@ def image(
         inputs[str(raw)] = pixel_checksum(quadrant.image, quadrant.overscan)
         bias_master, flat_master = _master(bias, inputs), _master(flat, inputs)
         calibrators, unread = read_calibrators(gaia, ps1, bright)
+        if usual is not None:
+            channel = key.exposure.filter, key.rcid
+            calibrators = replace(calibrators, usual=read_zero_points(usual).channels.get(channel))
         response = _template(lofreqflat if section.responsivity_correction else None, read_lofreqflat, inputs)
         fringes = _template(fringe if section.fringe_correction else None, read_fringes, inputs)
     pointing = _pointing(raw, quadrant)
