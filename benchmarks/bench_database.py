@@ -1,7 +1,7 @@
 """The operations database at the scale of a survey: made from records, brought up to date, asked.
 
-Records are those of `survey_nights`: thirty nights of 52 exposures of the full camera make 100,000 quadrants, to which a
-night of full length is added. For questions all images are there ten times, under other names at the same places.
+Records are those of `survey_nights`: thirty nights of 52 exposures of the full camera make 100,000 quadrants, to which
+a night of full length is added. For questions all images are there ten times, under other names.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ constants.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 
@@ -180,8 +180,10 @@ def night_records(night: str, pointings: list[Pointing], seed: int = 0) -> Night
             metrics = {name: float(values[rcid]) for name, values in numbers.items()} | corners[rcid]
             wait = 180 + 40 * rng.uniform() + 60 * ((number % 90) > 80)
             science[key] = _science(key, metrics, ended + wait, rng)
-            if science[key].status:
-                differences[key] = _difference(key, common, ended + wait + 25, rng)
+            differences[key] = _difference(key, common, ended + wait + 25, rng)
+            if not science[key].status:
+                reason = "the science image is not usable"
+                differences[key] = replace(differences[key], status=0, reason=reason, metrics={})
         alerts[exposure] = QaRecord(
             "alerts exposure", path_of("alertsqa", exposure), 1, "", {"npackets": int(rng.poisson(400))},
             timings_s={"wall": 60.0 + 10 * rng.normal()}, ended_unix=round(ended + 340 + 30 * rng.normal(), 3),

@@ -16,6 +16,8 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from PIL import Image
 
+from ztfpipe.products.accounts.pictures import paletted_png
+
 _LAST_MS = 3000
 """How long the last picture of a movie stays [ms]."""
 _NEVER, _BEYOND = "#eef1f4", "white"
@@ -66,9 +68,7 @@ def sky_png(title: str, rows: Sequence[Sequence[SkyPanel]]) -> bytes:
     if not rows:
         grid[0, 0].set_axis_off()
         grid[0, 0].text(0.5, 0.5, "nothing was seen", ha="center", transform=grid[0, 0].transAxes)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return paletted_png(figure)
 
 
 def sky_gif(panels: Sequence[SkyPanel], seconds_each: float) -> bytes:
