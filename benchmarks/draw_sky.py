@@ -1,4 +1,4 @@
-"""The picture of the sky seen in the docs: a season of `survey_nights` (`python -m benchmarks.draw_sky`, two minutes)."""
+"""The picture of the sky seen in the docs: a season of `survey_nights` (`python -m benchmarks.draw_sky`)."""
 
 from __future__ import annotations
 

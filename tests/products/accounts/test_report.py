@@ -46,8 +46,8 @@ def test_a_long_table_is_shown_in_part_and_whole_when_opened(tmp_path):
 
 
 def test_a_report_of_the_full_camera_can_be_mailed():
-    # Five mosaics (biases, flats in three filters, an exposure) of pure noise, which nothing compresses, in base64 (4/3)
-    # shall leave a third of 5 MB to all else: 0.5 MB each.
+    # Five mosaics (biases, flats in three filters, an exposure) of pure noise, which nothing compresses, in base64
+    # (4/3) shall leave a third of 5 MB to all else: 0.5 MB each.
     camera, rng = Camera.load("ztf"), np.random.default_rng(4)
     factor = shrink_factor(camera, Quality().picture_pixels)
     shape = tuple(size // factor for size in camera.quadrant_shape)

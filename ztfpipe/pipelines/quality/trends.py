@@ -146,6 +146,7 @@ def sentence(tables: Mapping[str, Table]) -> str:
     counts = {name: len(table.rows) for name, table in tables.items() if table.rows}
     words = {
         "outliers": ("outlier", "outliers", "against the nights before"),
+        "drifts": ("slow drift", "slow drifts", "over the nights"),
         "zero points": ("exposure", "exposures", "off the rolling zero point"),
     }
     return ", ".join(

@@ -14,6 +14,7 @@ from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.operations import TREND_METRICS
 from ztfpipe.model.summary import Table
 from ztfpipe.pipelines.quality import trends as recipe
+from ztfpipe.pipelines.quality.drifts import drift_table
 from ztfpipe.products.accounts.pace_pictures import latency_png, run_time_png, trends_png
 from ztfpipe.products.database.store import SCHEMA, read_columns, read_rows
 
@@ -45,6 +46,7 @@ def watch_night(url: str, night: str, settings: Trends) -> Watched:
     changes = list(recipe.channel_changes(rows, night, settings.nights_min))
     tables = {
         "outliers": recipe.outlier_table(changes, settings.sigma, settings.nights),
+        "drifts": drift_table(rows, night, settings.nights_min, settings.sigma),
         "zero points": _zero_points(url, night),
         "fields": recipe.field_table(list(_fields(url, night, settings, rows))),
     }
