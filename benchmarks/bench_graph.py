@@ -38,14 +38,14 @@ def draw(exposures: str, folder: str, *targets: str) -> Callable[[], object]:
     workspace = Path(folder)
     if not (workspace / "archive").exists():
         make_night(workspace, int(exposures))
-    return _drawing(workspace, f"night={NIGHT}", targets)
+    return draw_at(workspace, [f"night={NIGHT}"], targets)
 
 
-def _drawing(workspace: Path, night: str, targets: Sequence[str]) -> Callable[[], object]:
-    """Work: a dry run of Snakemake for `targets`; returns the number of jobs. night: a --config word, or empty."""
+def draw_at(workspace: Path, asked: Sequence[str], targets: Sequence[str]) -> Callable[[], object]:
+    """Work: a dry run of Snakemake for `targets`; returns the number of jobs. asked: more --config words."""
     command = [
         *(str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local", "-n", "--quiet", "rules"),
-        *("--config", f"workspace={workspace}", "camera=ztf", *([night] if night else []), "--", *targets),
+        *("--config", f"workspace={workspace}", "camera=ztf", *asked, "--", *targets),
     ]
 
     def work() -> object:
@@ -91,13 +91,13 @@ def one_exposure(folder: str, product: str) -> Callable[[], object]:
     camera = Camera.load("ztf")
     exposure = _exposure(200000, 300, "zr", "o")
     targets = [path_of(product, QuadrantKey(exposure, ccdid, qid)) for ccdid, qid in camera.quadrants()]
-    return _drawing(Path(folder), "", targets)
+    return draw_at(Path(folder), [], targets)
 
 
 def one_product(folder: str, product: str) -> Callable[[], object]:
     """Work: draw the graph of one product of one quadrant, asked for by path, in the night in `folder`."""
     quadrant = QuadrantKey(_exposure(200000, 300, "zr", "o"), 10, 1)
-    return _drawing(Path(folder), "", [path_of(product, quadrant)])
+    return draw_at(Path(folder), [], [path_of(product, quadrant)])
 
 
 def _exposure(fracday: int, field: int, code: str, imgtype: str) -> ExposureKey:

@@ -17,7 +17,7 @@ from benchmarks.difference_scenes import GAIN_E_PER_ADU, make_sky, take, turbule
 from benchmarks.validate_difference import REFERENCE, RESIDUAL_PX, SCIENCE, _flux_of, _share_in_stamp
 from ztfpipe.config import Alerts
 from ztfpipe.methods.difference.forced import SIZE_PX, forced_flux, psf_at
-from ztfpipe.model.difference import PsfTiles
+from ztfpipe.model.difference import DifferencePsf
 
 SHAPE, STARS, SEED = (1540, 1536), 1250, 211
 SNR = (0.0, 3.0, 10.0, 50.0, 300.0)
@@ -37,12 +37,10 @@ def rows() -> list[dict[str, Any]]:
     reference = take(sky, REFERENCE, rng, still, shape=SHAPE)
     made = subtract_taken(science, reference).difference
     image = np.where(made.bad, np.float32(np.nan), made.image_adu)
-    edges = made.tiling.y_edges, made.tiling.x_edges
-    middles = [(one[:-1] + one[1:] - 1) / 2 for one in edges]
-    tiles = PsfTiles(made.psf.reshape(len(middles[0]), len(middles[1]), *made.psf.shape[1:]), *middles)
+    psf = DifferencePsf(made.psf[len(made.psf) // 2], made.science_psf, made.filters, made.tiling)
     share, radius = _share_in_stamp(sky, science), Alerts().forced_radius_fwhm
     # The service knows where the source is on the sky; registration's rest, and turbulence, are in the pulls.
-    pulls = np.array([_pull(image, tiles, *one, made.fwhm_px, radius) for one in zip(x, y, flux * share, strict=True)])
+    pulls = np.array([_pull(image, psf, *one, made.fwhm_px, radius) for one in zip(x, y, flux * share, strict=True)])
     return [line for snr in SNR for line in _lines(snr, pulls[aimed == snr])]
 
 
@@ -60,12 +58,14 @@ def _lines(snr: float, pulls: np.ndarray) -> list[dict[str, Any]]:
     ]
 
 
-def _pull(image: np.ndarray, tiles: PsfTiles, x: float, y: float, truth: float, fwhm_px: float, radius: float) -> float:
+def _pull(
+    image: np.ndarray, psf: DifferencePsf, x: float, y: float, truth: float, fwhm_px: float, radius: float
+) -> float:
     column, line, half = int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), SIZE_PX // 2
     square = image[line - half : line + half + 1, column - half : column + half + 1]
     found = forced_flux(
         square,
-        psf_at(tiles, x, y),
+        psf_at(psf, x, y),
         x - column,
         y - line,
         gain_e_per_adu=GAIN_E_PER_ADU,

@@ -124,7 +124,7 @@ def _show_alerts(workspace: Path, config_path: Path) -> tuple[Path, Path]:
     sheet = workspace / "alerts.png"
     draw_sheet(packets, sheet)
     one = seen_most(packets)["candidate"]
-    place = ["--ra", str(one["ra"]), "--dec", str(one["dec"]), "--plot", "--output", workspace]
+    place = ["--ra", str(one["ra"]), "--dec", str(one["dec"]), "--plot", "--out", workspace]
     command = [BIN / "ztfpipe", "forced", "--config", config_path, *place]
     subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
     return sheet, workspace / f"forced_{one['ra']:.6f}_{one['dec']:+.6f}.png"

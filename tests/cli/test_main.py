@@ -109,3 +109,30 @@ def test_help_imports_no_science():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "False\n"
     assert "calibration" in done.stdout
+
+
+def test_help_says_what_holds_when_an_option_is_not_given(capsys):
+    assert main.run(["lightcurve", "show", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "[1.5]" in said
+    assert "[config.yaml]" in said
+    assert "None" not in said
+    assert main.run(["candidates", "--help"]) == 0
+    assert "inf]" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--ra", "10"], ["--dec", "10"], ["--ra", "361", "--dec", "0"]])
+@pytest.mark.parametrize("command", [["candidates"], ["forced"], ["lightcurve", "show"], ["database", "query"]])
+def test_a_place_off_the_sky_or_half_a_place(command, words, capsys):
+    assert main.run([*command, *words]) == 2
+    assert capsys.readouterr().err.startswith("ztfpipe: place (")
+
+
+def test_words_of_a_query_stand_on_both_sides_of_an_option(capsys):
+    call = main.parsed(["lightcurve", "query", "ID=1", "--group", "FORMAT=csv"])
+    assert call.words == ["ID=1", "FORMAT=csv"]
+    assert call.group
+    for late in ("nonsense", "--nosuch=1"):
+        assert main.run(["lightcurve", "query", "ID=1", "--group", late]) == 2
+        assert f"unrecognized arguments: {late}" in capsys.readouterr().err
+    assert main.run(["stale", "ID=1"]) == 2

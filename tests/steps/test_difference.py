@@ -21,6 +21,7 @@ from tests.difference_scene import (
 )
 from tests.methods.solar_system.test_ephemeris import here, orbits_at
 from ztfpipe.errors import BadFile, BadName
+from ztfpipe.methods.difference.forced import psf_at
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import sky_to_pixel
 from ztfpipe.methods.solar_system.ephemeris import dynamical_time
@@ -111,12 +112,17 @@ def test_products_and_their_words(made, monkeypatch):
     assert np.unravel_index(stamp.argmax(), stamp.shape) == (12, 12)
     # D's PSF has rings that the stamp cuts.
     assert stamp.sum() == pytest.approx(1, abs=0.02)
-    psfs, width = read_difference_psf(path_of("diffimgpsf", NEW))
+    psf, width = read_difference_psf(path_of("diffimgpsf", NEW))
     assert width == pytest.approx(header["DIFFWHM"])
-    assert np.array_equal(psfs.psf.reshape(-1, *stamp.shape)[len(psfs.psf.reshape(-1, *stamp.shape)) // 2], stamp)
-    assert psfs.psf.shape[:2] == (psfs.y_px.size, psfs.x_px.size)
-    # Tiles cover the image: their middles lie about its own.
-    assert psfs.x_px.mean() == pytest.approx((pixels.shape[1] - 1) / 2)
+    assert np.array_equal(psf.middle, stamp)
+    assert psf.science.shape == pixels.shape
+    assert [edges[[0, -1]].tolist() for edges in (psf.tiling.y_edges, psf.tiling.x_edges)] == [
+        [0, size] for size in pixels.shape
+    ]
+    # At the middle of the middle tile it is the stamp, but for what the table of filters cuts off.
+    box = psf.tiling.boxes[len(psf.filters) // 2]
+    middle = [(one.start + one.stop - 1) // 2 for one in box]
+    assert np.abs(psf_at(psf, *middle[::-1]) - stamp).max() < 2e-3 * stamp.max()
     metrics = record()["metrics"]
     assert metrics["ncandscimref"] + metrics["ncandrefmsci"] == len(read_candidates(path_of("candidates", NEW)))
     # Registration: a hundred stars of S/N over 20 each to 0.05 px.

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ztfpipe.cli.commands import add_command
+from ztfpipe.cli.commands import add_command, add_place, on_the_sky, place_of
 from ztfpipe.errors import BadFile, BadKey
 
 
@@ -15,19 +15,18 @@ def add_alert_commands(pipelines: Any) -> None:
     """Add the commands beside the pipelines."""
     text = "list candidates by place, object, field, time or score"
     parser = _command(pipelines, "candidates", text, _candidates)
-    parser.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place")
-    parser.add_argument("--dec", type=float, metavar="DEG", help="its declination")
-    parser.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="about the place; 1.5")
+    add_place(parser)
+    parser.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="about the place")
     parser.add_argument("--object", metavar="NAME", help="the detections of an object")
     parser.add_argument("--field", type=int, metavar="N", help="of one field")
     parser.add_argument("--score", metavar="NAME>=VALUE", help="a column and its least value, such as drb>=0.65")
     parser = _command(pipelines, "forced", "measure the flux at places on all their difference images", _forced)
-    parser.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place")
-    parser.add_argument("--dec", type=float, metavar="DEG", help="its declination")
+    add_place(parser)
     parser.add_argument(
         "--list", type=Path, metavar="FILE", help="places instead: lines of right ascension, declination"
     )
-    parser.add_argument("--output", type=Path, default=Path(), metavar="FOLDER", help="where the answers go; here")
+    where = "where the answers go"
+    parser.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help=where)
     parser.add_argument("--plot", action="store_true", help="a picture beside each answer")
     _add_publish(pipelines)
     text = "move old candidates out of the histories that grow each night"
@@ -50,34 +49,30 @@ def _add_publish(pipelines: Any) -> None:
 
 
 def _command(pipelines: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    parser = pipelines.add_parser(name, help=text, description=text)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    parser = add_command(pipelines, name, text, run)
     parser.add_argument(
         "--since", type=float, default=-math.inf, metavar="JD", help="exposures from this Julian date on"
     )
     parser.add_argument("--until", type=float, default=math.inf, metavar="JD", help="exposures up to it")
-    parser.set_defaults(run=run)
     return parser
 
 
 def _candidates(call: argparse.Namespace) -> int:
     from ztfpipe.steps.alerts import asking
 
-    place = None if call.ra is None and call.dec is None else _place(call)
     score = None
     if call.score is not None:
         name, _, least = call.score.partition(">=")
         score = name.strip(), _number("score", least)
-    question = asking.Question(place, call.radius, call.object, call.field, (call.since, call.until), score)
+    question = asking.Question(place_of(call), call.radius, call.object, call.field, (call.since, call.until), score)
     return asking.run_candidates(call.config, call.workspace, question)
 
 
 def _forced(call: argparse.Namespace) -> int:
     from ztfpipe.steps.alerts import asking
 
-    places = _listed(call.list) if call.list else [_place(call)]
-    return asking.run_forced(call.config, call.workspace, places, (call.since, call.until), call.output, call.plot)
+    places = _listed(call.list) if call.list else [on_the_sky(call.ra, call.dec)]
+    return asking.run_forced(call.config, call.workspace, places, (call.since, call.until), call.out, call.plot)
 
 
 def _publish(call: argparse.Namespace) -> int:
@@ -92,18 +87,6 @@ def _rolloff(call: argparse.Namespace) -> int:
     return rolling.run_rolloff(call.config, call.workspace, call.before)
 
 
-def _place(call: argparse.Namespace) -> tuple[float, float]:
-    if call.ra is None or call.dec is None:
-        raise BadKey("place", (call.ra, call.dec), "a right ascension and a declination: --ra DEG --dec DEG")
-    return _checked(call.ra, call.dec)
-
-
-def _checked(ra_deg: float, dec_deg: float) -> tuple[float, float]:
-    if not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):
-        raise BadKey("place", (ra_deg, dec_deg), "0 to 360 and -90 to 90 degrees")
-    return ra_deg, dec_deg
-
-
 def _listed(path: Path) -> list[tuple[float, float]]:
     """Places of a text file, separated by a comma or white space; lines that begin with # are comments."""
     try:
@@ -113,7 +96,7 @@ def _listed(path: Path) -> list[tuple[float, float]]:
     rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not rows or any(len(row) < 2 for row in rows):
         raise BadFile(path, "not a list of places: two numbers on each line")
-    return [_checked(_number("right ascension", row[0]), _number("declination", row[1])) for row in rows]
+    return [on_the_sky(_number("right ascension", row[0]), _number("declination", row[1])) for row in rows]
 
 
 def _number(what: str, text: str) -> float:

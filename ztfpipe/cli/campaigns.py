@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
+
 ACTIONS = {
     "plan": "say what it takes, and do nothing",
     "run": "make what is not made yet, in batches",
@@ -24,7 +26,7 @@ def add_campaign_commands(pipelines: Any) -> None:
     text = "bulk work on many nights: plan, run, compare, adopt"
     kinds = pipelines.add_parser("campaign", help=text, description=text).add_subparsers(metavar="KIND", required=True)
     for kind, what in CAMPAIGN_KINDS.items():
-        parser = kinds.add_parser(kind, help=what, description=what)
+        parser = add_command(kinds, kind, what, _campaign)
         words = "; ".join(f"{name}: {said}" for name, said in ACTIONS.items())
         parser.add_argument("action", nargs="?", choices=ACTIONS, default="plan", metavar="ACTION", help=words)
         parser.add_argument(
@@ -44,9 +46,7 @@ def add_campaign_commands(pipelines: Any) -> None:
         parser.add_argument("--cores", type=int, metavar="N", help="in place of the profile's")
         parser.add_argument("--incomplete", action="store_true", help="adopt though units are missing")
         parser.add_argument("--discard", action="store_true", help="adopt, and remove the old products")
-        parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-        parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-        parser.set_defaults(run=_campaign, kind=kind, templates=None)
+        parser.set_defaults(kind=kind, templates=None)
 
 
 def _campaign(call: argparse.Namespace) -> int:

@@ -6,16 +6,14 @@ import argparse
 import math
 from typing import Any
 
-from ztfpipe.cli.commands import add_command
-from ztfpipe.errors import BadKey
+from ztfpipe.cli.commands import add_command, add_place, place_of
 
 
 def add_database_commands(pipelines: Any) -> None:
     """Add the commands beside the pipelines."""
     text = "the operations database of exposures, quadrants, masters, failures and run times"
-    actions = pipelines.add_parser("database", help=text, description=text).add_subparsers(
-        metavar="ACTION", required=True
-    )
+    database = pipelines.add_parser("database", help=text, description=text)
+    actions = database.add_subparsers(metavar="ACTION", required=True)
     update = add_command(actions, "update", "bring the rows of a night up to date", _update)
     update.add_argument("--night", required=True, metavar="YYYYMMDD", help="the night")
     add_command(actions, "rebuild", "make it anew from the files of all nights", _rebuild)
@@ -23,16 +21,15 @@ def add_database_commands(pipelines: Any) -> None:
     query = add_command(actions, "query", "list rows by place, time and any column", _query)
     tables = "nights, exposures, quadrants, differences, calibration, failures, runs, trends; or images, the default:"
     query.add_argument("--table", default="images", metavar="NAME", help=f"{tables} quadrants beside their differences")
-    query.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a place that images cover")
-    query.add_argument("--dec", type=float, metavar="DEG", help="its declination")
-    query.add_argument("--from", dest="first", default="00000000", metavar="YYYYMMDD", help="first night")
-    query.add_argument("--to", dest="last", default="99999999", metavar="YYYYMMDD", help="last night")
+    add_place(query)
+    query.add_argument("--from", dest="first", default="00000000", metavar="YYYYMMDD", help="the first night")
+    query.add_argument("--to", dest="last", default="99999999", metavar="YYYYMMDD", help="the last night")
     query.add_argument("--since", type=float, default=-math.inf, metavar="JD", help="exposures from this date on")
     query.add_argument("--until", type=float, default=math.inf, metavar="JD", help="exposures up to it")
     condition = "COLUMN and one of < <= > >= = != and a value, such as 'seeing<2'; all of them, if several"
     query.add_argument("--where", action="append", default=[], metavar="CONDITION", help=condition)
-    query.add_argument("--columns", default="", metavar="A,B", help="columns to show; all by default")
-    query.add_argument("--limit", type=int, default=0, metavar="N", help="rows at most")
+    query.add_argument("--columns", default="", metavar="A,B", help="columns to show; all when not given")
+    query.add_argument("--limit", type=int, default=0, metavar="N", help="rows at most; all when not given")
     query.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
 
     status = add_command(pipelines, "status", "how far a night is: done, failed, left, pace, and when it ends", _status)
@@ -61,16 +58,11 @@ def _query(call: argparse.Namespace) -> int:
     from ztfpipe.products.database.query import Question
     from ztfpipe.steps.operations import database
 
-    place = None
-    if call.ra is not None or call.dec is not None:
-        place = (call.ra, call.dec)
-        if None in place or not (0 <= call.ra <= 360 and -90 <= call.dec <= 90):
-            raise BadKey("place", place, "--ra of 0 to 360 and --dec of -90 to 90 degrees")
     columns = tuple(name.strip() for name in call.columns.split(",") if name.strip())
     question = Question(
         call.table, None, (call.first, call.last), (call.since, call.until), tuple(call.where), columns, call.limit
     )
-    return database.run_query(call.config, call.workspace, question, place, call.csv)
+    return database.run_query(call.config, call.workspace, question, place_of(call), call.csv)
 
 
 def _status(call: argparse.Namespace) -> int:

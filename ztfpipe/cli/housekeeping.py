@@ -21,10 +21,18 @@ def add_housekeeping_commands(pipelines: Any) -> None:
     disk = add_command(pipelines, "disk", "what nights take, what is free, and what the next night needs", _disk)
     text = "map and pictures of the sky seen in many nights, and a movie a filter"
     coverage = add_command(pipelines, "coverage", text, _coverage)
-    coverage.add_argument("--out", type=Path, default=Path("coverage"), metavar="FOLDER", help="where to write them")
+    coverage.add_argument(
+        "--out",
+        type=Path,
+        default=Path("coverage"),
+        metavar="FOLDER",
+        help="where to write them",
+    )
     for parser in (disk, coverage):
-        parser.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night")
-        parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night")
+        parser.add_argument(
+            "--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given"
+        )
+        parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
 
 
 def _tidy(call: argparse.Namespace) -> int:

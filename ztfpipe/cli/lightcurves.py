@@ -6,39 +6,30 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command, add_place, on_the_sky
 from ztfpipe.cli.releases import add_release_commands
 
 
 def add_lightcurve_commands(actions: Any) -> None:
     """Add the commands to the actions of `lightcurve`."""
     text = "let the lists of matchfiles grow by the epochs known now, and print whose lists have grown"
-    extend = actions.add_parser("extend", help=text, description=text)
-    extend.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    extend.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
+    extend = add_command(actions, "extend", text, _extend)
     extend.add_argument("products", nargs="*", metavar="MATCHFILE", help="archive paths; of all fields when not given")
     extend.add_argument("--least", type=int, default=1, metavar="N", help="grow by so many new epochs or not at all")
     again = "begin the lists anew, with the reference and the settings in force"
     extend.add_argument("--again", action="store_true", help=again)
-    extend.set_defaults(run=_extend)
 
     text = "write the light curves of a data release from the matchfiles that are there"
-    release = actions.add_parser("release", help=text, description=text)
+    release = add_command(actions, "release", text, _release)
     release.add_argument("number", type=int, metavar="N", help="number of the release: lc_drN/")
-    release.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    release.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    for name, what in (("from", "first night"), ("to", "last night"), ("on", "night of the release")):
+    for name, what in (("from", "the first night"), ("to", "the last night"), ("on", "the night of the release")):
         release.add_argument(f"--{name}", dest=f"night_{name}", required=True, metavar="YYYYMMDD", help=what)
-    release.add_argument("--programs", type=int, nargs="+", default=[1], metavar="ID", help="program ids; 1 by default")
-    release.set_defaults(run=_release)
-    text = "print the light curves at a position as CSV, and draw them"
-    show = actions.add_parser("show", help=text, description=text)
-    show.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    show.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    show.add_argument("--ra", type=float, required=True, metavar="DEG", help="right ascension, ICRS")
-    show.add_argument("--dec", type=float, required=True, metavar="DEG", help="declination")
-    show.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="of sources from the position")
+    release.add_argument("--programs", type=int, nargs="+", default=[1], metavar="ID", help="program ids")
+    text = "print the light curves at a place as CSV, and draw them"
+    show = add_command(actions, "show", text, _show)
+    add_place(show)
+    show.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="of sources from the place")
     show.add_argument("--picture", type=Path, metavar="FILE", help="draw them as PNG")
-    show.set_defaults(run=_show)
     add_release_commands(actions)
 
 
@@ -58,4 +49,4 @@ def _extend(call: argparse.Namespace) -> int:
 def _show(call: argparse.Namespace) -> int:
     from ztfpipe.steps.lightcurve import showing
 
-    return showing.run_show(call.config, call.workspace, call.ra, call.dec, call.radius, call.picture)
+    return showing.run_show(call.config, call.workspace, on_the_sky(call.ra, call.dec), call.radius, call.picture)

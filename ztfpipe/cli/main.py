@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ztfpipe.cli.alerts import add_alert_commands
 from ztfpipe.cli.campaigns import add_campaign_commands
+from ztfpipe.cli.commands import add_command
 from ztfpipe.cli.database import add_database_commands
 from ztfpipe.cli.housekeeping import add_housekeeping_commands
 from ztfpipe.cli.lightcurves import add_lightcurve_commands
@@ -253,7 +255,7 @@ def run(argv: list[str]) -> int:
     if argv[:1] == ["snakemake"]:
         return _snakemake(argv[1:])
     try:
-        call = _parser().parse_args(argv)
+        call = parsed(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_BAD_CALL
     try:
@@ -265,7 +267,19 @@ def run(argv: list[str]) -> int:
         return EXIT_TRY_AGAIN if isinstance(error, TryAgain) else EXIT_BAD_CALL
 
 
-def _parser() -> argparse.ArgumentParser:
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """The call. NAME=VALUE words of a query may stand on both sides of an option, which argparse alone refuses."""
+    parser = command_parser()
+    call, late = parser.parse_known_args(argv)
+    if late and not (hasattr(call, "words") and all("=" in word and word[0] != "-" for word in late)):
+        parser.error(f"unrecognized arguments: {' '.join(late)}")
+    if late:
+        call.words = [*call.words, *late]
+    return call
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of every call of `ztfpipe`."""
     parser = argparse.ArgumentParser(prog="ztfpipe", description=__doc__.splitlines()[0])
     pipelines = parser.add_subparsers(metavar="PIPELINE", required=True)
     actions = {}
@@ -278,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     add_moving_commands(actions["moving"])
     add_alert_commands(pipelines)
     add_lightcurve_commands(actions["lightcurve"])
-    _add_simulate(pipelines.add_parser("simulate", help="make a night of raw files that look like the camera's"))
+    _add_simulate(pipelines)
     add_operations_commands(pipelines)
     add_most(pipelines)
     add_database_commands(pipelines)
@@ -303,12 +317,10 @@ def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
     parser.set_defaults(run=_run_step, step=step)
 
 
-def _add_simulate(parser: argparse.ArgumentParser) -> None:
+def _add_simulate(pipelines: Any) -> None:
+    parser = add_command(pipelines, "simulate", "make a night of raw files that look like the camera's", _simulate)
     parser.add_argument("--night", metavar="YYYYMMDD", help="the night; that of the configuration when not given")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_simulate)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
 
 
 def _simulate(call: argparse.Namespace) -> int:

@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
+
 
 def add_most(pipelines: Any) -> None:
     """Add the command to the pipelines."""
     text = "list where a known object falls on the archive's exposures, with cutouts, an orbit plot and region files"
-    parser = pipelines.add_parser("most", help=text, description=text)
+    parser = add_command(pipelines, "most", text, _most)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--object", metavar="NAME", help="number, name or designation in the site's catalog of orbits")
     what.add_argument(
@@ -18,19 +20,16 @@ def add_most(pipelines: Any) -> None:
         help="a line of MPCORB.DAT, a file of one, or 'epoch_mjd=.. a_au=.. e=.. i_deg=.. node_deg=.. peri_deg=..'"
         " 'mean_anomaly_deg=..' (or q_au=.. and perihelion_mjd=..), h_mag=.. g=.. name=.. when known",
     )  # fmt: skip
-    parser.add_argument("--begin", metavar="YYYYMMDD", help="first night; all when not given")
-    parser.add_argument("--end", metavar="YYYYMMDD", help="last night")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where files go; most_NAME when not given")
+    parser.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
+    parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where files go; most_NAME when not given")
     parser.add_argument("--brief", action="store_true", help="print the table, and write no files")
-    parser.add_argument("--margin", type=float, default=60.0, metavar="ARCSEC", help="how far beside an image counts")
+    parser.add_argument("--margin", type=float, default=60.0, metavar="ARCSEC", help="how far off an image counts")
     parser.add_argument("--cutout", type=int, default=63, metavar="PX", help="side of the cutouts; 0 for none")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_most)
 
 
 def _most(call: argparse.Namespace) -> int:
     from ztfpipe.steps.moving.precovery import Request, run_most
 
-    asked = Request(call.object, call.elements, call.begin, call.end, call.output, call.brief, call.margin, call.cutout)
+    asked = Request(call.object, call.elements, call.first, call.last, call.out, call.brief, call.margin, call.cutout)
     return run_most(call.config, call.workspace, asked)

@@ -6,15 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
+
 
 def add_moving_commands(actions: Any) -> None:
     """Add the commands to the actions of `moving`."""
     text = "record designations that came back from the Minor Planet Center"
-    parser = actions.add_parser("designations", help=text, description=text)
+    parser = add_command(actions, "designations", text, _designations)
     parser.add_argument("answer", type=Path, metavar="FILE", help="a line an object: its name, its designation")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
-    parser.set_defaults(run=_designations)
 
 
 def _designations(call: argparse.Namespace) -> int:

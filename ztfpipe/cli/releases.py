@@ -6,37 +6,36 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ztfpipe.cli.commands import add_command
+
 
 def add_release_commands(actions: Any) -> None:
     """Add the commands to the actions of `lightcurve`."""
     text = "answer a query of the archive's light-curve service from a release"
-    query = actions.add_parser("query", help=text, description=text)
-    _add_place(query)
+    query = add_command(actions, "query", text, _query)
     parameters = (
         "ID, POS (CIRCLE ra dec r | RANGE ra1 ra2 dec1 dec2 | POLYGON ra dec ...), BANDNAME, NOBS_MIN, MAG, TIME,"
         " BAD_CATFLAGS_MASK, COLLECTION, FORMAT, and WHERE with conditions on statistics; or a whole query string"
     )
     query.add_argument("words", nargs="*", metavar="NAME=VALUE", help=parameters)
     query.add_argument("--positions", type=Path, metavar="FILE", help="CSV or Parquet with columns ra and dec")
-    query.add_argument("--radius", type=float, default=1.5, metavar="ARCSEC", help="of objects from those positions")
+    query.add_argument(
+        "--radius",
+        type=float,
+        default=1.5,
+        metavar="ARCSEC",
+        help="of objects from those positions",
+    )
     query.add_argument("--objects", action="store_true", help="objects with their statistics, not light curves")
     query.add_argument("--group", action="store_true", help="all objects of each star, under one number")
     query.add_argument("--out", type=Path, metavar="FILE", help="in place of standard output")
-    query.set_defaults(run=_query)
 
     text = "copy a release's light curves and objects, of all fields or some, or make a HATS catalog of them"
-    export = actions.add_parser("export", help=text, description=text)
-    _add_place(export)
+    export = add_command(actions, "export", text, _export)
     export.add_argument("number", type=int, metavar="N", help="number of the release")
     export.add_argument("folder", type=Path, metavar="FOLDER", help="where to")
     export.add_argument("--fields", type=int, nargs="+", default=[], metavar="ID", help="all when not given")
     export.add_argument("--hats", action="store_true", help="one catalog in the HATS layout, for LSDB")
-    export.set_defaults(run=_export)
-
-
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="configuration")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="in place of the configuration's")
 
 
 def _query(call: argparse.Namespace) -> int:

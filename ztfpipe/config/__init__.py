@@ -170,7 +170,7 @@ RECIPE_VERSIONS = {
     "science": 3,
     "templates": 1,
     "reference": 1,
-    "difference": 2,
+    "difference": 3,
     "lightcurve": 2,
     "moving": 2,
     "planted": 1,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ztfpipe.model.plan import TemplateChoice
 
@@ -56,6 +60,40 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class FringePair:
+    """The structure of the sky of fringes' scale in an image, relative to the sky: old and new, float32 (my, mx), NaN
+    where sources are."""
+
+    name: str
+    old: NDArray[np.float32]
+    new: NDArray[np.float32]
+
+
+class Pairs:
+    """Old and new numbers of many units by metric: all that a comparison keeps of a million of them."""
+
+    def __init__(self, metrics: Sequence[Metric], units: Iterable[Unit] = ()) -> None:
+        self.units = 0
+        self._columns = {one.name: (array("d"), array("d")) for one in metrics}
+        for _ in self.gathered(units):
+            pass
+
+    def gathered(self, units: Iterable[Unit]) -> Iterator[Unit]:
+        """The units, each noted as it passes."""
+        for unit in units:
+            self.units += 1
+            for name, (old, new) in self._columns.items():
+                if name in unit.old and name in unit.new:
+                    old.append(unit.old[name])
+                    new.append(unit.new[name])
+            yield unit
+
+    def of(self, metric: Metric) -> NDArray[np.float64]:
+        """Old and new (n, 2) of the n units that have both."""
+        return np.column_stack([np.array(side) for side in self._columns[metric.name]])
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a campaign takes. sampled: units whose records it was measured from; 0 when there is none to go by."""
 
@@ -89,25 +127,28 @@ class Progress:
 
 @dataclass(frozen=True)
 class Change:
-    """How a number changed over the units that have it old and new: medians, and robust sigma of new - old."""
+    """How a number changed over the units that have it old and new: medians or sums, and robust sigma of new - old.
 
-    name: str
-    text: str
+    gains, losses: fractions of the units in which it became better or worse by more than `Metric.notable`.
+    """
+
+    metric: Metric
     units: int
     old: float
     new: float
     change: float
     sigma: float
-    worse: float
-    """Fraction of the units in which it became worse by more than `Metric.notable`."""
+    gains: float
+    losses: float
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is compared. better: +1 when more is better, -1 when less is, 0 when neither; notable: a change
-    below this is none."""
+    """A number that is compared. better: +1 when more is better, -1 when less is, 0 when neither; notable: a change of
+    a unit below this is none; summed: it counts, and all units together say more than the one in the middle."""
 
     name: str
     text: str
     better: int
     notable: float
+    summed: bool = False

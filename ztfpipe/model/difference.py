@@ -126,13 +126,17 @@ class Tiling:
 
 
 @dataclass(frozen=True)
-class PsfTiles:
-    """PSFs of a difference for a source at a pixel's centre, of unit sum: float32 (rows, columns, n, n), each that of
-    the middle of its tile, at y_px (rows,) and x_px (columns,). One tile: the same PSF everywhere."""
+class DifferencePsf:
+    """The PSF of a difference: that of the science image after the filter that made the pixels of a tile.
 
-    psf: Image
-    y_px: Floats
-    x_px: Floats
+    middle: float32 (n, n), of a source at the middle pixel of the middle tile, unit sum. science: the PSF of the
+    science image, None where the file has `middle` alone. filters: float32 (tiles, m, m), the origin in the middle.
+    """
+
+    middle: Image
+    science: PsfModel | None = None
+    filters: Image | None = None
+    tiling: Tiling | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,8 @@ class Difference:
     noise included; flux_adu, flux_sigma_adu: matched-filter flux S / F_S of a point source at each pixel and its sigma
     from the pixels' noise alone; all float32 (ny, nx). bad: joint mask. tiling, and per tile: psf: P_D at a pixel's
     centre, float32 (tiles, n, n), unit sum; knots, reference_knots: P_D as a PsfModel's coefficients for a source new
-    in the science image and for one gone from it, float32 (tiles, M, M); noise_adu: sigma of image_adu in empty sky.
+    in the science image and for one gone from it, float32 (tiles, M, M); filters: what makes P_D of the science PSF
+    anywhere in a tile, float32 (tiles, m, m); noise_adu: sigma of image_adu in empty sky. science_psf: that PSF.
     oversampling, reference_oversampling, radius_px: of the knots. fwhm_px: of P_D at the centre. scale: factor by which
     the predicted noise of S_corr was multiplied to make its width in empty sky one.
     """
@@ -157,6 +162,8 @@ class Difference:
     psf: Image
     knots: Image
     reference_knots: Image
+    filters: Image
+    science_psf: PsfModel
     oversampling: int
     reference_oversampling: int
     radius_px: int

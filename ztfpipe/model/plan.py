@@ -7,8 +7,9 @@ with STATUS=0, not a change of plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey, ReferenceVersionKey
+from ztfpipe.model.keys import CalibrationKey, QuadrantKey, RawKey, ReferenceKey, ReferenceVersionKey
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,8 @@ class NightPlan:
     raws: tuple[RawKey, ...]
     templates: tuple[TemplateChoice, ...] = ()
     references: tuple[ReferenceVersionKey, ...] = ()
+
+    @cached_property
+    def pinned(self) -> frozenset[ReferenceKey]:
+        """The references of `references`, whatever their version: looked up for each of the night's quadrants."""
+        return frozenset(one.reference for one in self.references)

@@ -36,6 +36,16 @@ class PsfModel:
     core_error: float
     flux_error: float = 0.0
 
+    @staticmethod
+    def of_tables(
+        coefficients: NDArray[np.float32], oversampling: int, order: int, radius_px: int, shape: tuple[int, int]
+    ) -> PsfModel:
+        """The model alone, without the stars that made it; what is known of its errors and its width is NaN."""
+        none, unknown = np.empty(0), np.nan
+        return PsfModel(
+            coefficients, oversampling, order, radius_px, shape, unknown, none, none, none, unknown, unknown, unknown
+        )
+
 
 @dataclass(frozen=True)
 class Detections:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Cell = str | int | float | None
+BETTER, WORSE = "better", "worse"
+"""Cells that a page marks."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Config, load_config
+from ztfpipe.config import Config
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.arrival.raw import write_raw_ccd
 from ztfpipe.products.catalogs.local_catalogs import PS1_COLUMNS
@@ -29,6 +29,7 @@ from ztfpipe.simulate.pixels.detector import Shot
 from ztfpipe.simulate.sky.asteroids import known_asteroids
 from ztfpipe.simulate.sky.calibrators import bright_stars, gaia_like, ps1_like
 from ztfpipe.simulate.sky.field_truth import asteroid_orbits, transient_events, variable_stars
+from ztfpipe.steps.workspace import configured
 
 SENT_LIST = "sent.csv"
 PROGRESS_EVERY_S = 5.0
@@ -58,7 +59,7 @@ def run_simulate(
     Returns exit code 0. Raises BadSettings for a bad configuration, BadKey for a night or field that cannot be
     observed, TryAgain when the disk is full.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    config = configured(config_path, workspace)
     night = night or config.simulate.night.date
     NightKey(night)
     write_catalogs(config, night)

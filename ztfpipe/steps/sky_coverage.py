@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ztfpipe.config import Quality, load_config
+from ztfpipe.config import Quality
 from ztfpipe.errors import BadFile
 from ztfpipe.methods.sky.aitoff import GALACTIC_FROM_ICRS, HALF_HEIGHT, HALF_WIDTH, aitoff, sky_grid
 from ztfpipe.methods.sky.healpix import pixel_centres
@@ -22,6 +22,7 @@ from ztfpipe.products.catalogs.sky_maps import read_sky_map, write_sky_map
 from ztfpipe.products.formats.atomic import write_bytes
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.backfilling import nights_within
+from ztfpipe.steps.workspace import archive_of, configured
 
 WIDTH_PX = 720
 """Width of an all-sky image: half a degree at the middle."""
@@ -70,8 +71,8 @@ def run_coverage(config_path: Path, workspace: Path | None, first: str | None, l
 
     Raises BadFile when no night has a map.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    archive = Path(config.workspace).resolve() / "archive"
+    config = configured(config_path, workspace)
+    archive = archive_of(config)
     nights = [
         one for one in nights_within(archive, first, last) if (archive / path_of("skymap", NightKey(one))).exists()
     ]

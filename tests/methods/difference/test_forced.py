@@ -1,13 +1,15 @@
 """Forced photometry at fixed places: unbiased at nought and below, its errors right at any brightness."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.alerts_scene import FWHM_PX, GAIN, NOISE_ADU, gaussian
 from ztfpipe.methods.difference.forced import APERTURE_PX, SIZE_PX, forced_flux, psf_at, shifted, surrounding_noise
-from ztfpipe.model.difference import PsfTiles
+from ztfpipe.methods.difference.zogy import subtract
+from ztfpipe.model.difference import DifferencePsf
 
 HALF = np.indices((25, 25)) - 12
 PSF = gaussian(HALF[1], HALF[0]).astype(np.float32)
@@ -27,7 +29,7 @@ def square(rng, flux, dx=0.0, dy=0.0):
 def test_pulls_are_normal_at_any_brightness(flux):
     rng = np.random.default_rng(1)
     offsets = rng.uniform(-0.5, 0.5, (N, 2))
-    found = [forced_flux(square(rng, flux, *d), PSF, *d, **SETTINGS) for d in offsets]
+    found = [forced_flux(square(rng, flux, *d), shifted(PSF, *d), *d, **SETTINGS) for d in offsets]
     pulls = np.array([(one.flux_adu - flux) / one.sigma_adu for one in found])
     # Of 400 the mean scatters by 0.05 and the width by 0.035.
     assert abs(pulls.mean()) < 4 * 0.05
@@ -48,7 +50,8 @@ def test_what_became_fainter_has_a_negative_flux():
 
 def test_the_aperture_gives_the_whole_flux_and_knows_its_error():
     rng = np.random.default_rng(3)
-    found = [forced_flux(square(rng, 2000.0, 0.3, -0.2), PSF, 0.3, -0.2, **SETTINGS) for _ in range(N)]
+    psf = shifted(PSF, 0.3, -0.2)
+    found = [forced_flux(square(rng, 2000.0, 0.3, -0.2), psf, 0.3, -0.2, **SETTINGS) for _ in range(N)]
     inside = 1 - math.exp(-0.5 * (APERTURE_PX / 2 / (FWHM_PX / 2.3548)) ** 2)
     # The aperture's edge cuts pixels in 5 x 5 pieces.
     assert found[0].aperture_correction == pytest.approx(1 / inside, abs=1e-3)
@@ -58,17 +61,33 @@ def test_the_aperture_gives_the_whole_flux_and_knows_its_error():
     assert pulls.std() == pytest.approx(1, abs=4 * 0.035)
 
 
-def test_a_psf_that_changes_evenly_over_the_image_is_known_everywhere():
-    rng = np.random.default_rng(6)
-    base, along_y, along_x = rng.normal(size=(3, 5, 5))
-    y, x = np.array([100.0, 300.0, 520.0]), np.array([50.0, 90.0])
-    tiles = base + y[:, None, None, None] * along_y + x[None, :, None, None] * along_x
-    for place in ((100.0, 50.0), (310.5, 77.0), (0.0, 140.0), (600.0, 0.0)):
-        expected = base + place[0] * along_y + place[1] * along_x
-        # Single precision of numbers of order a thousand.
-        assert psf_at(PsfTiles(tiles, y, x), place[1], place[0]) == pytest.approx(expected, abs=1e-3)
-    one = PsfTiles(tiles[:1, :1], y[:1], x[:1])
-    assert psf_at(one, 500.0, 500.0) == pytest.approx(tiles[0, 0].astype(np.float32))
+def test_the_psf_is_that_of_the_place_between_the_pixels_and_anywhere_in_its_tile(psf_of, drawn, exposed):
+    shape, half = (150, 170), SIZE_PX // 2
+    narrow, wide = (psf_of(fwhm, shape).coefficients for fwhm in (1.9, 2.3))
+    varying = replace(psf_of(2.1, shape), order=1, coefficients=np.concatenate([
+        (narrow + wide) / 2, (wide - narrow) / 2, np.zeros_like(narrow)
+    ]))  # fmt: skip
+    nothing, still = np.zeros(shape, np.float32), psf_of(2.0, shape)
+    for place in ((84.0, 75.0), (56.2, 50.4), (57.31, 98.5), (140.47, 120.1)):
+        new = subtract(
+            exposed(drawn(varying, *place, 1000.0), 4.0, varying), exposed(nothing, 2.0, still), tile_px=60,
+            calibrate=False,
+        )  # fmt: skip
+        assert len(new.tiling.boxes) == 9
+        column, row = (int(np.floor(one + 0.5)) for one in place)
+        around = new.image_adu[row - half : row + half + 1, column - half : column + half + 1]
+        where = DifferencePsf(new.psf[4], new.science_psf, new.filters, new.tiling)
+        psf = psf_at(where, *place)
+        middle = len(psf) // 2
+        box = slice(half - middle, half + middle + 1)
+        # What the filters hold beyond a stamp, and rounding.
+        assert np.abs(around[box, box] - 1000 * psf).max() < 2e-3 * 1000 * psf.max()
+
+
+def test_where_only_one_psf_is_known_it_is_shifted():
+    known = DifferencePsf(PSF)
+    assert psf_at(known, 500.0, 7.0) == pytest.approx(PSF, abs=1e-7)
+    assert psf_at(known, 499.7, 7.25) == pytest.approx(shifted(PSF, -0.3, 0.25), abs=1e-7)
 
 
 def test_a_shift_is_the_function_at_other_places():

@@ -77,10 +77,10 @@ def test_candidates_by_place_object_field_time_and_score(workspace, capsys):
     ("arguments", "words"),
     [
         (["candidates", "--object", "ZTF18zzzzzzz"], "not one that has been given a name"),
-        (["candidates", "--ra", "10"], "a right ascension and a declination"),
+        (["candidates", "--ra", "10"], "place (10.0, None) is not"),
         (["candidates", "--score", "beauty>=1"], "not a column of candidates"),
         (["candidates", "--score", "scorr>=much"], "not a number"),
-        (["forced", "--ra", "10", "--dec", "91"], "0 to 360 and -90 to 90"),
+        (["forced", "--ra", "10", "--dec", "91"], "a declination of -90 to 90"),
         (["forced", "--list", "none.txt"], "none.txt"),
     ],
 )
@@ -101,7 +101,7 @@ def read_answer(path):
 def test_forced_photometry_of_a_list_of_places(workspace, tmp_path):
     listed = tmp_path / "places.txt"
     listed.write_text(f"# ra dec\n{PLACE[0]}, {PLACE[1]}\n{EMPTY[0]} {EMPTY[1]}\n")
-    command = ["forced", "--config", str(workspace / "config.yaml"), "--list", str(listed), "--output", str(tmp_path)]
+    command = ["forced", "--config", str(workspace / "config.yaml"), "--list", str(listed), "--out", str(tmp_path)]
     assert run([*command, "--plot"]) == 0
     pulls = []
     for place, fluxes in ((PLACE, np.array(FLUXES[:39])), (EMPTY, np.zeros(39))):
@@ -124,7 +124,7 @@ def test_forced_photometry_of_a_list_of_places(workspace, tmp_path):
 
 
 def test_a_place_that_was_never_looked_at_has_an_answer_without_rows(workspace, tmp_path):
-    command = ["forced", "--config", str(workspace / "config.yaml"), "--ra", "10", "--dec", "10", "--output"]
+    command = ["forced", "--config", str(workspace / "config.yaml"), "--ra", "10", "--dec", "10", "--out"]
     assert run([*command, str(tmp_path)]) == 0
     _, table = read_answer(next(Path(tmp_path).glob("*.txt")))
     assert len(table) == 0

@@ -41,7 +41,7 @@ def made(tmp_path_factory):
     """A workspace with a matchfile; every other epoch is of program 2, and one is bad."""
     workspace = tmp_path_factory.mktemp("made")
     (workspace / "archive").mkdir()
-    (workspace / "config.yaml").write_text(yaml.safe_dump({"camera": "mini", "workspace": ".."}))
+    (workspace / "config.yaml").write_text(yaml.safe_dump({"camera": "mini", "workspace": "."}))
     with contextlib.chdir(workspace / "archive"):
         truth = scene()
         write_reference(truth)

@@ -131,7 +131,7 @@ def test_a_body_is_found_where_it_is(site, body, capsys):
 
 
 def test_what_is_left_in_the_folder(site, body):
-    run_most(site, None, Request(None, elements_of(body), output=Path("here"), cutout_px=31))
+    run_most(site, None, Request(None, elements_of(body), out=Path("here"), cutout_px=31))
     table = text_tables.read("here/matches.tbl", format="ipac")
     cutouts = sorted(Path("here/cutouts").glob("*.fits"))
     assert [path.name[:31] for path in cutouts] == list(table[table["wcs"] == "solved"]["image_id"])
@@ -154,12 +154,12 @@ def test_what_is_left_in_the_folder(site, body):
 
 def test_nights_brief_and_no_match(site, body, capsys):
     text = elements_of(body)
-    assert run(["most", "--elements", text, "--config", str(site), "--end", NIGHTS[0], "--brief"]) == 0
+    assert run(["most", "--elements", text, "--config", str(site), "--to", NIGHTS[0], "--brief"]) == 0
     table = text_tables.read(capsys.readouterr().out, format="ipac")
     assert set(table["date_obs"]) == {"2018-03-25"}
     assert not list(Path().iterdir())
     away = text.replace("peri_deg=", "peri_deg=1")  # elsewhere in the sky
-    run_most(site, None, Request(None, away, output=Path("none")))
+    run_most(site, None, Request(None, away, out=Path("none")))
     assert len(text_tables.read("none/matches.tbl", format="ipac")) == 0
     assert Path("none/orbit.png").exists()
     assert not Path("none/cutouts").exists()
@@ -172,7 +172,7 @@ def test_nights_brief_and_no_match(site, body, capsys):
         (Request(None, "epoch_mjd=58000 e=0.1"), BadKey, "q_au is missing"),
         (Request(None, "epoch_mjd=58000 e=0.1 a_au=2.5 mean_anomaly_deg=x"), BadKey, "could not convert"),
         (Request(None, "12 Victoria"), BadKey, "a line of MPCORB.DAT"),
-        (Request(None, "K26", begin="20181340"), BadKey, "a day of the calendar"),
+        (Request(None, "K26", first="20181340"), BadKey, "a day of the calendar"),
         (Request(None, "K26", cutout_px=-1), BadKey, "zero or more"),
     ],
 )

@@ -10,11 +10,11 @@ import pytest
 
 from ztfpipe.config import Config
 from ztfpipe.errors import BadFile, BadKey
-from ztfpipe.model.campaign import BACKFILL, FRINGE, Campaign, Metric, Progress, Unit
+from ztfpipe.model.campaign import BACKFILL, FRINGE, Campaign, Metric, Pairs, Progress, Unit
 from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey
 from ztfpipe.model.plan import MasterChoice, NightPlan, TemplateChoice
 from ztfpipe.model.records import QaRecord
-from ztfpipe.pipelines.operations.campaigns import changes, estimate, progress_line
+from ztfpipe.pipelines.operations.campaigns import changes, comparison_summary, estimate, progress_line
 from ztfpipe.products.accounts import campaigns as files
 from ztfpipe.products.accounts.campaigns import CAMPAIGN_FILE, Swap
 from ztfpipe.products.accounts.plan import read_plan, write_plan
@@ -227,13 +227,31 @@ def test_the_table_is_robust_and_knows_which_way_is_better():
     units = [
         Unit(str(k), {"rms": a, "old_only": 1.0}, {"rms": b}) for k, (a, b) in enumerate(zip(old, new, strict=True))
     ]
-    (found,) = changes(units, [Metric("rms", "RMS", -1, 0.005), Metric("old_only", "", 1, 0.0)])
+    metrics = [Metric("rms", "RMS", -1, 0.005), Metric("old_only", "", 1, 0.0)]
+    (found,) = changes(Pairs(metrics, units), metrics)
     assert found.units == 401
     # Standard error of a median: 1.25 * 0.002 / sqrt(401) = 0.00013; of the percentile sigma: 1.5 times that. 5 sigma.
     assert found.change == pytest.approx(-0.01, abs=0.0007)
     assert found.sigma == pytest.approx(0.002, abs=0.001)
-    assert found.worse == pytest.approx(4 / 401)
-    assert changes([Unit("a", {"rms": 1.0}, {"rms": 0.0})], [Metric("rms", "", 1, 0.5)])[0].worse == 1.0
+    assert found.losses == pytest.approx(4 / 401)
+    # A change of -0.010 +- 0.002 is beyond 0.005 in 99.4 % of the units, give or take 0.4 %, but for the failures.
+    assert found.gains == pytest.approx(0.984, abs=0.02)
+    more = [Metric("rms", "", 1, 0.5)]
+    lost = [Unit("a", {"rms": 1.0}, {"rms": 0.0})]
+    assert changes(Pairs(more, lost), more)[0].losses == 1.0
+
+
+def test_what_is_counted_is_added_up():
+    """A unit in the middle that has none would hide what the others have lost."""
+    metrics = [Metric("n", "candidates", -1, 5.0, summed=True)]
+    units = [Unit(str(k), {"n": 0.0}, {"n": 0.0}) for k in range(3)] + [Unit("b", {"n": 9.0}, {"n": 2.0})]
+    (found,) = changes(Pairs(metrics, units), metrics)
+    assert (found.old, found.new, found.change, found.gains) == (9.0, 2.0, -7.0, 0.25)
+    table = comparison_summary(Campaign(FRINGE, "c", "zi", *NIGHTS), 4, 4, [found]).tables[0]
+    assert [dict(zip(table.columns, row, strict=True)) for row in table.rows] == [
+        {"what": "candidates, in all", "wanted": "less", "units": 4, "old": 9.0, "new": 2.0, "change": -7.0,
+         "sigma": found.sigma, "better [%]": 25.0, "worse [%]": 0.0, "is": "better"}
+    ]  # fmt: skip
 
 
 def test_what_a_campaign_takes_and_when_it_ends():

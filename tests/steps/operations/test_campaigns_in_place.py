@@ -93,7 +93,20 @@ def test_new_versions_are_made_compared_and_come_in_force_when_told_to(site, cap
     assert asked == list(paths)
     assert run_compare(campaign, CONFIG, site) == 0
     limits = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("limiting"))
-    assert limits.split() == ["limiting", "magnitude", "[mag]", "2", "21", "21.5", "0.5", "0", "0"]
+    assert limits.split() == [
+        "limiting",
+        "magnitude",
+        "[mag]",
+        "more",
+        "2",
+        "21",
+        "21.5",
+        "0.5",
+        "0",
+        "100",
+        "0",
+        "better",
+    ]
     assert accounts.version_in_force(archive, new[0].reference) == 1
     for _ in range(2):  # a second time changes nothing
         assert run_adopt(campaign, CONFIG, site, incomplete=False, discard=False) == 0

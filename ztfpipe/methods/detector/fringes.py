@@ -218,12 +218,20 @@ def fringes_left(image: Floats, mask: NDArray[np.bool_], template: FringeTemplat
 
     image: (ny, nx), sky included; mask: True where a pixel must not count. NaN, NaN without a sky.
     """
-    blocks = block_medians(image, mask, template.block_px)
-    sky = float(np.nanmedian(blocks)) if np.isfinite(blocks).any() else float("nan")
-    if not sky > 0:
+    signal = structure_of_sky(image, mask, template)
+    if signal is None:
         return float("nan"), float("nan")
-    signal = fringe_signal(blocks, sky, template.smooth_blocks)
     strength = fit_fringes(signal, template)
     # The patterns are of length 1 over all blocks.
     pattern = float(np.sqrt(np.sum(strength**2) / template.components[0].size))
     return pattern, float(percentile_sigma(signal))
+
+
+def structure_of_sky(image: Floats, mask: NDArray[np.bool_], template: FringeTemplate) -> Floats | None:
+    """The `fringe_signal` of an image, sky included, on the blocks of a template; None without a sky.
+
+    image: (ny, nx); mask: True where a pixel must not count.
+    """
+    blocks = block_medians(image, mask, template.block_px)
+    sky = float(np.nanmedian(blocks)) if np.isfinite(blocks).any() else float("nan")
+    return fringe_signal(blocks, sky, template.smooth_blocks) if sky > 0 else None

@@ -11,10 +11,12 @@ import math
 import numpy as np
 import sep
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
+from ztfpipe.methods.stars.psf import stamps
 from ztfpipe.methods.statistics import robust
 from ztfpipe.model.alerts import ForcedFlux
-from ztfpipe.model.difference import PsfTiles
+from ztfpipe.model.difference import DifferencePsf
 
 SIZE_PX = 41
 """Side of the square that a fit wants: the PSF in its middle, and the noise around it to 2 % from the rest."""
@@ -32,16 +34,15 @@ def forced_flux(
     """Fit a PSF at a fixed place.
 
     square: float32 (n, n), difference image [DN], NaN where masked or beyond the edge; the place lies at its middle
-    pixel plus (dx, dy), within half a pixel. psf: float32 (m, m), odd, of unit sum, for a source at a pixel's centre.
+    pixel plus (dx, dy), within half a pixel. psf: (m, m), odd, that of a source there (`psf_at`).
     gain_e_per_adu: for the photons of the source itself. radius_fwhm: of the pixels fitted, in FWHM.
 
     Its uncertainty is that of the noise about it and of its own photons. Warnings: `masked` where less than half of the
     PSF's weight is on good pixels, and nothing is measured; `partly masked` where some of it is.
     """
     middle, half = len(square) // 2, len(psf) // 2
-    shape = shifted(psf, dx_px, dy_px)
-    y, x = np.indices(shape.shape) - half
-    shape = np.where(np.hypot(x - dx_px, y - dy_px) <= radius_fwhm * fwhm_px, shape, 0.0)
+    y, x = np.indices(psf.shape) - half
+    shape = np.where(np.hypot(x - dx_px, y - dy_px) <= radius_fwhm * fwhm_px, psf.astype(np.float64), 0.0)
     data = square[middle - half : middle + half + 1, middle - half : middle + half + 1].astype(np.float64)
     good = np.isfinite(data)
     whole, used = np.sum(shape**2), np.sum(shape[good] ** 2)
@@ -55,28 +56,30 @@ def forced_flux(
     variance = noise**2 + max(flux, 0.0) * shape[fitted] / gain_e_per_adu
     chi2 = float(np.mean((data[fitted] - flux * shape[fitted]) ** 2 / variance))
     total, error = _aperture(square, middle + dx_px, middle + dy_px, noise, flux / gain_e_per_adu)
-    inside, _ = _aperture(shifted(psf, dx_px, dy_px).astype(np.float32), half + dx_px, half + dy_px, 0.0, 0.0)
+    inside, _ = _aperture(psf, half + dx_px, half + dy_px, 0.0, 0.0)
     warnings = () if used >= _UNTOUCHED * whole else ("partly masked",)
     return ForcedFlux(flux, sigma, chi2, total / inside, error / inside, 1 / inside, warnings)
 
 
-def psf_at(tiles: PsfTiles, x_px: float, y_px: float) -> Image:
-    """The PSF (n, n) at a place: linear between the middles of tiles, and beyond the outermost as between the last two.
+def psf_at(psf: DifferencePsf, x_px: float, y_px: float) -> Image:
+    """The PSF (n, n) of a source at a place, on the pixels around the one that holds it.
 
-    What a tile's own PSF leaves at its edge is a percent of a flux.
+    The pixels of a tile were made by one filter, and the science PSF is known between the pixels: what a source looks
+    like there follows exactly, across the border of a tile too. That of the middle alone must do, shifted, where
+    nothing else is known.
     """
-    rows, down = _between(tiles.y_px, y_px)
-    columns, right = _between(tiles.x_px, x_px)
-    return np.einsum("i,j,ijyx->yx", down, right, tiles.psf[np.ix_(rows, columns)]).astype(np.float32)
-
-
-def _between(middles: NDArray[np.float64], place: float) -> tuple[list[int], NDArray[np.float64]]:
-    """The two tiles that a place lies between, and their weights."""
-    if middles.size == 1:
-        return [0], np.ones(1)
-    k = int(np.clip(np.searchsorted(middles, place) - 1, 0, middles.size - 2))
-    share = (place - middles[k]) / (middles[k + 1] - middles[k])
-    return [k, k + 1], np.array([1 - share, share])
+    column, row = (int(np.floor(v + 0.5)) for v in (x_px, y_px))
+    if psf.science is None or psf.filters is None or psf.tiling is None:
+        return shifted(psf.middle, x_px - column, y_px - row).astype(np.float32)
+    half = psf.science.radius_px
+    seen = stamps(psf.science, np.array([x_px]), np.array([y_px]), half)[0]
+    x, y = np.meshgrid(np.arange(column - half, column + half + 1), np.arange(row - half, row + half + 1))
+    tile = psf.tiling.index(x, y)
+    out = np.empty_like(seen)
+    for number in np.unique(tile):
+        here = tile == number
+        out[here] = fftconvolve(seen, psf.filters[number], mode="same")[here]
+    return out
 
 
 def shifted(psf: Image, dx_px: float, dy_px: float) -> NDArray[np.float64]:

@@ -126,6 +126,8 @@ def subtract(
         knots=np.array([_knots(science.psf, tile, tile.kernels[0]) for tile in tiles]),
         # A source gone has its flux in DN of the science image too.
         reference_knots=np.array([_knots(reference.psf, tile, tile.kernels[1] * tile.flux_r) for tile in tiles]),
+        filters=np.array([tile.kernels[0][middle, middle] / tile.flux_d for tile in tiles], np.float32),
+        science_psf=science.psf,
         oversampling=science.psf.oversampling,
         reference_oversampling=reference.psf.oversampling,
         radius_px=reach,

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from ztfpipe.methods.statistics import robust
-from ztfpipe.model.campaign import BACKFILL, FRINGE, REFERENCE, Campaign, Change, Estimate, Metric, Progress, Unit
-from ztfpipe.model.summary import Cell, NightSummary, Table
+from ztfpipe.model.campaign import BACKFILL, FRINGE, REFERENCE, Campaign, Change, Estimate, Metric, Pairs, Progress
+from ztfpipe.model.summary import BETTER, WORSE, Cell, NightSummary, Table
 
 _IMAGE_METRICS = (
-    Metric("status", "usable (STATUS)", 1, 0.5),
+    Metric("fringe_pattern_percent", "fringes left, as the template has them [% of sky]", -1, 0.05),
+    Metric("fringe_structure_percent", "structure of the sky at their scale [% of sky]", -1, 0.05),
     Metric("pabszp", "zero point [mag]", 0, 0.02),
     Metric("pabszprms", "RMS against PS1 [mag]", -1, 0.005),
     Metric("flatrms", "flatness: RMS over the quadrant [mag]", -1, 0.005),
     Metric("maglimcat", "limiting magnitude [mag]", 1, 0.05),
+    Metric("diffmaglim", "limiting magnitude of the difference [mag]", 1, 0.05),
+    Metric("ncandscimref", "positive candidates", -1, 5.0, summed=True),
+    Metric("ncandrefmsci", "negative candidates", -1, 5.0, summed=True),
+    Metric("scorr_width", "width of S_corr [sigma]", -1, 0.05),
     Metric("fwhm_arcsec", "seeing [arcsec]", -1, 0.1),
     Metric("gstddev", "noise of the pixels [DN]", -1, 1.0),
     Metric("npsfcat", "stars in the PSF catalog", 0, 10.0),
-    Metric("fringe_pattern_percent", "fringes left, as the template has them [% of sky]", -1, 0.05),
-    Metric("fringe_structure_percent", "structure of the sky at their scale [% of sky]", -1, 0.05),
-    Metric("ncandscimref", "positive candidates", -1, 5.0),
-    Metric("ncandrefmsci", "negative candidates", -1, 5.0),
-    Metric("diffmaglim", "limiting magnitude of the difference [mag]", 1, 0.05),
-    Metric("scorr_width", "width of S_corr [sigma]", -1, 0.05),
+    Metric("status", "usable (STATUS 1)", 1, 0.5, summed=True),
 )
 _REFERENCE_METRICS = (
-    Metric("status", "usable (STATUS)", 1, 0.5),
+    Metric("status", "usable (STATUS 1)", 1, 0.5, summed=True),
     Metric("nframes", "epochs", 1, 0.5),
     Metric("maglimcat", "limiting magnitude [mag]", 1, 0.05),
     Metric("seeing_px", "seeing [px]", -1, 0.1),
@@ -36,6 +36,7 @@ _REFERENCE_METRICS = (
     Metric("flatrange", "range over 3 x 3 cells [mag]", -1, 0.005),
     Metric("trimmed_fraction", "fraction of samples trimmed", -1, 0.001),
 )
+_WANTED = {1: "more", -1: "less", 0: ""}
 METRICS = {FRINGE: _IMAGE_METRICS, BACKFILL: (), REFERENCE: _REFERENCE_METRICS}
 
 
@@ -78,26 +79,24 @@ def progress_line(progress: Progress, now: datetime) -> str:
     return text
 
 
-def changes(units: Iterable[Unit], metrics: Sequence[Metric]) -> tuple[Change, ...]:
-    """What changes from the old products to the new ones: medians, robust scatter, and how many become worse."""
-    units = list(units)
+def changes(pairs: Pairs, metrics: Sequence[Metric]) -> tuple[Change, ...]:
+    """What changes from the old products to the new ones: medians or sums, robust scatter, units that gain and lose.
+
+    Metrics that no unit has both old and new are left out.
+    """
     found = []
     for metric in metrics:
-        pairs = [
-            (one.old[metric.name], one.new[metric.name])
-            for one in units
-            if metric.name in one.old and metric.name in one.new
-        ]
-        if not pairs:
+        old, new = pairs.of(metric).T
+        if not old.size:
             continue
-        old, new = np.array(pairs, float).T
-        change = robust(new - old)
-        worse = float(np.mean(metric.better * (new - old) < -metric.notable)) if metric.better else float("nan")
+        difference = robust(new - old)
+        middle = np.sum if metric.summed else np.median
+        before, after = float(middle(old)), float(middle(new))
+        gain = metric.better * (new - old)
+        gains, losses = (float(np.mean(sign * gain > metric.notable)) for sign in (1, -1))
         found.append(
-            Change(
-                metric.name, metric.text, len(pairs), float(np.median(old)), float(np.median(new)), change.median,
-                change.sigma, worse,
-            )
+            Change(metric, old.size, before, after, after - before if metric.summed else difference.median,
+                   difference.sigma, gains, losses)
         )  # fmt: skip
     return tuple(found)
 
@@ -106,15 +105,26 @@ def comparison_summary(campaign: Campaign, total: int, made: int, found: Sequenc
     """The table of a comparison, for terminal and page."""
     rows: list[tuple[Cell, ...]] = [
         (
-            one.text, one.units, one.old, one.new, one.change, one.sigma,
-            None if np.isnan(one.worse) else 100 * one.worse,
+            f"{one.metric.text}{', in all' if one.metric.summed else ''}", _WANTED[one.metric.better], one.units,
+            one.old, one.new, one.change, one.sigma,
+            *((100 * one.gains, 100 * one.losses) if one.metric.better else (None, None)), _verdict(one),
         )
         for one in found
     ]  # fmt: skip
     text = (
-        "Medians over the units that have the number both old and new; sigma is half the central 68 % of the changes."
-        " Worse are those that lose more than a notable amount (docs/campaigns.md)."
+        "Medians over the units that have the number both old and new, or sums where it says in all; sigma is half the"
+        " central 68 % of the changes of units. A unit is better or worse when it changes by more than a notable amount"
+        " (docs/campaigns.md); the last column is of medians and sums alone, and says nothing where nothing is better."
     )
-    head = ("what", "units", "old", "new", "change", "sigma of changes", "worse [%]")
+    head = ("what", "wanted", "units", "old", "new", "change", "sigma", "better [%]", "worse [%]", "is")
     headline = f"Campaign {campaign.name}: {made} of {total} units are made"
     return NightSummary(campaign.first, headline, (Table("Old and new", text, head, tuple(rows)),))
+
+
+def _verdict(one: Change) -> Cell:
+    """Better, worse or, by less than is notable of one unit, the same."""
+    gain = one.metric.better * one.change
+    least = 0.0 if one.metric.summed else one.metric.notable
+    if not one.metric.better:
+        return "same" if abs(one.change) <= least else "changed"
+    return BETTER if gain > least else WORSE if gain < -least else "same"

@@ -6,17 +6,16 @@ import base64
 import contextlib
 import csv
 import dataclasses
-import io
 import json
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.model.campaign import Campaign, Metric, Unit
 from ztfpipe.model.plan import TemplateChoice
-from ztfpipe.products.formats.atomic import link_over, machine_faults, write_text
+from ztfpipe.products.formats.atomic import atomic_write, link_over, machine_faults, write_text
 
 CAMPAIGN_FILE = "campaign.json"
 """In the campaign's own folder; Snakemake takes a workspace that holds it for a campaign's."""
@@ -66,15 +65,14 @@ def read_batches(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def write_comparison(path: Path, units: Sequence[Unit], metrics: Sequence[Metric]) -> None:
-    """Write old and new numbers as CSV, a row a unit; what was not measured is empty."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
+def write_comparison(path: Path, units: Iterable[Unit], metrics: Sequence[Metric]) -> None:
+    """Write old and new numbers as CSV, a row a unit as it comes; what was not measured is empty."""
     names = [metric.name for metric in metrics]
-    rows.writerow(["unit", *(f"{name}_{side}" for name in names for side in ("old", "new"))])
-    for one in units:
-        rows.writerow([one.name, *(side.get(name, "") for name in names for side in (one.old, one.new))])
-    write_text(path, text.getvalue())
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(["unit", *(f"{name}_{side}" for name in names for side in ("old", "new"))])
+        for one in units:
+            rows.writerow([one.name, *(side.get(name, "") for name in names for side in (one.old, one.new))])
 
 
 def link_as_it_is(archive: Path, area: Path, path: str) -> bool:
@@ -86,8 +84,12 @@ def link_as_it_is(archive: Path, area: Path, path: str) -> bool:
     if not source.exists():
         return False
     with machine_faults(name):
-        if not name.exists() or not name.samefile(source):
-            link_over(source, name)
+        name.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            name.hardlink_to(source)  # not flushed to disk, as products are: what is lost is linked again
+        except FileExistsError:
+            if not name.samefile(source):
+                link_over(source, name)
     return True
 
 

@@ -7,7 +7,7 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from ztfpipe.model.summary import Cell, NightSummary, Table
+from ztfpipe.model.summary import BETTER, WORSE, Cell, NightSummary, Table
 from ztfpipe.products.formats.atomic import write_text
 
 _STYLE = """
@@ -15,13 +15,16 @@ body { font: 15px/1.45 sans-serif; max-width: 62rem; margin: 2rem auto; padding:
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #ddd; }
 th { text-align: left; background: #f2f4f6; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.better { color: #1a7a2e; } td.worse { color: #b3261e; }
 figure { margin: 1rem 0 2rem; } img { max-width: 100%; height: auto; } figcaption, p.note { color: #555; }
 """
 
 
-def write_report(path: str | Path, summary: NightSummary, pictures: Sequence[tuple[str, bytes]]) -> None:
-    """Write the report with its tables and `pictures` (caption and PNG bytes), atomically."""
-    title = f"Night of {summary.night[:4]}-{summary.night[4:6]}-{summary.night[6:]}"
+def write_report(
+    path: str | Path, summary: NightSummary, pictures: Sequence[tuple[str, bytes]], title: str = ""
+) -> None:
+    """Write the report with its tables and `pictures` (caption and PNG bytes), atomically. title: not the night."""
+    title = html.escape(title) or f"Night of {summary.night[:4]}-{summary.night[4:6]}-{summary.night[6:]}"
     figures = "".join(
         f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>\n"
@@ -71,4 +74,6 @@ def _html_table(table: Table) -> str:
 
 def _html_cell(value: Cell) -> str:
     kind = ' class="number"' if isinstance(value, int | float) else ""
+    if value in (BETTER, WORSE):
+        kind = f' class="{value}"'
     return f"<td{kind}>{html.escape(cell_text(value))}</td>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ import numpy as np
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile, BadName
 from ztfpipe.model import identifiers
-from ztfpipe.model.difference import DifferenceProducts, Image, PsfTiles, Stored
+from ztfpipe.model.difference import Difference, DifferenceProducts, DifferencePsf, Image, Stored, Tiling
 from ztfpipe.model.images import Cards
 from ztfpipe.model.keys import QuadrantKey, ReferenceVersionKey
+from ztfpipe.model.stars import PsfModel
 from ztfpipe.products.catalogs.catalogs import read_psfcat
 from ztfpipe.products.formats.fits import ImageExtension, read_image, write_image, write_packed_image
 from ztfpipe.products.formats.fits_rows import ImageRows
@@ -24,7 +25,7 @@ from ztfpipe.products.images.reference import must_be_of
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import parse
 
-_TILES = "PSFTILES"
+_SCIENCE_PSF, _FILTERS = "SCIPSF", "FILTERS"
 
 
 def read_science_side(image: Path, mask: Path, psfcat: Path, key: QuadrantKey, camera: Camera) -> tuple[Stored, Cards]:
@@ -137,39 +138,59 @@ def _quality_cards(made: DifferenceProducts) -> Iterator[Card]:
 def write_difference_images(path: str | Path, psf_path: str | Path, made: DifferenceProducts, header: Cards) -> None:
     """Write the PSF of the middle of the image, of unit sum, and then the difference image, packed; NaN where masked.
 
-    The PSFs of all tiles stand below each other in an extension of the PSF's file. Without a difference all pixels are
-    NaN and the PSF is zero.
+    What the PSF of any other place follows from stands in two extensions of the PSF's file. Without a difference all
+    pixels are NaN and the PSF is zero.
     """
-    tiles: list[ImageExtension] = []
-    difference = made.difference
     pixels, stamp = np.full(made.shape, np.nan, np.float32), np.zeros((25, 25), np.float32)
-    if difference is not None:
-        pixels = np.where(difference.bad, np.float32(np.nan), difference.image_adu)
-        stamp = difference.psf[len(difference.psf) // 2]
-        edges = {"Y": difference.tiling.y_edges, "X": difference.tiling.x_edges}
-        centres: Cards = {
-            f"{axis}CEN{k}": (float(low + high - 1) / 2, "middle of tiles, zero-based [pix]")
-            for axis, values in edges.items()
-            for k, (low, high) in enumerate(pairwise(values))
-        }
-        tiles.append(ImageExtension(_TILES, difference.psf.reshape(-1, difference.psf.shape[-1]), centres))
-    write_image(psf_path, stamp, header, tiles)
+    extensions: list[ImageExtension] = []
+    if made.difference is not None:
+        pixels = np.where(made.difference.bad, np.float32(np.nan), made.difference.image_adu)
+        stamp = made.difference.psf[len(made.difference.psf) // 2]
+        extensions = _psf_extensions(made.difference)
+    write_image(psf_path, stamp, header, extensions)
     write_packed_image(path, pixels, header)
 
 
-def read_difference_psf(path: str | Path) -> tuple[PsfTiles, float]:
+def _psf_extensions(difference: Difference) -> list[ImageExtension]:
+    """Tables of the science PSF below each other, and the filters of the tiles likewise."""
+    psf, edges = difference.science_psf, {"Y": difference.tiling.y_edges, "X": difference.tiling.x_edges}
+    of_psf: Cards = {
+        "PSFORDER": (psf.order, "degree of the polynomial over the image"),
+        "PSFKNOTS": (psf.oversampling, "knots of the cubic B-spline per pixel"),
+        "PSFHALF": (psf.radius_px, "half-width of the stamp [pix]"),
+        "PSFNX": (psf.shape[1], "columns of the image"),
+        "PSFNY": (psf.shape[0], "rows of the image"),
+    }
+    of_tiles: Cards = {
+        f"{axis}EDGE{k}": (int(edge), "first pixel of a tile; the last: the end")
+        for axis, values in edges.items()
+        for k, edge in enumerate(values)
+    }
+    tables, filters = (one.reshape(-1, one.shape[-1]) for one in (psf.coefficients, difference.filters))
+    return [ImageExtension(_SCIENCE_PSF, tables, of_psf), ImageExtension(_FILTERS, filters, of_tiles)]
+
+
+def read_difference_psf(path: str | Path) -> tuple[DifferencePsf, float]:
     """The PSF of a difference image wherever it is, and its FWHM in the middle [px]; that of the middle alone where the
     file has no other. BadFile when it cannot be read."""
     stamp = ImageRows(path)
     middle, width = stamp.read(0, stamp.shape[0]), stamp.number("DIFFWHM")
-    if not stamp.extensions:
-        return PsfTiles(middle[None, None], np.zeros(1), np.zeros(1)), width
-    tiles = ImageRows(path, 1)
-    y, x = (np.array(list(_numbered(tiles, f"{axis}CEN"))) for axis in "YX")
-    rows, side = tiles.shape
-    if not rows == len(y) * len(x) * side:
-        raise BadFile(path, "PSFs of tiles do not fit their number", 1)
-    return PsfTiles(tiles.read(0, rows).reshape(len(y), len(x), side, side), y, x), width
+    if stamp.extensions < 2:
+        return DifferencePsf(middle), width
+    tables, filters = ImageRows(path, 1), ImageRows(path, 2)
+    y, x = (np.array(list(_numbered(filters, f"{axis}EDGE")), np.int64) for axis in "YX")
+    order, knots, half, nx, ny = (tables.number(f"PSF{name}") for name in ("ORDER", "KNOTS", "HALF", "NX", "NY"))
+    terms, tiles = (order + 1) * (order + 2) / 2, (len(y) - 1) * (len(x) - 1)
+    if not (tables.shape[0] == terms * tables.shape[1] and filters.shape[0] == tiles * filters.shape[1] > 0):
+        raise BadFile(path, "the tables of the PSF, or the filters of the tiles, do not fit their number", 1)
+    science = PsfModel.of_tables(_squares(tables), int(knots), int(order), int(half), (int(ny), int(nx)))
+    return DifferencePsf(middle, science, _squares(filters), Tiling(y, x)), width
+
+
+def _squares(image: ImageRows) -> Image:
+    """Squares that stand below each other."""
+    rows, side = image.shape
+    return image.read(0, rows).reshape(-1, side, side)
 
 
 def _numbered(image: ImageRows, name: str) -> Iterator[float]:

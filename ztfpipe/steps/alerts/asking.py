@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Alerts, load_config
+from ztfpipe.config import Alerts
 from ztfpipe.errors import BadKey
 from ztfpipe.pipelines.alerts.history import Past, covered, near_any, places_at
 from ztfpipe.products.alerts import history
@@ -23,6 +23,7 @@ from ztfpipe.products.alerts.ledger import first_place, names_of
 from ztfpipe.products.formats.atomic import write_bytes
 from ztfpipe.steps.alerts.measuring import measure_images
 from ztfpipe.steps.alerts.naming import ledger_of
+from ztfpipe.steps.workspace import archive_of, configured
 
 SHOWN = (
     "objectid", "candid", "jd", "field", "rcid", "fid", "ra", "dec", "isdiffpos", "magpsf", "sigmapsf", "diffmaglim",
@@ -49,8 +50,9 @@ class Question:
 def run_candidates(config_path: Path, workspace: Path | None, question: Question) -> int:
     """Print the candidates that answer a question, as comma-separated values; and, on the other stream, how many there
     are and how often their place was looked at."""
-    settings, camera = _settings(config_path, workspace)
-    with contextlib.chdir(_archive(config_path, workspace)):
+    config = configured(config_path, workspace)
+    settings, camera = config.alerts, Camera.load(config.camera)
+    with contextlib.chdir(archive_of(config)):
         found, looks = find_candidates(question, camera, settings)
     found.to_csv(sys.stdout, index=False)
     asked = "" if looks is None else f"; {looks} difference images covered the place"
@@ -119,9 +121,10 @@ def run_forced(
 ) -> int:
     """Write forced photometry of places [deg] on all their difference images into a folder, a text file for each, and a
     picture when asked for."""
-    settings, camera = _settings(config_path, workspace)
+    config = configured(config_path, workspace)
+    settings, camera = config.alerts, Camera.load(config.camera)
     output = output.resolve()
-    with contextlib.chdir(_archive(config_path, workspace)):
+    with contextlib.chdir(archive_of(config)):
         for place in places:
             table = measure_place(place, jd_range, camera, settings)
             stem = output / f"forced_{place[0]:.6f}_{place[1]:+.6f}"
@@ -146,14 +149,3 @@ def measure_place(
     measured = measure_images(images[wanted], ra, dec, settings)
     headers = {code: one.header for code, one in camera.filters.items()}
     return service_table(measured.assign(filter=measured["filter"].map(headers)))
-
-
-def _settings(config_path: Path, workspace: Path | None) -> tuple[Alerts, Camera]:
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    return config.alerts, Camera.load(config.camera)
-
-
-def _archive(config_path: Path, workspace: Path | None) -> Path:
-    """The archive of a workspace; a relative one of the configuration stands beside it."""
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    return (Path(config.workspace) if workspace else config_path.parent / config.workspace) / "archive"

@@ -46,10 +46,10 @@ def _measure(
     on_image = (x >= -0.5) & (x <= image["nx"] - 0.5) & (y >= -0.5) & (y <= image["ny"] - 0.5)
     column, row = (np.floor(np.where(on_image, v, -1e6) + 0.5).astype(np.int64) for v in (x, y))
     squares = read_squares(path_of("scimrefdiffimg", key), column, row, SIZE_PX)
-    psfs, width = read_difference_psf(path_of("diffimgpsf", key))
+    psf, width = read_difference_psf(path_of("diffimgpsf", key))
     return on_image, [
         forced_flux(
-            square, psf_at(psfs, i, j), i - c, j - r, gain_e_per_adu=float(image["gain"]), fwhm_px=width,
+            square, psf_at(psf, i, j), i - c, j - r, gain_e_per_adu=float(image["gain"]), fwhm_px=width,
             radius_fwhm=settings.forced_radius_fwhm,
         )
         for square, i, j, c, r in zip(squares, x, y, column, row, strict=True)

@@ -6,10 +6,10 @@ import contextlib
 import sys
 from pathlib import Path
 
-from ztfpipe.config import load_config
 from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.keys import NightKey
 from ztfpipe.products.alerts import history
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 def run_rolloff(config_path: Path, workspace: Path | None, before: str) -> int:
@@ -17,10 +17,9 @@ def run_rolloff(config_path: Path, workspace: Path | None, before: str) -> int:
 
     May be stopped at any time and given again. BadKey for what is no night.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    root = Path(config.workspace) if workspace else config_path.parent / config.workspace
+    config = configured(config_path, workspace)
     date = night_jd(NightKey(before).night)
-    with contextlib.chdir(root / "archive"):
+    with contextlib.chdir(archive_of(config)):
         count = 0
         places = history.known_places()
         for place in places:

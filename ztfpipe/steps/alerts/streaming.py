@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ztfpipe.config import Config, load_config
+from ztfpipe.config import Config
 from ztfpipe.errors import BadFile, BadKey, BadName, BadSettings, TryAgain
 from ztfpipe.methods.sky.regions import cap_of
 from ztfpipe.model.keys import NightKey, QuadrantKey
@@ -23,6 +23,7 @@ from ztfpipe.products.alerts import packets
 from ztfpipe.products.alerts.broker import Cluster, Delivery, Folder, Message, cluster_or_folder, with_secrets
 from ztfpipe.products.alerts.sent import NoRecord, SentRecord
 from ztfpipe.products.names import key_of
+from ztfpipe.steps.workspace import archive_of, configured
 
 NOT_STREAMED = ""
 """In the place of a topic: packets of programs that are not streamed."""
@@ -85,8 +86,7 @@ def run_publish(
     folder: where they are written instead. Raises TryAgain when the cluster cannot be reached or stops answering in
     every try, Busy when another process publishes the night, BadFile for a packet that is refused, BadSettings.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    root = Path(config.workspace) if workspace else config_path.parent / config.workspace
+    config = configured(config_path, workspace)
     folder = folder.resolve() if folder else None
     check_stream(config, folder)
     night = night or (_night_of(archives[0]) if archives else None)
@@ -95,7 +95,7 @@ def run_publish(
     for one in archives:
         if _night_of(one) != night:
             raise BadName(one, f"not of night {night}")
-    with contextlib.chdir(root / "archive"):
+    with contextlib.chdir(archive_of(config)):
         paths = list(archives) or archives_of(night)
         account = publish(paths, night, config, folder)
     print("\n".join(account.lines()))

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.model.keys import DataReleaseKey
 from ztfpipe.products.catalogs.exports import export_files
 from ztfpipe.products.catalogs.hats import HatsCatalog
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.lightcurve.searching import OpenRelease
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 def run_export(
@@ -23,11 +23,11 @@ def run_export(
 
     Raises BadKey for fields of which the release has nothing, and for a folder that holds a catalog already.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    config = configured(config_path, workspace)
     folder, rules = folder.resolve(), config.release
     if hats and (folder / "properties").exists():
         raise BadKey("folder", str(folder), "without a HATS catalog: partitions of two would be mixed")
-    with contextlib.chdir(Path(config.workspace) / "archive"):
+    with contextlib.chdir(archive_of(config)):
         opened = OpenRelease(DataReleaseKey(number).release)
         if missing := sorted(set(fields) - set(opened.files["field"])):
             raise BadKey("field", missing[0], f"a field of release {number}")

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ztfpipe.config import RECIPE_VERSIONS, Lightcurve, load_config
+from ztfpipe.config import RECIPE_VERSIONS, Lightcurve
 from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import QuadrantKey, ReferenceKey
 from ztfpipe.model.lightcurve import MatchEpochs
@@ -18,6 +18,7 @@ from ztfpipe.products.accounts.matchepochs import read_match_epochs, write_match
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.looking import ALL_NIGHTS, earlier_epochs, epochs_by_reference
 from ztfpipe.steps.reference.renewal import all_references
+from ztfpipe.steps.workspace import archive_of, configured
 
 ARCHIVE = Path()
 
@@ -32,8 +33,8 @@ def run_extend(
     begin the lists anew, with the reference and settings in force. Returns 0. Raises BadFile for a matchfile whose
     field has no usable reference.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    with contextlib.chdir(Path(config.workspace) / "archive"):
+    config = configured(config_path, workspace)
+    with contextlib.chdir(archive_of(config)):
         asked = [key_of(one, "matchfile") for one in products]
         for key in asked:
             if accounts.usable_in_force(ARCHIVE, key) is None:

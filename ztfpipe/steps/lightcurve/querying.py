@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.model.release import Query
 from ztfpipe.model.release_query import FORMATS, parameters_of, query_of, release_of
 from ztfpipe.products.catalogs.answers import send_answer, write_answer
 from ztfpipe.products.catalogs.positions import read_positions
 from ztfpipe.steps.lightcurve.searching import OpenRelease
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def run_query(
     positions: a table with columns ra and dec [deg], whose objects within radius_arcsec are asked for. Raises BadKey
     for a query that cannot be answered, BadFile for a release or a list that cannot be read.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    config = configured(config_path, workspace)
     query, other = query_of(parameters_of(words))
     if positions:
         if query.oids or query.regions:
@@ -48,7 +48,7 @@ def run_query(
             raise BadKey("radius", radius_arcsec, "more than 0 and at most 3600 arcsec")
         query = replace(query, positions=read_positions(positions), radius_deg=radius_arcsec / 3600)
     out = wanted.out.resolve() if wanted.out else None
-    with contextlib.chdir(Path(config.workspace) / "archive"):
+    with contextlib.chdir(archive_of(config)):
         opened = OpenRelease(release_of(other.get("COLLECTION", "ztf"), releases()))
         table = answer(opened, query, objects=wanted.objects, star_deg=config.release.same_star_arcsec / 3600
                        if wanted.group else None)  # fmt: skip

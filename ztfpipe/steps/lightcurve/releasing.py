@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.regions import separation_deg
@@ -26,6 +25,7 @@ from ztfpipe.products.catalogs.light_curves import write_checksums, write_light_
 from ztfpipe.products.catalogs.release_store import write_files, write_release_file
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.lightcurve.describing import describe
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 def run_release(
@@ -37,7 +37,7 @@ def run_release(
     on the night `on`; all objects with their statistics; what queries read; and the release's own statistics.
     Returns 0. Raises BadKey for a night or program that there is not.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    config = configured(config_path, workspace)
     first_mjd, last_mjd = (_mjd(one) for one in (first, last))
     ends = {}
     for program in programs:
@@ -46,7 +46,7 @@ def run_release(
         months = months_of(config.release.proprietary, program, day := _day(on))
         if months is not None:
             ends[program] = _mjd(last_public_day(day, months).strftime("%Y%m%d")) + 1
-    with contextlib.chdir(Path(config.workspace) / "archive"):
+    with contextlib.chdir(archive_of(config)):
         # Until its files are all new there is no such release.
         Path(path_of("releasefiles", DataReleaseKey(number))).unlink(missing_ok=True)
         files, curves, folders = [], Counter(), set()

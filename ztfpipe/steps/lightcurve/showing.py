@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import load_config
 from ztfpipe.errors import BadKey
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.methods.sky.projection import sky_to_pixel
@@ -23,26 +22,27 @@ from ztfpipe.pipelines.reference.recipe import grid_of
 from ztfpipe.products.catalogs import matchfile
 from ztfpipe.products.images.light_curves import write_light_curve_picture
 from ztfpipe.products.names import key_of, path_of
+from ztfpipe.steps.workspace import archive_of, configured
 
 _MARGIN_PX = 100.0
 
 
 def run_show(
-    config_path: Path, workspace: Path | None, ra_deg: float, dec_deg: float, radius_arcsec: float, picture: Path | None
+    config_path: Path, workspace: Path | None, place: tuple[float, float], radius_arcsec: float, picture: Path | None
 ) -> int:
     """`ztfpipe lightcurve show --ra DEG --dec DEG`: print light curves as CSV, and draw them. Returns 0.
 
-    Raises BadKey for a position that is none.
+    place: right ascension and declination [deg]. Raises BadKey for a radius that is none.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    if not (0 <= ra_deg < 360 and -90 <= dec_deg <= 90 and radius_arcsec > 0):
-        raise BadKey("position", f"{ra_deg} {dec_deg}, radius {radius_arcsec}", "on the sky, in degrees and arcsec")
+    config = configured(config_path, workspace)
+    if not radius_arcsec > 0:
+        raise BadKey("radius", radius_arcsec, "more than 0 arcsec")
     drawn = picture.resolve() if picture else None
-    with contextlib.chdir(Path(config.workspace) / "archive"):
-        table = light_curves_at(ra_deg, dec_deg, radius_arcsec, Camera.load(config.camera))
+    with contextlib.chdir(archive_of(config)):
+        table = light_curves_at(*place, radius_arcsec, Camera.load(config.camera))
         print(table.to_csv(index=False), end="")
         if drawn:
-            write_light_curve_picture(drawn, table, f"{ra_deg:.5f} {dec_deg:+.5f}", period_of(table))
+            write_light_curve_picture(drawn, table, f"{place[0]:.5f} {place[1]:+.5f}", period_of(table))
     return 0
 
 

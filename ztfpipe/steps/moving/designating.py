@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ztfpipe.config import load_config
 from ztfpipe.products.reports.decisions import DESIGNATIONS, record_designations
+from ztfpipe.steps.workspace import configured
 
 
 def run_designations(config_path: Path, workspace: Path | None, answer: Path) -> int:
@@ -13,7 +13,7 @@ def run_designations(config_path: Path, workspace: Path | None, answer: Path) ->
 
     Reports of nights made from then on name the objects by them.
     """
-    root = workspace or config_path.parent / load_config(config_path).workspace
+    root = Path(configured(config_path, workspace).workspace)
     path = root / "ledger" / DESIGNATIONS.name
     said = record_designations(answer, path)
     for name, designation in sorted(said.items()):

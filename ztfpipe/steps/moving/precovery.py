@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Config, load_config
+from ztfpipe.config import Config
 from ztfpipe.errors import BadFile, BadKey
 from ztfpipe.model.dates import JD_OF_MJD_ZERO
 from ztfpipe.model.keys import ExposureKey, NightKey, QuadrantKey
@@ -25,6 +25,7 @@ from ztfpipe.products.formats.fits import read_header, read_image, read_shape
 from ztfpipe.products.images.headers import needed
 from ztfpipe.products.images.wcs import wcs_of
 from ztfpipe.products.names import parse, path_of
+from ztfpipe.steps.workspace import archive_of, configured
 
 REGION_ARCSEC = 10.0
 _IMAGES = ("sciimg", "givensciimg")
@@ -34,13 +35,13 @@ Quadrants = dict[ExposureKey, set[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: an object by `name` or `elements`, nights from `begin` to `end`, and what to leave where."""
+    """What was asked: an object by `name` or `elements`, nights from `first` to `last`, and what to leave where."""
 
     name: str | None
     elements: str | None
-    begin: str | None = None
-    end: str | None = None
-    output: Path | None = None
+    first: str | None = None
+    last: str | None = None
+    out: Path | None = None
     brief: bool = False
     margin_arcsec: float = 60.0
     cutout_px: int = 63
@@ -53,27 +54,27 @@ def run_most(config_path: Path, workspace: Path | None, asked: Request) -> int:
     Exposures are those of the nights' plans and of downloaded science images. Returns 0, also when there is no match.
     Raises BadKey for an object, elements or nights that cannot be, BadFile for a catalog of orbits that cannot be read.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    config = configured(config_path, workspace)
     camera = Camera.load(config.camera)
-    for night in filter(None, (asked.begin, asked.end)):
+    for night in filter(None, (asked.first, asked.last)):
         NightKey(night)
     if asked.cutout_px < 0 or asked.margin_arcsec < 0:
         raise BadKey("size", min(asked.cutout_px, asked.margin_arcsec), "zero or more")
     folder = Path.cwd()
-    with contextlib.chdir(Path(config.workspace) / "archive"):
+    with contextlib.chdir(archive_of(config)):
         one = _object(config, asked)
         found = matches(one, camera, asked)
         table = matches_text(found, dict(_keywords(one, asked)))
         print(table, end="")
         if not asked.brief:
-            folder /= asked.output or f"most_{one.name[0]}"
+            folder /= asked.out or f"most_{one.name[0]}"
             _leave(folder, one, found, table, asked.cutout_px)
     return 0
 
 
 def matches(one: OrbitCatalog, camera: Camera, asked: Request) -> list[Sighting]:
     """The sightings of one body by time, on the nights asked for."""
-    nights = _quadrants_by_night(asked.begin or "00000000", asked.end or "99999999")
+    nights = _quadrants_by_night(asked.first or "00000000", asked.last or "99999999")
     orbits = recipe.orbits_of_nights(one, nights, camera.observatory)
     found = []
     for night, quadrants in sorted(nights.items()):
@@ -99,17 +100,17 @@ def _object(config: Config, asked: Request) -> OrbitCatalog:
     return found
 
 
-def _quadrants_by_night(begin: str, end: str) -> dict[str, Quadrants]:
+def _quadrants_by_night(first: str, last: str) -> dict[str, Quadrants]:
     """The quadrants that were observed, or downloaded, by night and exposure. The archive is the working directory."""
     found: dict[str, Quadrants] = defaultdict(lambda: defaultdict(set))
     for path in sorted(Path().glob("ops/night/*/*/*_plan.json")):
         _, key = parse(path)
-        if begin <= key.night <= end:
+        if first <= key.night <= last:
             for one in read_plan(path).science:
                 found[key.night][one.exposure].add((one.ccdid, one.qid))
     for path in sorted(Path().glob("given/sci/*/*/*/*_sciimg.fits")):
         _, one = parse(path)
-        if begin <= one.night <= end:
+        if first <= one.night <= last:
             found[one.night][one.exposure].add((one.ccdid, one.qid))
     return found
 
@@ -130,8 +131,8 @@ def _frame(key: QuadrantKey, camera: Camera) -> Frame:
 
 def _keywords(one: OrbitCatalog, asked: Request) -> Iterator[tuple[str, object]]:
     yield "catalog", "ztf"
-    yield "user_input_begin_time", asked.begin or ""
-    yield "user_input_end_time", asked.end or ""
+    yield "user_input_begin_time", asked.first or ""
+    yield "user_input_end_time", asked.last or ""
     yield "object_name", str(one.designation[0])
     yield "element_epoch", f"{one.epoch_jd[0] - JD_OF_MJD_ZERO:.4f}"
     yield "eccentricity", float(one.eccentricity[0])

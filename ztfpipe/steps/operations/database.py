@@ -14,8 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ztfpipe.camera import Camera
-from ztfpipe.config import Config, load_config
-from ztfpipe.errors import BadFile
+from ztfpipe.config import Config
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.operations import Rows
 from ztfpipe.pipelines.quality.database import ZONE_DEG, night_rows
@@ -25,6 +24,7 @@ from ztfpipe.products.database.snapshot import take_snapshot
 from ztfpipe.products.database.store import rebuild, update_night
 from ztfpipe.products.names import key_of
 from ztfpipe.steps.operations.records import paths_of, read_night
+from ztfpipe.steps.workspace import archive_of, configured
 
 SNAPSHOTS = Path("database", "snapshots")
 _OUTSIDE = 1.05
@@ -33,18 +33,18 @@ _OUTSIDE = 1.05
 
 def run_update(config_path: Path, workspace: Path | None, night: str) -> int:
     """`ztfpipe database update`: put what is on record of a night into the database, in place of what it had of it."""
-    config, place = configured(config_path, workspace)
-    with contextlib.chdir(_archive(place)):
-        update_night(url_of(config, place), night, night_rows(read_night(*paths_of(NightKey(night).night))))
+    config = configured(config_path, workspace)
+    with contextlib.chdir(archive_of(config)):
+        update_night(url_of(config), night, night_rows(read_night(*paths_of(NightKey(night).night))))
     return 0
 
 
 def run_rebuild(config_path: Path, workspace: Path | None) -> int:
     """`ztfpipe database rebuild`: make the database anew from the files of all nights."""
-    config, place = configured(config_path, workspace)
-    with contextlib.chdir(_archive(place)):
-        count = rebuild(url_of(config, place), _all_nights())
-    print(f"{count} nights in {url_of(config, place)}", file=sys.stderr)
+    config = configured(config_path, workspace)
+    with contextlib.chdir(archive_of(config)):
+        count = rebuild(url_of(config), _all_nights())
+    print(f"{count} nights in {url_of(config)}", file=sys.stderr)
     return 0
 
 
@@ -60,10 +60,10 @@ def _all_nights() -> Iterator[tuple[str, Rows]]:
 
 def run_query(config_path: Path, workspace: Path | None, question: Question, place: tuple | None, as_csv: bool) -> int:
     """`ztfpipe database query`: print the rows that answer a question; their number goes to the other stream."""
-    config, where = configured(config_path, workspace)
+    config = configured(config_path, workspace)
     if place is not None:
         question = replace(question, place=Place(*place, reach_deg(Camera.load(config.camera))))
-    found = ask(url_of(config, where), question, ZONE_DEG)
+    found = ask(url_of(config), question, ZONE_DEG)
     if as_csv:
         found.to_csv(sys.stdout, index=False)
     elif len(found):
@@ -83,9 +83,9 @@ def _shown(value: object) -> str:
 
 def run_snapshot(config_path: Path, workspace: Path | None) -> int:
     """`ztfpipe database snapshot`: make a dated copy, and print where it is."""
-    config, place = configured(config_path, workspace)
+    config = configured(config_path, workspace)
     kept = config.quality.database.snapshots_kept
-    print(take_snapshot(url_of(config, place), place / SNAPSHOTS, datetime.now(UTC), kept))
+    print(take_snapshot(url_of(config), Path(config.workspace) / SNAPSHOTS, datetime.now(UTC), kept))
     return 0
 
 
@@ -94,18 +94,6 @@ def reach_deg(camera: Camera) -> float:
     return _OUTSIDE * 0.5 * math.hypot(*camera.quadrant_shape) * camera.pixel_scale_arcsec / 3600.0
 
 
-def configured(config_path: Path, workspace: Path | None) -> tuple[Config, Path]:
-    """The configuration and its workspace; a relative one of the configuration stands beside it."""
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    return config, (Path(config.workspace) if workspace else config_path.parent / config.workspace)
-
-
-def url_of(config: Config, workspace: Path) -> str:
-    """Where the operations database of a workspace is."""
-    return database_url(config.quality.database.url, workspace)
-
-
-def _archive(workspace: Path) -> Path:
-    if not (workspace / "archive").is_dir():
-        raise BadFile(workspace / "archive", "there is no archive")
-    return workspace / "archive"
+def url_of(config: Config) -> str:
+    """Where the operations database of a configuration's workspace is."""
+    return database_url(config.quality.database.url, Path(config.workspace))

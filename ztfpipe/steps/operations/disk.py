@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ztfpipe.config import Config, load_config
+from ztfpipe.config import Config
 from ztfpipe.model.housekeeping import DiskUse
 from ztfpipe.model.keys import NightKey
 from ztfpipe.model.summary import NightSummary, Table
@@ -18,6 +18,7 @@ from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.operations.campaigns.fringe import DIFFERENCE_FILES, IMAGE_FILES
 from ztfpipe.steps.reference.backfilling import nights_within
+from ztfpipe.steps.workspace import archive_of, configured
 
 SAMPLED = 50
 """Quadrants of a night by which it is weighed."""
@@ -25,8 +26,8 @@ SAMPLED = 50
 
 def run_disk(config_path: Path, workspace: Path | None, first: str | None, last: str | None) -> int:
     """`ztfpipe disk`: print what nights take, against the budget, and what is free. 1 when a night is above it."""
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    place = Path(config.workspace).resolve()
+    config = configured(config_path, workspace)
+    place = archive_of(config).parent
     nights = nights_within(place / "archive", first, last)
     uses = [use_of(place / "archive", night) for night in nights[-config.operations.disk_nights :]]
     budget = config.quality.night_budget_gb

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ztfpipe.config import RECIPE_VERSIONS, Config, load_config
+from ztfpipe.config import RECIPE_VERSIONS, Config
 from ztfpipe.model.records import QaRecord
 from ztfpipe.products.accounts.records import read_record
+from ztfpipe.steps.workspace import archive_of, configured
 
 LOCKED_STEPS = ("reference coadd", "lightcurve match")
 """No upgrade and no setting makes a reference or a matchfile again: `reference renew` and `lightcurve extend` do."""
@@ -31,7 +32,7 @@ def run_stale(config_path: Path = Path("config.yaml"), workspace: Path | None = 
     One line a product, what differs, and the number by step. Nothing is made or removed. Returns 0. Raises BadSettings
     for a bad configuration and BadFile for a record that cannot be read.
     """
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
+    config = configured(config_path, workspace)
     count: Counter[str] = Counter()
     for one in stale(config):
         count[one.step] += 1
@@ -45,7 +46,7 @@ def run_stale(config_path: Path = Path("config.yaml"), workspace: Path | None = 
 
 def stale(config: Config) -> Iterator[Stale]:
     """Products whose record names another recipe version or other settings than the present ones, by path."""
-    for path in sorted(Path(config.workspace, "archive").glob("**/*qa.json")):
+    for path in sorted(archive_of(config).glob("**/*qa.json")):
         record = read_record(QaRecord, path)
         section = record.step.split()[0]
         if record.step in LOCKED_STEPS:

@@ -16,8 +16,8 @@ from ztfpipe.pipelines.quality.database import night_rows
 from ztfpipe.pipelines.quality.running import running_summary
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.names import path_of
-from ztfpipe.steps.operations.database import configured
 from ztfpipe.steps.operations.records import paths_of, read_night
+from ztfpipe.steps.workspace import archive_of, configured
 
 LOGS = Path("../logs")
 _NO_FAILURE = re.compile(r"^ztfpipe \w+ \w+: [0-9.]+ s, |; trying again in ")
@@ -25,7 +25,7 @@ _NO_FAILURE = re.compile(r"^ztfpipe \w+ \w+: [0-9.]+ s, |; trying again in ")
 
 def run_status(config_path: Path, workspace: Path | None, night: str) -> int:
     """`ztfpipe status --night N`: print how far it is. 0 when nothing is left or failed, else 1."""
-    archive = configured(config_path, workspace)[1] / "archive"
+    archive = archive_of(configured(config_path, workspace))
     if not paths_of(night, archive)[1].exists():
         raise BadFile(paths_of(night, archive)[1], f"night {night} has no plan yet")
     with contextlib.chdir(archive):

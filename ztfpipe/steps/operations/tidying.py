@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ztfpipe.config import Operations, load_config
+from ztfpipe.config import Operations
 from ztfpipe.errors import BadKey, BadName, Busy
 from ztfpipe.model.housekeeping import Disposable, Removal
 from ztfpipe.model.keys import Key, NightKey, QuadrantKey, RawKey
@@ -19,6 +19,7 @@ from ztfpipe.pipelines.operations.housekeeping import DISPOSABLES, KINDS, LOGS, 
 from ztfpipe.products.accounts.locks import take_lock
 from ztfpipe.products.accounts.report import text_tables
 from ztfpipe.products.names import PRODUCTS, parse, path_of
+from ztfpipe.steps.workspace import archive_of, configured
 
 DAY_S = 86400.0
 
@@ -36,8 +37,8 @@ def run_tidy(
             raise BadKey("kind", kind, f"one of {', '.join(KINDS)}")
     if older_days is not None and older_days < 1:
         raise BadKey("age", older_days, "at least a day: younger files may be in use")
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    place = Path(config.workspace).resolve()
+    config = configured(config_path, workspace)
+    place = archive_of(config).parent
     found = list(removable(place, kinds or KINDS, ages_of(config.operations, older_days), time.time()))
     headline = "These files can be made again, or are of no more use"
     print(text_tables(NightSummary("", headline, (removal_table(found),))), end="")

@@ -5,6 +5,7 @@ Nothing here makes a difference: with the reference in the plan, Snakemake does,
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from ztfpipe.products.accounts.locks import FOLDER, take_lock
 from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.reference.looking import ARCHIVE
-from ztfpipe.steps.reference.renewal import archive_of
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 def run_backfill(config_path: Path, workspace: Path | None, first: str | None, last: str | None, plan: bool) -> int:
@@ -25,7 +26,7 @@ def run_backfill(config_path: Path, workspace: Path | None, first: str | None, l
 
     plan: add these references to the plans of the nights, and print the commands that then make the differences.
     """
-    with archive_of(config_path, workspace):
+    with contextlib.chdir(archive_of(configured(config_path, workspace))):
         nights = nights_within(ARCHIVE, first, last)
         if plan:
             for night, count in add_references(nights).items():
@@ -44,10 +45,9 @@ def late_references(nights: Iterable[str]) -> Iterator[tuple[QuadrantKey, Refere
     one now."""
     for night in nights:
         plan = read_plan(ARCHIVE / path_of("plan", NightKey(night)))
-        pinned = {one.reference for one in plan.references}
         for key in plan.science:
             reference = key.reference
-            if reference is None or reference in pinned:
+            if reference is None or reference in plan.pinned:
                 continue
             version = accounts.usable_in_force(ARCHIVE, reference)
             if version is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from ztfpipe.products.catalogs.events import read_candidates
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.backfilling import planned_nights
 from ztfpipe.steps.reference.looking import ARCHIVE
-from ztfpipe.steps.reference.renewal import archive_of, in_force_and_newest
+from ztfpipe.steps.reference.renewal import in_force_and_newest
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 def run_compare(config_path: Path, workspace: Path | None, product: str) -> int:
     """Print what changes from the version in force to the newest one made, and what was made with the former."""
-    with archive_of(config_path, workspace) as config:
+    config = configured(config_path, workspace)
+    with contextlib.chdir(archive_of(config)):
         reference = key_of(product, "refimg")
         old, new = (ReferenceVersionKey(reference, number) for number in in_force_and_newest(reference))
         tables = changes(_made(old), _made(new)), touched(candidates_with(old), config.difference.candidate_scorr_min)

@@ -6,10 +6,10 @@ Nothing here runs by itself: each change of a reference is one of these commands
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ztfpipe.config import Config, Reference, load_config
+from ztfpipe.config import Reference
 from ztfpipe.errors import BadFile
 from ztfpipe.model.keys import ReferenceKey, ReferenceVersionKey
 from ztfpipe.model.reference import SUSPECT, FrozenInputs
@@ -18,6 +18,7 @@ from ztfpipe.products.accounts import references as accounts
 from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.looking import ARCHIVE, Known, look
 from ztfpipe.steps.reference.publishing import link_version
+from ztfpipe.steps.workspace import archive_of, configured
 
 
 def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]) -> int:
@@ -26,7 +27,8 @@ def run_renew(config_path: Path, workspace: Path | None, products: Sequence[str]
     Prints the path of each new version: it is made by asking Snakemake for it, and comes in force by `adopt` only.
     Raises BadFile when a reference asked for has too few good epochs, or has a newer version already.
     """
-    with archive_of(config_path, workspace) as config:
+    config = configured(config_path, workspace)
+    with contextlib.chdir(archive_of(config)):
         asked = [key_of(product, "refimg") for product in products]
         known = list(look(config.reference, asked or all_references()))
         if not asked:
@@ -47,7 +49,7 @@ def run_adopt(config_path: Path, workspace: Path | None, product: str, version: 
 
     It gets the archive's names, and plans made from now on use it; every version stays where it is.
     """
-    with archive_of(config_path, workspace):
+    with contextlib.chdir(archive_of(configured(config_path, workspace))):
         reference = key_of(product, "refimg")
         _, newest = in_force_and_newest(reference)
         print(adopt(ReferenceVersionKey(reference, newest if version is None else version)))
@@ -83,14 +85,6 @@ def freeze_next(known: Known, settings: Reference) -> ReferenceVersionKey:
     frozen = FrozenInputs(key, night, why, known.selection, settings.model_dump(mode="json"))
     accounts.write_frozen_inputs(ARCHIVE, frozen)
     return key
-
-
-@contextlib.contextmanager
-def archive_of(config_path: Path, workspace: Path | None) -> Iterator[Config]:
-    """Work in the archive of a configuration."""
-    config = load_config(config_path, {"workspace": str(workspace)} if workspace else None)
-    with contextlib.chdir(Path(config.workspace) / "archive"):
-        yield config
 
 
 def in_force_and_newest(reference: ReferenceKey) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from ztfpipe.products.accounts.plan import read_plan, write_plan
 from ztfpipe.products.names import path_of
 from ztfpipe.steps.operations.campaigns.fringe import FringeWork
 from ztfpipe.steps.operations.campaigns.others import ReferenceWork, version_in_force
-from ztfpipe.steps.operations.campaigns.running import all_units, work_of
+from ztfpipe.steps.operations.campaigns.running import counted, work_of
 from ztfpipe.steps.reference.renewal import adopt
 
 SETTINGS = ("science", "difference")
@@ -36,12 +36,12 @@ def run_adopt(campaign: Campaign, config: Config, workspace: Path, *, incomplete
     if campaign.kind == BACKFILL:
         raise BadFile(folder, "what was back-filled is in its place already")
     work = work_of(campaign, config, workspace)
-    units = list(all_units(work))
-    missing = sum(not work.made(records) for _, records in units)
-    if not units or missing == len(units):
+    progress = counted(work)
+    if not progress.done:
         raise BadFile(folder, "nothing is made yet: there is nothing to adopt")
-    if missing and not incomplete:
-        raise BadFile(folder, f"{missing} of {len(units)} units are missing; say --incomplete to adopt the others")
+    if progress.left and not incomplete:
+        text = f"{progress.left} of {progress.total} units are missing; say --incomplete to adopt the others"
+        raise BadFile(folder, text)
     with take_lock(workspace / "ledger" / "locks", f"campaign-{campaign.name}"):
         if isinstance(work, ReferenceWork):
             return _adopt_references(work)

@@ -92,17 +92,17 @@ class FringeWork:
 
     def files(self, plan: NightPlan, key: QuadrantKey) -> tuple[str, ...]:
         """Archive paths of the unit's files, a record last of each kind; the image's record is the last of all."""
-        differenced = key.reference in {one.reference for one in plan.references}
-        products = [*(self._difference_files if differenced else ()), *IMAGE_FILES]
-        return tuple(path_of(product, key) for product in products)
+        return tuple(path_of(product, key) for product in self.products(plan, key))
 
-    @property
-    def _difference_files(self) -> tuple[str, ...]:
-        return (*DIFFERENCE_FILES, *(["scorrimg"] if self.config.difference.scorr_image else []))
+    def products(self, plan: NightPlan, key: QuadrantKey) -> tuple[str, ...]:
+        """Names of the unit's products, in that order."""
+        if key.reference not in plan.pinned:
+            return IMAGE_FILES
+        return (*DIFFERENCE_FILES, *(["scorrimg"] if self.config.difference.scorr_image else []), *IMAGE_FILES)
 
     def records(self, plan: NightPlan, key: QuadrantKey) -> tuple[str, ...]:
-        """Records by which the unit is seen to be done."""
-        return tuple(path for path in self.files(plan, key) if path.endswith("qa.json"))
+        """Records by which the unit is seen to be done: the difference's, where there is one, and the image's."""
+        return tuple(path_of(product, key) for product in self.products(plan, key) if product.endswith("qa"))
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Whole exposures of a night, of up to `size` quadrants (one exposure at least) that are not done, in order.

@@ -70,14 +70,17 @@ class BackfillWork(_MainArchiveWork):
 
     def asked(self, plan: NightPlan) -> list[QuadrantKey]:
         """Quadrants within the filter and what the campaign is narrowed to that have a reference."""
-        pinned = {one.reference for one in plan.references}
-        return [key for key in plan.science if key.reference in pinned and within(key, self.campaign)]
+        return [key for key in plan.science if key.reference in plan.pinned and within(key, self.campaign)]
 
     units = asked
 
     def files(self, plan: NightPlan, key: QuadrantKey) -> tuple[str, ...]:
         """Archive paths of the unit's files."""
         return tuple(path_of(product, key) for product in DIFFERENCE_FILES)
+
+    def products(self, plan: NightPlan, key: QuadrantKey) -> tuple[str, ...]:
+        """Names of the unit's products."""
+        return DIFFERENCE_FILES
 
     def records(self, plan: NightPlan, key: QuadrantKey) -> tuple[str, ...]:
         """The record by which the unit is seen to be done."""

@@ -132,7 +132,7 @@ def estimated(work: FringeWork | BackfillWork) -> tuple[Estimate, int]:
         keys = list(work.units(plan))
         left_out += len(work.asked(plan)) - len(keys)
         units += len(keys)
-        files += sum(len(work.files(plan, key)) for key in keys)
+        files += sum(len(work.products(plan, key)) for key in keys)
         for key in keys[:: max(1, len(keys) // each)][:each]:
             records = [work.archive / path for path in work.records(plan, key)]
             if all(path.exists() for path in records):
@@ -219,7 +219,7 @@ def work_through(work: Work, snakemake: Snakemake, folder: Path, size: int, say:
 
     Ended early when several batches in a row have made nothing.
     """
-    progress, in_vain = _counted(work), 0
+    progress, in_vain = counted(work), 0
     say(progress_line(progress, datetime.now(UTC)))
     for number, batch in enumerate(work.batches(size), start=1):
         started, at = time.monotonic(), time.time()
@@ -253,7 +253,8 @@ def _missing(work: Work, batch: Batch) -> list[str]:
     return [name for name, records in batch.units.items() if not work.made(records)]
 
 
-def _counted(work: Work) -> Progress:
+def counted(work: Work) -> Progress:
+    """How many units there are, and how many of them are made."""
     done = total = 0
     for _, records in all_units(work):
         total += 1
