@@ -122,8 +122,8 @@ def comparison_summary(campaign: Campaign, total: int, made: int, found: Sequenc
     ]  # fmt: skip
     text = (
         "Medians over the units that have the number both old and new, or sums where it says in all. The change is the"
-        " median of the changes of units, or the difference of the sums; sigma is half the central 68 % of the changes of"
-        " units. A unit is better (green) or worse (red) when it changes by more than a notable amount"
+        " median of the changes of units, or the difference of the sums; sigma is half the central 68 % of the changes."
+        " A unit is better (green) or worse (red) when it changes by more than a notable amount"
         " (docs/campaigns.md); the last column is of medians and sums alone, and says nothing where nothing is better."
     )
     head = ("what", "wanted", "units", "old", "new", "change", "sigma", "better [%]", "worse [%]", "is")

@@ -42,7 +42,7 @@ def fringes_png(shown: Sequence[FringePair]) -> bytes:
     """Maps of the structure of the sky, old above new, a column an image; all on one scale, in percent of the sky."""
     # The middle one's: a trail or a halo in one image would leave the fringes of all no colour.
     limit = float(np.median([np.nanpercentile(np.abs(100 * one.old), 98) for one in shown]))
-    figure = Figure(figsize=(9.6, 7.2), dpi=100, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(9.6, 6.4), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(shown), squeeze=False)
     for column, one in zip(panels.T, shown, strict=True):
