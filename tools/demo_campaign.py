@@ -1,9 +1,9 @@
 """`make demo-campaign`: a small season in i, and its images and differences again with fringe templates.
 
-Everything is made below demo-campaign/. One CCD of the small camera sees one field on three nights. Nothing is known of
-fringes while they are processed; the templates are learned from all of them, and the campaign takes the fringes out of
-every image, beside what is there. The comparison is shown; adopting the new products is left to you. A survey's
-reference needs fifteen epochs, and its templates clear nights; here fewer will do, and the configuration says so.
+Everything is made below demo-campaign/. Half a CCD of the small camera sees one field on three nights. Nothing is known
+of fringes while they are processed; the templates are learned from all of them, and the campaign takes the fringes out
+of every image, beside what is there. The comparison is shown; adopting the new products is left to you. A survey's
+reference needs fifteen epochs, and its templates photometric nights; here less will do, and the configuration says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,13 @@ from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+HALF_A_CCD = {
+    "extends": str(ROOT / "camera" / "mini"),
+    "name": "half",
+    "ccds": [10],
+    "qids": [1, 2],
+    "raw": {"extends": True, "image_hdu": {1: 1, 2: 2}, "overscan_hdu": {1: 3, 2: 4}},
+}
 NIGHTS = ("20180325", "20180328", "20180331")
 FRAMES, VISITS = 8, 8
 """Biases and flats of the first night; images of the field on each."""
@@ -32,12 +39,12 @@ def season(workspace: Path) -> dict:
     inputs = {code: limits.model_dump() for code, limits in Reference().inputs.items()}
     inputs["zi"] |= {"flatness_rms_max_mag": 0.1, "flatness_range_max_mag": 0.2}
     return {
-        "camera": str(workspace / "one.yaml"),
+        "camera": str(workspace / "half.yaml"),
         "workspace": str(workspace),
         "calibration": {"frames_min": FRAMES},
         "reference": {"epochs_min": 5, "inputs": inputs},
         # The tests of flatness and of photometric skies want the calibrators of a full quadrant; here there are few.
-        "templates": {"bad_sky": ["photcal_failed"]},
+        "templates": {"bad_sky": ["photcal_failed"], "fringe_frames_min": 15},
     }
 
 
@@ -53,7 +60,7 @@ def main() -> int:
     """Make the season unless it is there, run the campaign, and show the comparison."""
     workspace = ROOT / "demo-campaign"
     workspace.mkdir(exist_ok=True)
-    (workspace / "one.yaml").write_text(f"extends: {ROOT / 'camera' / 'mini'}\nname: one\nccds: [10]\n")
+    (workspace / "half.yaml").write_text(yaml.safe_dump(HALF_A_CCD))
     config = workspace / "config.yaml"
     config.write_text(yaml.safe_dump(season(workspace)))
     times = {}

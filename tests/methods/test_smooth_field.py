@@ -44,6 +44,7 @@ def test_grid_and_points_agree():
     field = fit_field(x, y, wave(x, y), np.full(200, 0.001), SHAPE, scale_px=200.0)
     columns, rows = np.array([0.0, 300.0, 999.0]), np.array([0.0, 899.0])
     points = field_at(field, *np.meshgrid(columns, rows))
+    assert field_at(field, np.empty(0), np.empty(0)).shape == (0,)
     # The grid is single precision.
     assert field_on_grid(field, columns, rows) == pytest.approx(points, abs=1e-5)
 

@@ -7,21 +7,21 @@ import io
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image
 
 from ztfpipe.camera import Camera
 from ztfpipe.errors import BadFile
-from ztfpipe.methods.sky.aitoff import GALACTIC_FROM_ICRS, aitoff, aitoff_inverse, sky_grid
+from ztfpipe.methods.sky.aitoff import GALACTIC_FROM_ICRS, HALF_HEIGHT, HALF_WIDTH, aitoff, aitoff_inverse, sky_grid
 from ztfpipe.methods.sky.healpix import pixel_centres
 from ztfpipe.methods.sky.matching import unit_vectors
 from ztfpipe.model.keys import ExposureKey, QuadrantKey
-from ztfpipe.pipelines.quality.coverage import added, at, sky_map
+from ztfpipe.pipelines.quality.coverage import added, shown, sky_map
 from ztfpipe.products.accounts.sky_pictures import sky_gif
 from ztfpipe.products.catalogs.sky_maps import read_sky_map, write_sky_map
-from ztfpipe.steps.sky_coverage import _panel, night_png
+from ztfpipe.steps.sky_coverage import PICTURE_ORDER, _circles, _grid, _panel, night_png
 
 FIELD = 473
 
@@ -94,12 +94,12 @@ def test_maps_add_up_and_come_back_from_their_files(camera, tmp_path):
 
 def test_pictures_show_what_was_seen_and_the_movie_has_a_frame_a_night(camera):
     seen = sky_map(exposure(camera, 0), camera, 9)
-    grid = sky_grid(720, centre_deg=180.0, galactic=False)
-    image = at(seen, "zg", *grid)
-    # The area of an equal-area projection, by its pixels; half a degree each, so that the border counts for 10 %.
+    image = shown(seen, "zg", _grid(False), PICTURE_ORDER)
+    # The area of an equal-area projection, by its pixels; half a degree each, so that the border counts for 10 %, as
+    # do gaps within the camera, which are closed.
     pixel_deg2 = 41252.96 / np.count_nonzero(np.isfinite(image))
-    assert np.count_nonzero(image > 0) * pixel_deg2 == pytest.approx(seen.area_deg2("zg"), rel=0.1)
-    assert not np.nansum(at(seen, "zr", *grid))
+    assert np.count_nonzero(image > 0) * pixel_deg2 == pytest.approx(seen.area_deg2("zg"), rel=0.2)
+    assert not np.nansum(shown(seen, "zr", _grid(False), PICTURE_ORDER))
     with Image.open(io.BytesIO(night_png("20180325", seen, seen, galactic=True))) as picture:
         assert picture.size[0] > 900
     more = added([seen, sky_map(exposure(camera, 1, field=FIELD + 1), camera, 9)], 9)
@@ -108,3 +108,52 @@ def test_pictures_show_what_was_seen_and_the_movie_has_a_frame_a_night(camera):
         assert movie.n_frames == 2
     nothing = sky_map([], camera, 9)
     assert night_png("20180325", nothing, nothing, galactic=False)[:4] == b"\x89PNG"
+
+
+def test_gaps_between_detectors_are_no_specks(camera):
+    """Within the camera's outline every pixel of the picture has the one exposure, whatever falls between the CCDs."""
+    seen = sky_map(exposure(camera, 0), camera, 9)
+    image = shown(seen, "zg", _grid(False), PICTURE_ORDER)
+    lit = np.argwhere(image > 0)
+    (top, left), (bottom, right) = lit.min(axis=0), lit.max(axis=0)
+    # The outline is slanted by a few pixels; the middle half of its box lies within.
+    rows, columns = (bottom - top) // 4, (right - left) // 4
+    assert np.all(image[top + rows : bottom - rows, left + columns : right - columns] == 1)
+
+
+def test_a_coarse_map_fills_the_pixels_of_the_picture(camera):
+    seen = sky_map(exposure(camera, 0), camera, 5)
+    image = shown(seen, "zg", _grid(False), PICTURE_ORDER)
+    pixel_deg2 = 41252.96 / np.count_nonzero(np.isfinite(image))
+    assert np.count_nonzero(image == 1) * pixel_deg2 == pytest.approx(seen.area_deg2("zg"), rel=0.1)
+
+
+@pytest.mark.parametrize("galactic", [False, True])
+def test_great_circles_are_where_astropy_has_them(galactic):
+    along = np.linspace(0, 360, 200)
+    flat = np.zeros(along.size)
+    theirs = {
+        "ecliptic": SkyCoord(along, flat, unit="deg", frame=BarycentricMeanEcliptic(equinox="J2000")),
+        "galactic plane": SkyCoord(along, flat, unit="deg", frame="galactic"),
+        "celestial equator": SkyCoord(along, flat, unit="deg"),
+    }
+    for name, line in _circles(galactic).items():
+        found = theirs[name].transform_to("galactic" if galactic else "icrs")
+        place = (found.l, found.b) if galactic else (found.ra, found.dec)
+        x, y = aitoff(place[0].deg, place[1].deg, 0.0 if galactic else 180.0)
+        # Each of their points lies between two of ours, half a degree away at most, but those cut off at the border.
+        away = np.min(np.hypot(-x[:, None] / HALF_WIDTH - line[0], (y[:, None] / HALF_HEIGHT - line[1]) / 2), axis=1)
+        assert np.quantile(away, 0.97) < 1.0 / HALF_WIDTH * 2
+
+
+def test_colours_of_a_movie_stay_what_they_are(camera):
+    seen = sky_map(exposure(camera, 0), camera, 7)
+    panels = [_panel(one, "zg", "", galactic=False) for one in (seen, added([seen] * 40, 7))]
+    with Image.open(io.BytesIO(sky_gif(panels, 0.25))) as movie:
+        palettes = []
+        for frame in range(movie.n_frames):
+            movie.seek(frame)
+            colours = movie.convert("RGB").getcolors(1 << 16)
+            palettes.append({colour for count, colour in colours if count > 100})
+    red = (209, 73, 91)  # the galactic plane
+    assert all(red in colours for colours in palettes)

@@ -53,14 +53,15 @@ def test_a_channel_that_moves_stands_out_alone_and_with_its_sign():
     assert found["pabszp", "zr", "CCD 5 q2"].sigma == pytest.approx(-10 / (1 + 5 / 30), abs=5.5)
 
 
-def test_weather_is_one_line_and_no_channel_s_fault():
+@pytest.mark.parametrize("metric", ["seeing", "drbmedian"])
+def test_weather_or_a_classifier_that_drifts_is_one_line_and_no_channel_s_fault(metric):
     table = season()
-    table.loc[(table["night"] == LAST) & (table["filter"] == "zg"), "seeing"] += 1000 * TREND_METRICS["seeing"][2]
+    table.loc[(table["night"] == LAST) & (table["filter"] == "zg"), metric] += 1000 * TREND_METRICS[metric][2]
     found, _ = outliers(table)
     before, _ = outliers(season())
-    assert set(found) - set(before) == {("seeing", "zg", ALL)}
+    assert set(found) - set(before) == {(metric, "zg", ALL)}
     changes = list(channel_changes(table, LAST, 15))
-    assert outlier_table(changes, SIGMA, 30).rows[0][:3] == ("zg", ALL, "seeing")
+    assert outlier_table(changes, SIGMA, 30).rows[0][:3] == ("zg", ALL, TREND_METRICS[metric][0])
 
 
 def test_a_steady_channel_is_no_outlier_for_a_change_of_no_consequence():

@@ -19,19 +19,17 @@ def ask(site: Site, word: str, target: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_run_that_asks_sacct(accounting_cluster, site):
-    made, broken = (site.master("bias", 10, qid) for qid in (1, 2))
-    content = (site.archive / made).read_bytes()
-    for path in (made, broken):
-        (site.archive / path).unlink()
-    done = ask(site, "sacct", made)
+    bias, flat = site.master("bias", 10, 1), site.master("hifreqflat", 10, 1, "zg")
+    path = site.archive / bias
+    content = path.read_bytes()
+    path.unlink()
+    done = ask(site, "sacct", bias)
     assert done.returncode == 0, done.stderr
-    assert (site.archive / made).read_bytes() == content
-    # A frame that lost half of its bytes, of the right age: the job fails, and sacct says so.
-    frame = next(site.archive.glob("raw/*/*/*/*_bi_c10_b.fits.fz"))
-    half = frame.read_bytes()[: frame.stat().st_size // 2]
-    frame.unlink()
-    frame.write_bytes(half)
-    failed = ask(site, "sacct", broken)
+    assert path.read_bytes() == content
+    # A master that lost half of its bytes: the job that needs it fails, and sacct says so.
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+    failed = ask(site, "sacct", flat)
     assert failed.returncode == 1, failed.stderr
     assert "SLURM status is: 'FAILED'" in failed.stderr
     told = slurm("sacct", "--allocations", "--noheader", "--parsable2", "--format=Partition,State")

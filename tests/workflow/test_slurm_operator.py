@@ -32,11 +32,11 @@ def operate(site: Site, environment: dict[str, str]) -> subprocess.Popen[str]:
 def test_an_operator_killed_and_a_node_lost(cluster, new_site, first_run, tmp_path):
     new_site.keep_one_ccd()
     plan = read_plan(first_run[0].archive / path_of("plan", NightKey(NIGHT)))
-    first, second = (Path(path_of("sciimg", key)).name for key in plan.science[:2])
+    image = Path(path_of("sciimg", plan.science[0])).name
     holds = Holds(tmp_path / "holds")
-    holds.ask(first)
+    holds.ask(image)
     killed = operate(new_site, holds.environment)
-    struck = holds.wait(first, BEGIN_S)
+    struck = holds.wait(image, BEGIN_S)
     killed.kill()
     killed.communicate()
     time.sleep(1.0)
@@ -44,8 +44,9 @@ def test_an_operator_killed_and_a_node_lost(cluster, new_site, first_run, tmp_pa
 
     operator = operate(new_site, holds.environment)
     wait_for(lambda: state(struck["job"]) not in ("RUNNING", "COMPLETING", ""), BEGIN_S)
-    holds.ask(second)
-    lost = holds.wait(second, BEGIN_S)
+    holds.let_go(image)
+    holds.ask(image)
+    lost = holds.wait(image, BEGIN_S)
     assert not Path(f"/proc/{struck['pid']}").exists()
     assert lost["job"] != struck["job"]
     lose_node(lost["node"])

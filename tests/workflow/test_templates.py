@@ -147,11 +147,16 @@ def with_late_reference(two_nights, templates_made):
     configuration.write_text(text.replace(str(site.workspace / "one.yaml"), str(original.workspace / "one.yaml")))
     images = sorted(site.archive.glob(f"sci/2018/{NIGHT[4:]}/*/*_c10_o_q1_sciimg.fits"))
     version = ReferenceVersionKey(ReferenceKey(473, "zi", 10, 1), 1)
+    limits = Reference().inputs
+    # Fringes and few calibrators: the small quadrant never is as flat as the archive asks for.
+    bumpy = limits["zi"].model_copy(update={"flatness_rms_max_mag": 0.1, "flatness_range_max_mag": 0.2})
+    settings = Reference(epochs_min=IMAGES, inputs=limits | {"zi": bumpy})
     with contextlib.chdir(site.archive):
         keys = [parse(path.relative_to(site.archive))[1] for path in images]
-        accounts.write_frozen_inputs(site.archive, frozen_inputs(version, keys, Reference(epochs_min=IMAGES)))
+        accounts.write_frozen_inputs(site.archive, frozen_inputs(version, keys, settings))
     run = site.run(path_of("refimg", version.reference), night=None, sections=sections)
     assert run.jobs == {"reference_coadd": 1, "reference_publish": 1}, run.text
+    assert accounts.usable(site.archive, version), (site.archive / path_of("vreflog", version)).read_text()
     return site
 
 

@@ -107,7 +107,7 @@ def _cosines(position: Floats, count: int, n: int, margin: float) -> Floats:
 def _basis(x: Floats, y: Floats, orders, shape: tuple[int, int], margin: float) -> Floats:
     """Products of cosines (n, J I)."""
     along_y, along_x = _cosines(y, orders[0], shape[0], margin), _cosines(x, orders[1], shape[1], margin)
-    return (along_y[:, :, None] * along_x[:, None, :]).reshape(len(x), -1)
+    return (along_y[:, :, None] * along_x[:, None, :]).reshape(len(x), orders[0] * orders[1])
 
 
 def _density(orders, shape: tuple[int, int], margin: float, scale_px: float) -> Floats:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,21 @@ from numpy.typing import NDArray
 
 from ztfpipe.config import Quality
 from ztfpipe.errors import BadFile
-from ztfpipe.methods.sky.aitoff import GALACTIC_FROM_ICRS, HALF_HEIGHT, HALF_WIDTH, aitoff, sky_grid
-from ztfpipe.methods.sky.healpix import pixel_centres
+from ztfpipe.methods.sky.aitoff import (
+    ECLIPTIC_POLE,
+    GALACTIC_FROM_ICRS,
+    HALF_HEIGHT,
+    HALF_WIDTH,
+    aitoff,
+    great_circle,
+    sky_grid,
+)
+from ztfpipe.methods.sky.healpix import pixel_centres, pixels_of
 from ztfpipe.model.coverage import SkyMap
 from ztfpipe.model.keys import SKY_FILTERS, NightKey
-from ztfpipe.pipelines.quality.coverage import added, at, sky_map
+from ztfpipe.pipelines.quality.coverage import added, shown, sky_map
 from ztfpipe.products.accounts.settings import read_settings
-from ztfpipe.products.accounts.sky_pictures import SkyPanel, sky_gif, sky_png
+from ztfpipe.products.accounts.sky_pictures import ECLIPTIC, EQUATOR, GALAXY, SkyPanel, sky_gif, sky_png
 from ztfpipe.products.catalogs.epochs import read_epochs
 from ztfpipe.products.catalogs.sky_maps import read_sky_map, write_sky_map
 from ztfpipe.products.formats.atomic import write_bytes
@@ -24,13 +33,13 @@ from ztfpipe.products.names import key_of, path_of
 from ztfpipe.steps.reference.backfilling import nights_within
 from ztfpipe.steps.workspace import archive_of, configured
 
-WIDTH_PX = 720
-"""Width of an all-sky image: half a degree at the middle."""
+WIDTH_PX, PICTURE_ORDER = 720, 7
+"""Width of an all-sky image, half a degree at the middle, and the pixels of the sky that are as large."""
 FRAMES_MAX = 120
 """Frames of a movie; more nights are taken in steps."""
 SMALL_DEG2 = 60.0
 """What covers less is too small to be found in a picture of the whole sky, and gets a ring."""
-_SYSTEMS = {False: ("right ascension and declination", 180.0), True: ("galactic", 0.0)}
+_SYSTEMS = {False: ("right ascension and declination", 180.0), True: ("galactic longitude and latitude", 0.0)}
 
 
 def coverage(output: str, settings: Path, epochs: Path) -> None:
@@ -48,18 +57,19 @@ def coverage(output: str, settings: Path, epochs: Path) -> None:
         write_bytes(path_of(product, NightKey(night)), night_png(night, tonight, so_far, galactic=galactic))
 
 
-def maps_of(archive: Path, first: str | None, last: str | None, leave_out: str = "") -> list[SkyMap]:
-    """Maps of the nights first..last that have one."""
-    nights = [one for one in nights_within(archive, first, last) if one != leave_out]
-    paths = [archive / path_of("skymap", NightKey(night)) for night in nights]
-    return [read_sky_map(path) for path in paths if path.exists()]
+def maps_of(archive: Path, first: str | None, last: str | None, leave_out: str = "") -> Iterator[SkyMap]:
+    """Maps of the nights first..last that have one, read one at a time."""
+    for night in nights_within(archive, first, last):
+        path = archive / path_of("skymap", NightKey(night))
+        if night != leave_out and path.exists():
+            yield read_sky_map(path)
 
 
 def night_png(night: str, tonight: SkyMap, so_far: SkyMap, *, galactic: bool) -> bytes:
     """Tonight on the left, all nights so far on the right, a row a filter."""
     title = f"Sky seen, {_SYSTEMS[galactic][0]}"
     rows = [
-        (_panel(tonight, code, "tonight", galactic), _panel(so_far, code, f"until {night}", galactic))
+        (_panel(tonight, code, _date(night), galactic), _panel(so_far, code, f"until {_date(night)}", galactic))
         for code in SKY_FILTERS
         if code in tonight.exposures
     ]
@@ -78,40 +88,65 @@ def run_coverage(config_path: Path, workspace: Path | None, first: str | None, l
     ]
     if not nights:
         raise BadFile(archive, "no night has a map of the sky; the target `night` makes it")
-    maps = {night: read_sky_map(archive / path_of("skymap", NightKey(night))) for night in nights}
     order = config.quality.coverage_order
-    total = added(maps.values(), order)
+    total = added(maps_of(archive, nights[0], nights[-1]), order)
     out.mkdir(parents=True, exist_ok=True)
     write_sky_map(out / "coverage.fits", total, nights[0], nights[-1])
     codes = [code for code in SKY_FILTERS if code in total.exposures]
     for galactic, name in ((False, "coverage.png"), (True, "coverage_galactic.png")):
-        when = f"{nights[0]} to {nights[-1]}, {_SYSTEMS[galactic][0]}"
-        write_bytes(out / name, sky_png("", [[_panel(total, code, when, galactic)] for code in codes]))
-    for code in codes:
-        _movie(out / f"coverage_{code}.gif", code, list(maps.items()), order)
+        when = f"{_date(nights[0])} to {_date(nights[-1])}"
+        rows = [[_panel(total, code, when, galactic)] for code in codes]
+        write_bytes(out / name, sky_png(f"Sky seen, {_SYSTEMS[galactic][0]}", rows))
+    _movies(out, archive, nights, codes, order)
     for code in codes:
         print(f"{code}: {total.area_deg2(code):.4g} square degrees in {len(nights)} nights")
     print(", ".join(str(path) for path in sorted(out.glob("coverage*"))))
     return 0
 
 
-def _movie(path: Path, code: str, maps: Sequence[tuple[str, SkyMap]], order: int) -> None:
-    """All nights until then, night by night."""
-    step = -(-len(maps) // FRAMES_MAX)
-    so_far, panels = added([], order), []
-    for number, (night, one) in enumerate(maps, start=1):
-        so_far = added([so_far, one], order)
-        if number % step == 0 or number == len(maps):
-            panels.append(_panel(so_far, code, f"until {night}", galactic=False))
-    write_bytes(path, sky_gif(panels, 0.25))
+def _movies(out: Path, archive: Path, nights: Sequence[str], codes: Sequence[str], order: int) -> None:
+    """A movie a filter: all nights until then, night by night."""
+    step = -(-len(nights) // FRAMES_MAX)
+    panels: dict[str, list[SkyPanel]] = {code: [] for code in codes}
+    so_far = added([], order)
+    for begin in range(0, len(nights), step):
+        some = nights[begin : begin + step]
+        so_far = added([so_far, *maps_of(archive, some[0], some[-1])], order)
+        for code in codes:
+            panels[code].append(_panel(so_far, code, f"until {_date(some[-1])}", galactic=False))
+    for code in codes:
+        write_bytes(out / f"coverage_{code}.gif", sky_gif(panels[code], 0.25))
+
+
+def _date(night: str) -> str:
+    return f"{night[:4]}-{night[4:6]}-{night[6:]}"
 
 
 def _panel(found: SkyMap, code: str, when: str, galactic: bool) -> SkyPanel:
     centre = _SYSTEMS[galactic][1]
-    image = at(found, code, *sky_grid(WIDTH_PX, centre_deg=centre, galactic=galactic))
+    image = shown(found, code, _grid(galactic), PICTURE_ORDER)
     area = found.area_deg2(code)
     title = f"{code[1]}, {when}: {area:,.0f} square degrees" if area >= 10 else f"{code[1]}, {when}: {area:.2g} sq. deg"
-    return SkyPanel(title, image, *_graticule(centre), _rings(found, code, centre, galactic))
+    return SkyPanel(title, image, *_graticule(centre), _circles(galactic), _rings(found, code, centre, galactic))
+
+
+@cache
+def _grid(galactic: bool) -> NDArray[np.int64]:
+    """The HEALPix pixel of each pixel of a picture, -1 beyond the sky."""
+    ra, dec = sky_grid(WIDTH_PX, centre_deg=_SYSTEMS[galactic][1], galactic=galactic)
+    pixels = np.full(ra.shape, -1, np.int64)
+    sky = np.isfinite(ra)
+    pixels[sky] = pixels_of(PICTURE_ORDER, ra[sky], dec[sky])
+    return pixels
+
+
+def _circles(galactic: bool) -> dict[str, NDArray[np.float64]]:
+    """The great circles that people look for, in the plane of a picture."""
+    centre = _SYSTEMS[galactic][1]
+    poles = {GALAXY: GALACTIC_FROM_ICRS[2], ECLIPTIC: ECLIPTIC_POLE}
+    if galactic:
+        poles = {EQUATOR: GALACTIC_FROM_ICRS[:, 2], ECLIPTIC: GALACTIC_FROM_ICRS @ ECLIPTIC_POLE}
+    return {name: _plane(*great_circle(pole, centre), centre) for name, pole in poles.items()}
 
 
 def _rings(found: SkyMap, code: str, centre_deg: float, galactic: bool) -> list[tuple[float, float]]:

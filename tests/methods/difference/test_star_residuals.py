@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ztfpipe.methods.difference.star_residuals import discount_lost_cores, discount_stars, residual_profile
+from ztfpipe.methods.difference.star_residuals import (
+    discount_lost_cores,
+    discount_stars,
+    psf_uncertainty,
+    residual_profile,
+)
 from ztfpipe.methods.difference.zogy import subtract
 
 SHAPE = (400, 400)
@@ -59,6 +64,44 @@ def test_profile_is_the_size_of_the_lobe_and_nothing_without_one(pair):
     assert profile[9:].max() < 0.0003
     # 25 stars of signal-to-noise ratio 3,000 and more: nothing above a part in a thousand of them.
     assert residual_profile(pair(0.0), *PLACES, FLUX).max() < 0.001
+
+
+def test_faint_stars_do_not_hide_what_the_bright_ones_show(pair):
+    difference = pair(0.005)
+    alone = residual_profile(difference, *PLACES, FLUX)
+    rng = np.random.default_rng(8)
+    # Places of nothing but noise, as catalog stars of S/N 230 and more: a ring's squares are skew, their median is low.
+    empty = np.stack([rng.uniform(15, 385, 150), rng.choice(np.arange(80, 400, 80.0), 150)])
+    many = residual_profile(difference, *np.hstack([PLACES, empty]), np.append(FLUX, np.full(150, 1.5e4)))
+    # Nothing of 15,000 DN is known to 3e-3 of it, where the lobe is: 150 of them weigh as much as a few of the 25.
+    assert many[4] == pytest.approx(alone[4], rel=0.3)
+
+
+def test_a_transient_beside_a_star_is_not_learned_from(pair):
+    without, beside = (residual_profile(pair(0.005, flux), *PLACES, FLUX) for flux in (0.0, 1500.0))
+    # Eight pixels from the faintest of 25 stars: of them all it may add what six times its expectation does.
+    assert beside[8] < without[8] + 0.0005
+
+
+def test_the_psf_is_least_certain_in_the_corners(pair, psf_of):
+    rng = np.random.default_rng(9)
+    x, y = rng.uniform(0, 399, (2, 300))
+    terms = 10
+    psf = replace(
+        psf_of(2.4, SHAPE), order=3, coefficients=np.zeros((terms, 5, 5), np.float32), used_x_px=x, used_y_px=y,
+        used_flux_adu=rng.uniform(2e4, 2e5, 300),
+    )  # fmt: skip
+    u, v = ((2 * one / 399 - 1) for one in (x, y))
+    powers = [(i, j) for i in range(4) for j in range(4 - i)]
+    design = np.stack([u**i * v**j for i, j in powers], 1)
+    # The same by experiment: a cubic through values of equal errors, at a corner and at the middle, 2,000 times.
+    found = np.linalg.lstsq(design, rng.normal(size=(300, 2000)), rcond=None)[0]
+    corner, middle = (np.std(np.array([a**i * b**j for i, j in powers]) @ found) for a, b in ((1, 1), (0, 0)))
+    told = psf_uncertainty(replace(pair(0.0), science_psf=psf), np.array([399.0, 199.5]), np.array([399.0, 199.5]))
+    # Two standard deviations of 2,000 numbers are known to 1.6 per cent each; stars of 20,000 DN weigh a little less.
+    assert told[0] / told[1] == pytest.approx(corner / middle, rel=0.1)
+    assert told[0] > 2 > 1 > told[1]
+    assert (psf_uncertainty(pair(0.0), *PLACES) == 1).all()
 
 
 def test_few_bright_stars_tell_nothing(pair):

@@ -2,13 +2,17 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.image import imread
 
+from ztfpipe.camera import Camera
+from ztfpipe.config import Quality
 from ztfpipe.model.summary import FocalPlane, NightSummary, Table
+from ztfpipe.pipelines.quality.night import focal_plane, shrink_factor
 from ztfpipe.products.accounts.pictures import focal_plane_png
-from ztfpipe.products.accounts.report import cell_text, text_tables, write_report
+from ztfpipe.products.accounts.report import ROWS_MAX, cell_text, text_tables, write_report
 
 SUMMARY = NightSummary(
     "20180325",
@@ -27,6 +31,29 @@ def test_a_report_is_one_file_that_asks_for_no_other(tmp_path):
     assert "<script>" not in text
     assert "1235" in text
     assert "Night of 2018-03-25" in text
+
+
+def test_a_long_table_is_shown_in_part_and_whole_when_opened(tmp_path):
+    rows = tuple((f"exposure {k}", float(k)) for k in range(ROWS_MAX + 1))
+    long = Table("Science images", "", ("exposure", "seeing"), rows)
+    path = tmp_path / "report.html"
+    for kept, times in ((rows, 2), (rows[1:], 1)):
+        write_report(path, replace(SUMMARY, tables=(replace(long, rows=kept),)), [])
+        text = path.read_text()
+        assert text.count("exposure 1<") == times
+        assert text.count(f"exposure {ROWS_MAX}<") == 1
+        assert text.count("<details>") == times - 1
+
+
+def test_a_report_of_the_full_camera_can_be_mailed():
+    # Five mosaics (biases, flats in three filters, an exposure) of pure noise, which nothing compresses, in base64
+    # (4/3) shall leave a third of 5 MB to all else: 0.5 MB each.
+    camera, rng = Camera.load("ztf"), np.random.default_rng(4)
+    factor = shrink_factor(camera, Quality().picture_pixels)
+    shape = tuple(size // factor for size in camera.quadrant_shape)
+    tiles = {one: rng.normal(300, 2, shape).astype(np.float32) for one in camera.quadrants()}
+    plane = focal_plane(camera, tiles, factor, title="Bias masters", caption="", unit="DN")
+    assert len(focal_plane_png(plane, Quality().stretch_percent)) < 0.5e6
 
 
 def test_tables_for_a_terminal():

@@ -37,7 +37,7 @@ def put(night, zero_mag, n=5):
 @pytest.fixture
 def usual(tmp_path, monkeypatch):
     """Make the table of NIGHT and read it."""
-    settings = write_settings(tmp_path / "settings", "science", Config(camera="mini", science=Science()))
+    settings = write_settings(tmp_path / "settings", "science", Config(camera="mini", workspace="w", science=Science()))
     (tmp_path / "archive").mkdir()
     monkeypatch.chdir(tmp_path / "archive")
     output = path_of("zeropoints", NightKey(NIGHT))

@@ -22,6 +22,8 @@ Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
 CHI_SQUARE_MEDIAN = 0.4549
 """Median of the square of a standard normal number."""
+NO_SKY_SIGMA = 8.0
+"""Blocks this far from the smooth sky are none of it: strong fringes, of which they hold but few, are nearer."""
 PATTERN_MIN = 0.3
 """Norm that the filter must leave of a second or later component, of 1: noise alone leaves 0.05 to 0.2."""
 
@@ -47,11 +49,14 @@ def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
     """Relative small-scale structure of one exposure: (blocks - their smooth background) / sky.
 
     The smooth background is a parabola over the quadrant and, on what is left, a running mean over `smooth_blocks`
-    blocks, twice, with missing blocks and those beyond the edges left out of it. The parabola goes first because a mean
-    at the edge is one-sided: it would take a slope for structure.
+    blocks, twice, with missing blocks, those beyond the edges and those far off the parabola (trails, haloes) left out
+    of it. The parabola goes first because a mean at the edge is one-sided: it would take a slope for structure.
     """
     good = np.isfinite(blocks)
     level = _parabola(blocks, good)
+    if good.any():
+        residual = np.abs(np.where(good, blocks - level, np.inf))
+        good &= residual <= NO_SKY_SIGMA * 1.4826 * np.median(residual[good])
     filled = np.where(good, blocks - level, 0.0)
     weight = good.astype(np.float64)
     for _ in range(2):
@@ -62,13 +67,19 @@ def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
 
 
 def _parabola(blocks: Floats, good: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Second-order polynomial fitted to the good blocks, without those that stand out by 4 sigma; (my, mx)."""
+    """Second-order polynomial fitted to the good blocks, without those that stand out by 4 sigma; (my, mx).
+
+    Those far from the median are left out at first: a broad trail would bend the polynomial until it is near.
+    """
     v, u = (np.linspace(-1, 1, size) for size in blocks.shape)
     u, v = np.meshgrid(u, v)
     terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1)
     values, level = blocks.astype(np.float64), np.zeros(blocks.shape)
     used = good
-    for _ in range(3):
+    if good.any():
+        far = np.abs(values - np.median(values[good]))
+        used = good & (far <= 4 * 1.4826 * np.median(far[good]))
+    for _ in range(5):
         if np.count_nonzero(used) < terms.shape[-1]:
             break
         level = terms @ np.linalg.lstsq(terms[used], values[used], rcond=None)[0]
@@ -170,10 +181,15 @@ def _frequency(shape: tuple[int, ...]) -> Floats64:
 
 
 def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.0) -> NDArray[np.float64]:
-    """Strength of each component in one exposure's fringe signal: clipped linear least squares over the blocks."""
+    """Strength of each component in one exposure's fringe signal: clipped linear least squares over the blocks.
+
+    The first fit leaves out the blocks of the largest signal, of which a trail would else set the strength.
+    """
     design = template.components.reshape(len(template.components), -1).T.astype(np.float64)
     values = signal.ravel().astype(np.float64)
     good = np.isfinite(values)
+    if good.any():
+        good &= np.abs(values) <= clip_sigma * 1.4826 * np.median(np.abs(values[good]))
     strength = np.zeros(design.shape[1])
     for _ in range(4):
         strength, *_ = np.linalg.lstsq(design[good], values[good], rcond=None)

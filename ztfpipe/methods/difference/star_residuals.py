@@ -3,6 +3,7 @@
 The PSF of an image is known from its stars to some parts of a thousand, its wings beyond the stamp not at all, and a
 co-add has none that holds for all of its epochs: about stars of a hundred thousand DN that leaves lobes of a few sigma,
 in the same places about each of them. No theory of noise knows their size; the brightest stars of the image show it.
+How much larger it is in the corners than in the middle is known: a polynomial's own error grows so from middle to edge.
 
 A star whose core both images have lost is filled with a guess, and the filters carry what is wrong with it outwards as
 far as they reach. Here each such star tells its own noise, ring by ring.
@@ -18,10 +19,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, find_objects, label
 
 from ztfpipe.model.difference import Difference
+from ztfpipe.model.stars import PsfModel
 
 Floats = NDArray[np.float64]
 REACH_PX = 30
 _LEAST_SNR = 200.0
+_EXCESS_ROUNDS, _OUTLYING = 30, 6.0
+"""Turns of the search for what stars leave, and how many times their expectation squares count at most."""
+_MODEL_ERROR = 0.01
+"""Relative error that the fit of the PSF allows a pixel besides its noise."""
 _LEAST_STARS, _MOST_STARS = 5, 200
 _LEAST_PIXELS = 6
 """Good pixels of a ring about a star that it is judged by."""
@@ -41,31 +47,75 @@ _SHARE_SIGMA = 1.0364
 def residual_profile(difference: Difference, x_px: Floats, y_px: Floats, flux_adu: Floats) -> Floats:
     """Size of what stars leave in rings of a pixel about them, in units of their flux: (REACH_PX + 1,), 0 for nothing.
 
-    x_px, y_px, flux_adu: of the catalog of the science image, (n,). Of each of the brightest stars the mean square of
-    the matched-filter flux in a ring less that of the predicted noise; the median over stars, so that a transient
-    beside one of them does not count. Too few bright stars tell nothing.
+    x_px, y_px, flux_adu: of the catalog of the science image, (n,). In each ring the brightest stars have a mean square
+    of the matched-filter flux, and the noise predicted for it; what fits best between them is told, a star that stands
+    out, for a transient beside it, having little say. Too few bright stars tell nothing.
     """
     typical = _typical_noise(difference)
     order = np.argsort(-flux_adu, kind="stable")[:_MOST_STARS]
     order = order[flux_adu[order] > _LEAST_SNR * typical]
     if len(order) < _LEAST_STARS:
         return np.zeros(REACH_PX + 1)
-    excess = np.full((len(order), REACH_PX + 1), np.nan)
+    square, predicted = np.full((2, len(order), REACH_PX + 1), np.nan)
     for row, star in enumerate(order):
         box, ring = _rings(difference, x_px[star], y_px[star], REACH_PX)
         if box is None:
             continue
         noise = _noise(difference, box)
         good = ~difference.bad[box] & (ring <= REACH_PX)
-        over = np.square(difference.flux_adu[box].astype(np.float64)) - np.square(noise)
         count = np.bincount(ring[good], minlength=REACH_PX + 1)
-        total = np.bincount(ring[good], weights=over[good], minlength=REACH_PX + 1)
         enough = count >= np.minimum(_LEAST_PIXELS, np.arange(REACH_PX + 1) * 3 + 1)
-        excess[row, enough] = total[enough] / count[enough] / flux_adu[star] ** 2
-    told = np.count_nonzero(np.isfinite(excess), axis=0) >= _LEAST_STARS
-    profile = np.zeros(REACH_PX + 1)
-    profile[told] = np.sqrt(np.maximum(np.nanmedian(excess[:, told], axis=0), 0.0))
-    return profile
+        for out, values in ((square, difference.flux_adu[box].astype(np.float64)), (predicted, noise)):
+            total = np.bincount(ring[good], weights=np.square(values[good]), minlength=REACH_PX + 1)
+            out[row, enough] = total[enough] / count[enough] / flux_adu[star] ** 2
+    return np.sqrt([_common_excess(*ring) for ring in zip(square.T, predicted.T, strict=True)])
+
+
+def _common_excess(square: Floats, predicted: Floats) -> float:
+    """The variance q that squares (n,) have beyond those predicted, of highest likelihood for normal values.
+
+    A star weighs by how well it tells q, (predicted + q)^-2: the mean is right for few pixels, whose squares are skew,
+    and the fainter stars, whose noise says nothing, do not hide what the brightest show.
+    """
+    known = np.isfinite(square)
+    if np.count_nonzero(known) < _LEAST_STARS:
+        return 0.0
+    square, predicted = square[known], predicted[known]
+    q = 0.0
+    for _ in range(_EXCESS_ROUNDS):
+        weight = (predicted + q) ** -2.0
+        clipped = np.minimum(square, _OUTLYING * (predicted + q))
+        q = max(float(np.sum(weight * (clipped - predicted)) / np.sum(weight)), 0.0)
+    return q
+
+
+def psf_uncertainty(difference: Difference, x_px: Floats, y_px: Floats) -> Floats:
+    """Error of the science image's PSF at positions (n,) in units of its typical one over the image.
+
+    Of a polynomial T through values of weights w at the stars that made the PSF: sqrt(T' (sum w T T')^-1 T). A star
+    weighs as in the fit: by the noise of its brightest pixel, and no more than the model's own error allows.
+    """
+    psf = difference.science_psf
+    if len(psf.used_x_px) < len(psf.coefficients):
+        return np.ones(len(x_px))
+    peak = psf.used_flux_adu * float(difference.psf[len(difference.psf) // 2].max())
+    weight = 1 / (_MODEL_ERROR**2 + np.square(np.median(difference.noise_adu) / peak))
+    made_by = _terms(psf, psf.used_x_px, psf.used_y_px)
+    inverse = np.linalg.inv((made_by * weight[:, None]).T @ made_by)
+    ny, nx = psf.shape
+    grid = [one.ravel() for one in np.meshgrid(np.linspace(0, nx - 1, 15), np.linspace(0, ny - 1, 15))]
+    here, anywhere = (
+        np.sqrt(np.einsum("ij,jk,ik->i", terms, inverse, terms))
+        for terms in (_terms(psf, x_px, y_px), _terms(psf, *grid))
+    )
+    return here / np.median(anywhere)
+
+
+def _terms(psf: PsfModel, x_px: Floats, y_px: Floats) -> Floats:
+    """Monomials (n, K) of the PSF's polynomial at positions, in any order: they span the same polynomials."""
+    ny, nx = psf.shape
+    u, v = 2 * np.asarray(x_px) / (nx - 1) - 1, 2 * np.asarray(y_px) / (ny - 1) - 1
+    return np.stack([u**i * v**j for i in range(psf.order + 1) for j in range(psf.order + 1 - i)], axis=1)
 
 
 def discount_stars(difference: Difference, x_px: Floats, y_px: Floats, flux_adu: Floats) -> Difference:
@@ -73,6 +123,7 @@ def discount_stars(difference: Difference, x_px: Floats, y_px: Floats, flux_adu:
 
     Positions and fluxes as for `residual_profile`, saturated stars included.
     """
+    flux_adu = flux_adu * psf_uncertainty(difference, x_px, y_px)
     profile = residual_profile(difference, x_px, y_px, flux_adu)
     if not profile.any():
         return difference

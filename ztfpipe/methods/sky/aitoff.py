@@ -20,6 +20,8 @@ GALACTIC_FROM_ICRS = np.array(
     ]
 )
 """Rotation of unit vectors."""
+ECLIPTIC_POLE = np.array([0.0, -0.397776969, 0.917482143])
+"""Unit vector of the north pole of the ecliptic of J2000, whose obliquity is 84381.406 arcsec."""
 HALF_WIDTH, HALF_HEIGHT = 360.0 * np.sqrt(2) / np.pi, 180.0 * np.sqrt(2) / np.pi
 """Half axes of the ellipse of the whole sky [deg]."""
 
@@ -45,6 +47,15 @@ def icrs_of(vectors: Floats, *, galactic: bool) -> tuple[Floats, Floats]:
     """Right ascension (0 to 360) and declination [deg] of unit vectors (..., 3), which may be galactic."""
     x, y, z = np.moveaxis(vectors @ GALACTIC_FROM_ICRS if galactic else vectors, -1, 0)
     return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def great_circle(pole: Floats, centre_deg: float, step_deg: float = 1.0) -> tuple[Floats, Floats]:
+    """Longitude and latitude [deg] of the great circle about a unit vector `pole`, from one border of an all-sky image
+    to the other: each longitude once, so that the pole may not lie on the equator of the coordinates."""
+    longitude = centre_deg + np.arange(-180 + 1e-3, 180, step_deg)
+    around = np.radians(longitude)
+    latitude = np.degrees(np.arctan2(-(pole[0] * np.cos(around) + pole[1] * np.sin(around)), pole[2]))
+    return longitude % 360.0, latitude
 
 
 def sky_grid(width_px: int, *, centre_deg: float, galactic: bool) -> tuple[Floats, Floats]:

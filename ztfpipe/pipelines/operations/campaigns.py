@@ -84,7 +84,7 @@ def progress_line(progress: Progress, now: datetime) -> str:
     seconds = progress.seconds_left
     if progress.left and seconds is not None:
         ends = now + timedelta(seconds=seconds)
-        text += f"; at this pace until {ends:%Y-%m-%d %H:%M} UT ({seconds / 3600:.2g} hours)"
+        text += f"; at this pace until {ends:%Y-%m-%d %H:%M} UT ({_time(seconds / 3600)})"
     return text
 
 
@@ -121,8 +121,9 @@ def comparison_summary(campaign: Campaign, total: int, made: int, found: Sequenc
         for one in found
     ]  # fmt: skip
     text = (
-        "Medians over the units that have the number both old and new, or sums where it says in all; sigma is half the"
-        " central 68 % of the changes of units. A unit is better or worse when it changes by more than a notable amount"
+        "Medians over the units that have the number both old and new, or sums where it says in all. The change is the"
+        " median of the changes of units, or the difference of the sums; sigma is half the central 68 % of the changes of"
+        " units. A unit is better (green) or worse (red) when it changes by more than a notable amount"
         " (docs/campaigns.md); the last column is of medians and sums alone, and says nothing where nothing is better."
     )
     head = ("what", "wanted", "units", "old", "new", "change", "sigma", "better [%]", "worse [%]", "is")

@@ -45,32 +45,53 @@ def sky_map(usable: Iterable[QuadrantKey], camera: Camera, order: int) -> SkyMap
 
 def from_counts(order: int, seen: Mapping[str, NDArray[np.int64]]) -> SkyMap:
     """The map of pixels as often as they are listed."""
-    pixels = np.unique(np.concatenate([*seen.values(), np.empty(0, np.int64)]))
-    counts = {code: np.bincount(np.searchsorted(pixels, one), minlength=pixels.size) for code, one in seen.items()}
-    return SkyMap(order, pixels, {code: one.astype(np.int32) for code, one in counts.items()})
+    size = 12 * 4**order
+    return _packed(order, {code: np.bincount(one, minlength=size).astype(np.int32) for code, one in seen.items()})
 
 
 def added(maps: Iterable[SkyMap], order: int) -> SkyMap:
-    """The sum of maps of one resolution; those of another are left out."""
-    maps = [one for one in maps if one.order == order]
-    pixels = np.unique(np.concatenate([*(one.pixels for one in maps), np.empty(0, np.int64)]))
+    """The sum of maps of one resolution, taken one at a time; those of another are left out."""
     counts: dict[str, NDArray[np.int32]] = {}
     for one in maps:
-        for code, exposures in one.exposures.items():
-            total = counts.setdefault(code, np.zeros(pixels.size, np.int32))
-            total[np.searchsorted(pixels, one.pixels)] += exposures
-    return SkyMap(order, pixels, counts)
+        if one.order == order:
+            for code, exposures in one.exposures.items():
+                counts.setdefault(code, np.zeros(12 * 4**order, np.int32))[one.pixels] += exposures
+    return _packed(order, counts)
 
 
-def at(found: SkyMap, code: str, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Exposures in a filter in directions (ny, nx) [deg]: 0 where there is none, NaN where the direction is."""
-    values = np.full(ra_deg.shape, np.nan, np.float32)
-    sky = np.isfinite(ra_deg)
+def _packed(order: int, counts: Mapping[str, NDArray[np.int32]]) -> SkyMap:
+    """The pixels seen in any filter, of counts (12 x 4^order,) by filter."""
+    seen = np.zeros(12 * 4**order, bool)
+    for one in counts.values():
+        seen |= one > 0
+    pixels = np.flatnonzero(seen)
+    return SkyMap(order, pixels, {code: one[pixels] for code, one in counts.items()})
+
+
+def shown(found: SkyMap, code: str, pixels: NDArray[np.int64], order: int) -> NDArray[np.float32]:
+    """Exposures in a filter for a picture whose places are the HEALPix `pixels` (ny, nx) of `order`, -1 beyond the sky.
+
+    The mean over the parts of a pixel that were seen, so that gaps between detectors are no specks; 0 where less than a
+    quarter was seen (unless nowhere more was), NaN beyond the sky.
+    """
+    values = np.full(pixels.shape, np.nan, np.float32)
+    sky = pixels >= 0
     values[sky] = 0
-    if found.pixels.size and code in found.exposures:
-        pixels = pixels_of(found.order, ra_deg[sky], dec_deg[sky])
-        place = np.minimum(np.searchsorted(found.pixels, pixels), found.pixels.size - 1)
-        values[sky] = np.where(found.pixels[place] == pixels, found.exposures[code][place], 0)
+    counts = found.exposures.get(code)
+    if counts is None or not counts.any():
+        return values
+    size = 12 * 4**order
+    if found.order < order:
+        dense = np.zeros(12 * 4**found.order, np.float32)
+        dense[found.pixels] = counts
+        values[sky] = dense[pixels[sky] >> 2 * (order - found.order)]
+        return values
+    seen = counts > 0
+    parent = found.pixels[seen] >> 2 * (found.order - order)
+    parts = np.bincount(parent, minlength=size)
+    mean = np.bincount(parent, weights=counts[seen], minlength=size) / np.maximum(parts, 1)
+    enough = min(int(parts.max()), 4 ** (found.order - order) // 4)
+    values[sky] = np.where(parts >= max(enough, 1), mean, 0)[pixels[sky]]
     return values
 
 

@@ -144,5 +144,13 @@ def zero_point_table(images: pd.DataFrame) -> Table:
 def sentence(tables: Mapping[str, Table]) -> str:
     """What the headline says of them; empty when there is nothing to say."""
     counts = {name: len(table.rows) for name, table in tables.items() if table.rows}
-    words = {"outliers": "outliers against the nights before", "zero points": "exposures off the rolling zero point"}
-    return ", ".join(f"{counts[name]} {text}" for name, text in words.items() if name in counts)
+    words = {
+        "outliers": ("outlier", "outliers", "against the nights before"),
+        "drifts": ("slow drift", "slow drifts", "over the nights"),
+        "zero points": ("exposure", "exposures", "off the rolling zero point"),
+    }
+    return ", ".join(
+        f"{counts[name]} {one if counts[name] == 1 else many} {what}"
+        for name, (one, many, what) in words.items()
+        if name in counts
+    )

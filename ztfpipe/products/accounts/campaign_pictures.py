@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ztfpipe.model.campaign import FringePair, Metric, Pairs
 
 _COLUMNS = 3
-_SHOWN_PERCENT = (0.5, 99.5)
+_SHOWN_PERCENT = (2.0, 98.0)
 """Outliers beyond these would leave the others no room; they are drawn on the border."""
 _POINTS_MAX = 20_000
 """Of a million points no more are seen; they are taken evenly."""
@@ -24,7 +24,8 @@ _BETTER, _WORSE, _SAME = "#1a7a2e", "#b3261e", "0.45"
 
 def comparison_png(pairs: Pairs, metrics: Sequence[Metric]) -> bytes:
     """New against old for each metric that changes anywhere, a point a unit, with the line where nothing changes, the
-    better side of it shaded and the medians crossed."""
+    better side of it shaded and the medians crossed. Yes or no makes no picture.
+    """
     shown = [(one, values) for one in metrics if _varies(values := pairs.of(one))]
     rows = max(1, math.ceil(len(shown) / _COLUMNS))
     figure = Figure(figsize=(9.6, 3.4 * rows), dpi=100, facecolor="white", layout="constrained")
@@ -39,7 +40,8 @@ def comparison_png(pairs: Pairs, metrics: Sequence[Metric]) -> bytes:
 
 def fringes_png(shown: Sequence[FringePair]) -> bytes:
     """Maps of the structure of the sky, old above new, a column an image; all on one scale, in percent of the sky."""
-    limit = max(float(np.nanpercentile(np.abs(100 * one.old), 98)) for one in shown)
+    # The middle one's: a trail or a halo in one image would leave the fringes of all no colour.
+    limit = float(np.median([np.nanpercentile(np.abs(100 * one.old), 98) for one in shown]))
     figure = Figure(figsize=(9.6, 7.2), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(shown), squeeze=False)
@@ -51,7 +53,9 @@ def fringes_png(shown: Sequence[FringePair]) -> bytes:
             axes.set_yticks([])
             rms = 100 * float(np.sqrt(np.nanmean(values.astype(np.float64) ** 2)))
             axes.set_title(f"{side}, RMS {rms:.2f} %", fontsize=10)
-        column[0].set_title(f"{one.name}\n{column[0].get_title()}", fontsize=10)
+        # Night and time, field and filter; CCD and quadrant.
+        name = one.name.removeprefix("ztf_").replace("_", " ")
+        column[0].set_title(f"{name}\n{column[0].get_title()}", fontsize=9)
     figure.colorbar(drawn, ax=panels, shrink=0.6, label="% of the sky (grey: sources)")
     return _png(figure)
 
@@ -63,7 +67,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _varies(pairs: NDArray[np.float64]) -> bool:
-    return bool(len(pairs)) and bool(np.ptp(pairs) > 0)
+    return len(np.unique(pairs)) > 2
 
 
 def _panel(axes, metric: Metric, pairs: NDArray[np.float64]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ztfpipe.model.summary import FocalPlane
 
@@ -23,7 +24,6 @@ def focal_plane_png(plane: FocalPlane, stretch_percent: tuple[float, float]) -> 
     good = plane.image[np.isfinite(plane.image)]
     low, high = np.percentile(good, stretch_percent) if good.size else (0.0, 1.0)
     figure = Figure(figsize=(_WIDTH, _WIDTH * 0.84 * ny / nx + 0.9), dpi=_DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_facecolor(_NO_DETECTOR)
     extent = (-0.5, nx - 0.5, ny - 0.5, -0.5)
@@ -37,8 +37,16 @@ def focal_plane_png(plane: FocalPlane, stretch_percent: tuple[float, float]) -> 
     bar = figure.colorbar(shown, ax=axes, extend="both", fraction=0.046 * ny / nx, pad=0.02)
     bar.set_label(plane.unit)
     _compass(axes, nx, ny)
+    return paletted_png(figure)
+
+
+def paletted_png(figure: Figure) -> bytes:
+    """A figure as PNG of 256 colours chosen for it: a third of the bytes, so that a report with many can be mailed."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -16,8 +16,13 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #ddd; }
 th { text-align: left; background: #f2f4f6; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.better { color: #1a7a2e; } td.worse { color: #b3261e; }
+summary { margin: .5rem 0; color: #2b6cb0; cursor: pointer; }
 figure { margin: 1rem 0 2rem; } img { max-width: 100%; height: auto; } figcaption, p.note { color: #555; }
 """
+
+
+ROWS_MAX, ROWS_SHOWN = 60, 25
+"""Rows of a table that is shown whole, and of a longer one: a night of the survey has 700 exposures."""
 
 
 def write_report(
@@ -66,10 +71,19 @@ def cell_text(value: Cell) -> str:
 
 
 def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-    rows = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>\n" for row in table.rows)
+    """A table; of a long one the first rows, and all of it behind a line to be opened, which needs no script."""
     note = f'<p class="note">{html.escape(table.text)}</p>\n' if table.text else ""
-    return f"<h2>{html.escape(table.title)}</h2>\n{note}<table><tr>{head}</tr>\n{rows}</table>\n"
+    shown = _rows(table, ROWS_SHOWN if len(table.rows) > ROWS_MAX else len(table.rows))
+    rest = ""
+    if len(table.rows) > ROWS_MAX:
+        rest = f"<details><summary>all {len(table.rows)} rows</summary>\n{_rows(table, len(table.rows))}</details>\n"
+    return f"<h2>{html.escape(table.title)}</h2>\n{note}{shown}{rest}"
+
+
+def _rows(table: Table, count: int) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
+    rows = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>\n" for row in table.rows[:count])
+    return f"<table><tr>{head}</tr>\n{rows}</table>\n"
 
 
 def _html_cell(value: Cell) -> str:

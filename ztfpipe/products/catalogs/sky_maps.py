@@ -18,8 +18,12 @@ _PREFIX = "N_"
 def write_sky_map(path: str | Path, found: SkyMap, first: str, last: str) -> None:
     """Write a map of nights first..last: pixels seen, explicitly numbered, and exposures in each filter, atomically."""
     codes = [code for code in SKY_FILTERS if code in found.exposures]
-    columns = [fits.Column("PIXEL", "K", array=found.pixels)]
-    columns += [fits.Column(_PREFIX + code.upper(), "J", array=found.exposures[code]) for code in codes]
+    # As narrow as the numbers allow: a full night has a million rows.
+    columns = [fits.Column("PIXEL", "J", array=found.pixels.astype(np.int32))]
+    for code in codes:
+        counts = found.exposures[code]
+        narrow = counts.max(initial=0) <= np.iinfo(np.int16).max
+        columns.append(fits.Column(_PREFIX + code.upper(), "I" if narrow else "J", array=counts))
     table = fits.BinTableHDU.from_columns(columns, name="COVERAGE")
     cards = {
         "PIXTYPE": ("HEALPIX", "pixels of equal area"),

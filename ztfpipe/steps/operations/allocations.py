@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ztfpipe.errors import BadSettings, Busy
-from ztfpipe.steps.operations.queue import asked, end_jobs, last_state
+from ztfpipe.steps.operations.queue import asked, end_jobs, jobs_in_queue, last_state
 from ztfpipe.steps.operations.runs import Runs
 
 MEMORY_MB = 2500
@@ -20,6 +20,8 @@ PAUSES_S = (2.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """A run whose allocation was lost, or could not be had, is begun again after such pauses, and then given up."""
 STOPPING_S = 20.0
 """The allocation of an operator that is told to stop has this long to end."""
+LEAVING_S = 10.0
+"""An allocation whose srun has ended leaves the queue by itself within this long."""
 _RAN = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"}
 """States of allocations that were not lost: the run ended by itself, or was ended by somebody or by its limits."""
 
@@ -75,11 +77,17 @@ class AllocatedRuns(Runs):
             with contextlib.suppress(Busy):
                 end_jobs(self.ledger, name, self.say, STOPPING_S)
             raise
-        if code == 0:
-            return code, "COMPLETED"
+        state = self._ended(name)
+        # srun ends with 0 when its node is lost.
+        return code or int(state not in ("COMPLETED", "")), state
+
+    def _ended(self, name: str) -> str:
+        """How an allocation has ended; srun may be gone before what it started, which is ended here."""
+        until = time.monotonic() + LEAVING_S
         try:
-            state = last_state(name)
-            end_jobs(self.ledger, name, self.say)  # srun may be gone before what it started
+            while jobs_in_queue(name) and time.monotonic() < until:
+                time.sleep(0.2)
+            end_jobs(self.ledger, name, self.say)
+            return last_state(name)
         except Busy:
-            state = ""
-        return code, state
+            return ""

@@ -15,14 +15,19 @@ from ztfpipe.model.identifiers import night_jd
 from ztfpipe.model.operations import TREND_METRICS
 from ztfpipe.model.summary import Table
 from ztfpipe.pipelines.quality import trends as recipe
+from ztfpipe.pipelines.quality.drifts import drift_table
 from ztfpipe.products.accounts.pace_pictures import latency_png, run_time_png, trends_png
 from ztfpipe.products.database.store import SCHEMA, read_columns, read_rows
 
 _DAY_MIN = 1440.0
-_PANELS = (
-    ("pabszp", "zero point [mag]"), ("seeing", "seeing [arcsec]"), ("maglimcat", "limit [mag]"),
-    ("candidates", "candidates"), ("run_s", "run time [s]"),
+_PANELS = tuple(
+    (name, label, 20.0 * TREND_METRICS[name][2])
+    for name, label in (
+        ("pabszp", "zero point [mag]"), ("seeing", "seeing [arcsec]"), ("maglimcat", "limit [mag]"),
+        ("candidates", "candidates"), ("drbmedian", "median drb"), ("run_s", "run time [s]"),
+    )
 )  # fmt: skip
+"""Columns of `trends` that are drawn, and how much a panel spans at least: many times what is of no consequence."""
 _FIELD_METRICS = tuple(name for name in TREND_METRICS if name in SCHEMA["quadrants"].columns)
 
 
@@ -41,6 +46,7 @@ def watch_night(url: str, night: str, settings: Trends) -> Watched:
     changes = list(recipe.channel_changes(rows, night, settings.nights_min))
     tables = {
         "outliers": recipe.outlier_table(changes, settings.sigma, settings.nights),
+        "drifts": drift_table(rows, night, settings.nights_min, settings.sigma),
         "zero points": _zero_points(url, night),
         "fields": recipe.field_table(list(_fields(url, night, settings, rows))),
     }
@@ -87,7 +93,7 @@ def _pictures(url: str, night: str, rows: pd.DataFrame) -> Iterator[tuple[str, b
     yield caption, run_time_png(hours, kinds, night)
     yield from _latency(images, night)
     if rows["night"].nunique() > 1:
-        medians = rows.groupby(["night", "filter"], as_index=False)[[name for name, _ in _PANELS]].median()
+        medians = rows.groupby(["night", "filter"], as_index=False)[[name for name, _, _ in _PANELS]].median()
         yield "The camera's medians night by night; this one is shaded.", trends_png(medians, _PANELS, night)
 
 
@@ -110,6 +116,8 @@ def _latency(images: pd.DataFrame, night: str) -> Iterator[tuple[str, bytes]]:
         since, begun = "the arrival of the raw file", images["arrived_unix"]
     ended = {"science images": "ended_unix", "differences": "diffended_unix", "packets": "alerts_ended_unix"}
     minutes = {kind: ((images[name] - begun) / 60.0).to_numpy(np.float64) for kind, name in ended.items()}
+    # Packets are made once an exposure.
+    minutes["packets"] = minutes["packets"][~images["filefracday"].duplicated().to_numpy()]
     if any(np.isfinite(values).any() for values in minutes.values()):
         caption = f"Time from {since} to each product; dashed lines are medians."
         yield caption, latency_png(minutes, night, since)

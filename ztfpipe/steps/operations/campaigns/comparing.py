@@ -35,7 +35,8 @@ IMAGES_MAX = 200
 """Images whose fringes are measured, old and new: reading more would cost as much as making them."""
 Looked = tuple[Floats, NDArray[np.bool_], FringeTemplate]
 _CAPTIONS = {
-    "comparison.png": "New against old, a point a unit; on the green side of the line the new product is better",
+    "comparison.png": "New against old, a point a unit, the cross at the medians; on the green side of the line the new"
+    " product is better, and units that change by a notable amount are green or red. What lies far out is at the border",
     "comparison_fringes.png": "Structure of the sky of the scale of fringes, old above and new below: the images whose"
     " fringes were the strongest, in the middle, and the weakest",
 }
