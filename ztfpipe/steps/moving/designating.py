@@ -13,7 +13,7 @@ def run_designations(config_path: Path, workspace: Path | None, answer: Path) ->
 
     Reports of nights made from then on name the objects by them.
     """
-    root = Path(configured(config_path, workspace).workspace)
+    root = workspace or Path(configured(config_path, None).workspace)
     path = root / "ledger" / DESIGNATIONS.name
     said = record_designations(answer, path)
     for name, designation in sorted(said.items()):
