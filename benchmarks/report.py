@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
@@ -61,17 +62,55 @@ def _git(*arguments: str) -> str:
 
 
 def write_table(kind: str) -> str:
-    """Replace the table in the page of this kind by one of all kept results; the table."""
+    """Replace what stands between the marks in the page of this kind by tables of all kept results; the text.
+
+    How many bars are met and which are missed comes first, then a section for each module with its rows and notes.
+    """
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"{kind}_*.json"))]
-    table = _performance(results) if kind == "bench" else _accuracy(results)
+    text = "\n\n".join([_digest(results), *map(_section, results)])
     page = DOCS[kind]
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
-    return table
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    return text
 
 
-def _performance(results: list[dict[str, Any]]) -> str:
+def _digest(results: list[dict[str, Any]]) -> str:
+    """How many bars are met, and a line for each that is missed."""
+    judged = [(result, one) for result in results for one in result["rows"] if one["bar"] and one["met"] is not None]
+    missed = [(result["name"], one) for result, one in judged if not one["met"]]
+    found = f"{len(judged) - len(missed)} of {len(judged)} bars are met" + ("; missed:" if missed else ".")
+    lines = [f"- [{name}](#{name}): {one['name']}: {_found(one)} (bar: {_cell(one['bar'])})" for name, one in missed]
+    return "\n".join([found, *([""] if missed else []), *lines])
+
+
+def _found(one: dict[str, Any]) -> str:
+    if "value" in one:
+        return f"{one['value']:g} {one['unit']}".rstrip()
+    return f"{_number(one['cpu_s'])} CPU s, {_number(one['peak_mb'])} MB"
+
+
+def _section(result: dict[str, Any]) -> str:
+    """One module: what it measures in its own words, its rows, how they were measured, when and where."""
+    rows = result["rows"]
+    notes: dict[str, str] = {}
+    for one in rows:
+        if one.get("note"):
+            notes.setdefault(one["note"], one["name"])
+    table = (_performance if result["kind"] == "bench" else _accuracy)(rows)
+    lines = [f"## {result['name']}", "", _purpose(result), "", table, ""]
+    lines += [*(f"- {name}: {note}" for note, name in notes.items()), *([""] if notes else [])]
+    return "\n".join([*lines, f"{result['date']}, commit {result['commit']}, {result['machine']}."])
+
+
+def _purpose(result: dict[str, Any]) -> str:
+    """The first paragraph of the docstring of the module that measured it."""
+    module = ROOT / "benchmarks" / f"{result['kind']}_{result['name']}.py"
+    documented = ast.get_docstring(ast.parse(module.read_text())) if module.exists() else None
+    return " ".join((documented or result["name"]).partition("\n\n")[0].split())
+
+
+def _performance(rows: Rows) -> str:
     head = (
         "| what | CPU s | peak MB | peer | its CPU s | its peak MB | times faster | at least | met |\n"
         + "|---" * 9
@@ -81,29 +120,18 @@ def _performance(results: list[dict[str, Any]]) -> str:
         f"| {one['name']} | {_number(one['cpu_s'])} | {_number(one['peak_mb'])} | {one['peer'] or ''} "
         f"| {_number(one['peer_cpu_s'])} | {_number(one['peer_peak_mb'])} | {_number(one['ratio'])} "
         f"| {_cell(one['bar'])} | {_met(one['met'] if one['bar'] else None)} |"
-        for result in results
-        for one in result["rows"]
+        for one in rows
     ]
-    return "\n".join([head, *lines, *_notes(results)])
+    return "\n".join([head, *lines])
 
 
-def _accuracy(results: list[dict[str, Any]]) -> str:
+def _accuracy(rows: Rows) -> str:
     head = "| what | found | unit | bar | met |\n" + "|---" * 5 + "|"
     lines = [
         f"| {one['name']} | {one['value']:g} | {one['unit']} | {_cell(one['bar'])} | {_met(one['met'])} |"
-        for result in results
-        for one in result["rows"]
+        for one in rows
     ]
-    return "\n".join([head, *lines, *_notes(results)])
-
-
-def _notes(results: list[dict[str, Any]]) -> list[str]:
-    """How each row was measured, then when and where each module ran."""
-    notes: dict[str, str] = {}
-    for one in (one for result in results for one in result["rows"] if one.get("note")):
-        notes.setdefault(one["note"], one["name"])
-    runs = [f"- {r['name']}: {r['date']}, commit {r['commit']}, {r['machine']}" for r in results]
-    return ["", *(f"- {name}: {note}" for note, name in notes.items()), "", "Measured:", "", *runs]
+    return "\n".join([head, *lines])
 
 
 def _cell(text: str) -> str:
