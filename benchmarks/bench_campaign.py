@@ -90,9 +90,16 @@ def drawn(folder: str, nights: str) -> Callable[[], object]:
 def compare(folder: str, nights: str) -> Callable[[], object]:
     """Work: read old and new records of all units, which are the same files here; returns the number of units."""
     work = _work(Path(folder), int(nights))
-    with contextlib.suppress(FileExistsError):
-        (work.area / "sci").symlink_to(work.archive / "sci")
-    return lambda: compared(work, work.runs_in).units
+    new = work.area / "sci"
+
+    def read() -> int:
+        new.symlink_to(work.archive / "sci")
+        try:
+            return compared(work, work.runs_in).units
+        finally:
+            new.unlink()
+
+    return read
 
 
 def _work(workspace: Path, nights: int) -> FringeWork:

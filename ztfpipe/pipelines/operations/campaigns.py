@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -132,9 +133,9 @@ def comparison_summary(campaign: Campaign, total: int, made: int, found: Sequenc
 
 
 def _verdict(one: Change) -> Cell:
-    """Better, worse or, by less than is notable of one unit, the same."""
+    """Better, worse or the same: by less than is notable of one unit, or than chance makes of so many counted."""
     gain = one.metric.better * one.change
-    least = 0.0 if one.metric.summed else one.metric.notable
+    least = math.sqrt(one.old + one.new) if one.metric.summed else one.metric.notable
     if not one.metric.better:
         return "same" if abs(one.change) <= least else "changed"
     return BETTER if gain > least else WORSE if gain < -least else "same"
