@@ -320,7 +320,10 @@ TABLES: dict[str, TableContract] = {
     "nights": TableContract("Accounts of a night", NIGHTS, ("night",)),
     "exposures": TableContract("Exposures that were accepted", EXPOSURES, ("filefracday",), (("night",), ("field",))),
     "quadrants": TableContract(
-        "Science images", QUADRANTS, ("filefracday", "rcid"), (("night",), ("zone", "ra"), ("field", "rcid"))
+        "Science images",
+        QUADRANTS,
+        ("filefracday", "rcid"),
+        (("night",), ("obsjd",), ("zone", "ra"), ("field", "rcid")),
     ),
     "differences": TableContract("Differences", DIFFERENCES, ("filefracday", "rcid"), (("night",), ("refid",))),
     "calibration": TableContract("Masters", CALIBRATION, ("kind", "night", "filter", "rcid"), (("night",),)),

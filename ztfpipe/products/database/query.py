@@ -141,10 +141,12 @@ def _covering(
     near = [quadrants.c.zone.between(low, high), quadrants.c.night.between(*question.nights), _near_ra(place)]
     found = read_columns(url, "quadrants", ["filefracday", "rcid", *corners], *near)
     inside = found[covers(found[corners].to_numpy(np.float64), place.ra_deg, place.dec_deg)]
+    exposures = columns["filefracday"].in_(sorted(set(inside["filefracday"].tolist())))
     if question.table == "exposures":
-        return columns["filefracday"].in_(sorted(set(inside["filefracday"].tolist())))
+        return exposures
     keys = list(zip(inside["filefracday"].tolist(), inside["rcid"].tolist(), strict=True))
-    return sa.tuple_(columns["filefracday"], columns["rcid"]).in_(keys)
+    # SQLite finds no rows of a list of pairs by its index, but those of a list of exposures.
+    return sa.and_(exposures, sa.tuple_(columns["filefracday"], columns["rcid"]).in_(keys))
 
 
 def _near_ra(place: Place) -> sa.ColumnElement[bool]:
