@@ -17,8 +17,17 @@ from typing import Any
 from benchmarks.measure import measure, row
 from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, load_config
-from ztfpipe.model.keys import CalibrationKey, ExposureKey, NightKey, QuadrantKey, RawKey, ReferenceVersionKey
+from ztfpipe.model.keys import (
+    CalibrationKey,
+    ExposureKey,
+    IncomingKey,
+    NightKey,
+    QuadrantKey,
+    RawKey,
+    ReferenceVersionKey,
+)
 from ztfpipe.model.plan import MasterChoice, NightPlan
+from ztfpipe.products.accounts.arrivals import write_arrivals
 from ztfpipe.products.accounts.plan import write_plan
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.arrival.incoming import incoming_digest
@@ -27,6 +36,7 @@ from ztfpipe.products.names import path_of
 ROOT = Path(__file__).resolve().parents[1]
 NIGHT = "20180325"
 FRAMES = 25
+CATALOGS = ("gaiacalibrators", "ps1calibrators", "brightstars", "gaiacontext", "ps1context")
 PINNED = ("vrefimg", "vrefmsk", "vrefunc", "vrefpsfcat")
 """What a difference reads of a version of a reference."""
 SPLIT_AND_MASTERS = ("splits", "biases", "flats")
@@ -86,17 +96,25 @@ def make_night(workspace: Path, exposures: int) -> None:
     quadrants = tuple(QuadrantKey(one, ccdid, qid) for one in science for ccdid, qid in camera.quadrants())
     references = tuple(ReferenceVersionKey(one, 1) for one in sorted({key.reference for key in quadrants}))
     for one in references:
-        _make_reference(workspace / "archive", one)
+        for product in PINNED:
+            _touch(workspace / "archive" / path_of(product, one))
     digest = incoming_digest(incoming)
+    archive = workspace / "archive"
+    for key in raws:
+        _touch(archive / path_of("raw", key))
+        _touch(archive / path_of("ingestrecord", IncomingKey(NIGHT, Path(path_of("raw", key)).name)))
+    for place in {key.place for key in quadrants}:
+        for product in CATALOGS:
+            _touch(archive / path_of(product, place))
+    write_arrivals(archive / path_of("arrived", NightKey(NIGHT)), NIGHT, digest, len(raws))
+    _touch(archive / path_of("manifest", NightKey(NIGHT)))
     plan = NightPlan(NIGHT, "ztf", digest, quadrants, tuple(masters), tuple(raws), (), references)
     write_plan(workspace / "archive" / path_of("plan", NightKey(NIGHT)), plan)
 
 
-def _make_reference(archive: Path, version: ReferenceVersionKey) -> None:
-    paths = [archive / path_of(product, version) for product in PINNED]
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        path.touch()
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def one_exposure(folder: str, product: str) -> Callable[[], object]:

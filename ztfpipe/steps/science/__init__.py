@@ -3,5 +3,12 @@
 from ztfpipe.steps import found_in
 
 __getattr__ = found_in(
-    __name__, {"image": "quadrant", "uncertainty": "sigma", "measure": "given", "calibrators": "catalogs"}
+    __name__,
+    {
+        "image": "quadrant",
+        "uncertainty": "sigma",
+        "measure": "given",
+        "calibrators": "catalogs",
+        "covered": "catalogs",
+    },
 )
