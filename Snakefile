@@ -16,6 +16,7 @@ wildcard_constraints:
 
 # A second's work each, on which the rest of the night waits: not worth a place in a cluster's queue.
 localrules:
+    science_covered,
     ingest_arrived,
     ingest_manifest,
     ingest_plan,

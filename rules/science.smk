@@ -35,6 +35,19 @@ rule science_zero_points:
         ENVIRONMENT
     shell:
         "ztfpipe science zero_points {output.zeropoints:q} --settings {input.settings:q} 2> {log:q}"
+# Waits for the catalogs that are due. Those that are there, all of them on most nights, are no jobs of a night.
+checkpoint science_covered:
+    input:
+        catalogs=catalogs_to_wait_for,  # only to wait for them
+        settings=settings("science"),
+    output:
+        covered=target("covered"),
+    log:
+        log_of("science", "covered"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "ztfpipe science covered {output.covered:q} --settings {input.settings:q} 2> {log:q}"
 
 
 rule science_image:

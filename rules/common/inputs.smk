@@ -120,10 +120,54 @@ def catalog_of(product):
     """Input function: a calibrator catalog of the field and quadrant."""
 
     def catalog(wildcards):
-        path = path_of(product, names.key_from(FieldQuadrantKey, dict(wildcards.items())))
-        return given(path) if SEALED else path
+        place = names.key_from(FieldQuadrantKey, dict(wildcards.items()))
+        if place in catalogs_due():
+            checkpoints.science_covered.get(year=wildcards.year, monthday=wildcards.monthday)
+        return given(path_of(product, place))
 
     return catalog
+
+
+@cache
+def catalogs_due():
+    """Catalogs to be made, by field's quadrant: missing or older than the settings, of what this run is about.
+
+    Decided once, before anything runs; jobs on a cluster and campaigns take what is there.
+    """
+    if SEALED or not workflow.is_main_process:
+        return {}
+    settled = (WORKSPACE / "settings" / "science.json").stat().st_mtime
+    due = {}
+    for place in places_asked():
+        paths = [path_of(product, place) for product in CATALOGS]
+        there = [path for path in paths if Path(ARCHIVE, path).exists()]
+        if not all(Path(ARCHIVE, path).stat().st_mtime >= settled for path in there):
+            due[place] = paths[:1]
+        elif len(there) < len(paths):
+            due[place] = sorted(set(paths) - set(there)) if there else paths[:1]  # one job makes them all
+    return due
+
+
+def places_asked():
+    """The fields' quadrants that the targets are of: of a path its own, or those of its exposure or night."""
+    keys, nights = set(KEYS_ASKED), {ASKED[name] for name in ("night",) if name in ASKED}
+    nights |= {key.night for key in keys if isinstance(key, (NightKey, ProgramKey, CutoffKey, ExposureKey))}
+    for night in nights:
+        keys.update(key for key in plan_for(night).science if within(key, night))
+    return {key.place for key in keys if isinstance(key, QuadrantKey) and key.exposure.field}
+
+
+def within(key, night):
+    """Whether a quadrant of a night is within what the command line asks for, by name or by path."""
+    if ASKED.get("night") == night:
+        return wanted(key)
+    exposures = [one for one in KEYS_ASKED if isinstance(one, ExposureKey)]
+    return not exposures or key.exposure in exposures
+
+
+def catalogs_to_wait_for(wildcards):
+    """The catalogs that are due."""
+    return [path for _, paths in sorted(catalogs_due().items()) for path in paths]
 
 
 def bodies_known(wildcards):

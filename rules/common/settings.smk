@@ -26,6 +26,7 @@ from ztfpipe.model.keys import (
     IncomingKey,
     NightKey,
     ProgramKey,
+    QuadrantKey,
     RawKey,
     ReferenceKey,
     ReferenceVersionKey,
@@ -44,6 +45,8 @@ from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.accounts.templates import read_frames
 
 NARROWING = ("night", "exposure", "field", "filter", "ccd", "quadrant", "made", "cutoff")
+CATALOGS = ("gaiacalibrators", "ps1calibrators", "brightstars", "gaiacontext", "ps1context")
+"""What an image and its difference need of the sky: the first is written last."""
 RULE_NAME = re.compile("[a-z_]+")
 
 
@@ -91,11 +94,11 @@ def words_asked():
 
 
 def products_asked():
-    """The products of the paths on the command line."""
-    found = set()
+    """Product and key of each path on the command line."""
+    found = []
     for asked in words_asked():
         with suppress(ZtfpipeError):
-            found.add(names.parse(asked)[0])
+            found.append(names.parse(asked))
     return found
 
 
@@ -118,7 +121,8 @@ try:
 except ZtfpipeError as error:
     raise said(error) from None
 
-PRODUCTS_ASKED = products_asked()
+KEYS_ASKED = [key for _, key in products_asked()]
+PRODUCTS_ASKED = {product for product, _ in products_asked()}
 ARCHIVE = str(WORKSPACE / "archive")
 # A campaign's own workspace has plans and no incoming files: what its products are made of is used as it is.
 SEALED = (WORKSPACE / CAMPAIGN_FILE).exists()

@@ -45,6 +45,7 @@ def test_one_command_makes_a_new_night(first_run):
         "calibration_bias": 8,
         "calibration_flat": 8,
         "science_calibrators": 8,
+        "science_covered": 1,
         "science_image": 8,
     }
     for ccdid, qid in ((ccdid, qid) for ccdid in (10, 11) for qid in (1, 2, 3, 4)):
@@ -210,6 +211,7 @@ def test_a_night_without_biases_or_earlier_masters_makes_none_and_says_why(new_s
         "science_zero_points": 1,
         "ingest_verify": 5,
         "science_calibrators": 4,
+        "science_covered": 1,
         "science_image": 4,
     }
     plan = read_plan(new_site.archive / path_of("plan", NightKey(NIGHT)))

@@ -69,6 +69,7 @@ STEPS = (
         (_FRAMES, Input("bias", "the bias master to subtract"), _PREVIOUS, _NOTE),
     ),
     Step("science", "calibrators", "make a quadrant's calibrator and context catalogs", "gaiacalibrators"),
+    Step("science", "covered", "say that the catalogs of a night's fields have been made", "covered"),
     Step(
         "science",
         "image",

@@ -114,6 +114,7 @@ PRODUCTS: dict[str, Product] = {
         _NIGHT,
         {
             "arrived": "arrived.json",
+            "covered": "covered.json",
             "manifest": "manifest.json",
             "plan": "plan.json",
             "zeropoints": "zeropoints.json",

@@ -10,14 +10,14 @@ import pytest
 from ztfpipe.camera import Camera
 from ztfpipe.config import RECIPE_VERSIONS, Calibrators, Config, Science, Simulate
 from ztfpipe.errors import BadFile, BadName, TryAgain
-from ztfpipe.model.keys import FieldQuadrantKey
+from ztfpipe.model.keys import FieldQuadrantKey, NightKey
 from ztfpipe.products.accounts.settings import write_settings
 from ztfpipe.products.catalogs import calibrators as files
 from ztfpipe.products.catalogs import remote_catalogs
 from ztfpipe.products.names import path_of
 from ztfpipe.simulate.sky import calibrators as synthetic
 from ztfpipe.simulate.sky.catalog import stars_around
-from ztfpipe.steps.science.catalogs import PRODUCTS, SourceTables, calibrators, write_catalogs
+from ztfpipe.steps.science.catalogs import PRODUCTS, SourceTables, calibrators, covered, write_catalogs
 
 KEY = FieldQuadrantKey(473, 10, 1)
 OUTPUT = path_of("gaiacalibrators", KEY)
@@ -181,3 +181,10 @@ def test_bad_calls_and_bad_copies(tables, archive, tmp_path):
     broken = SourceTables(tables.gaia, tables.ps1.drop(columns="objid"), tables.bright, "a test")
     with pytest.raises(BadFile, match="objid"):
         write_catalogs(tmp_path, KEY, broken, Calibrators(), Camera.load("mini"))
+
+
+def test_what_the_workflow_waits_for_names_its_night(archive):
+    _, settings = archive
+    output = path_of("covered", NightKey("20180325"))
+    covered(output, settings())
+    assert json.loads(Path(output).read_text()) == {"night": "20180325"}

@@ -10,5 +10,6 @@ __getattr__ = found_in(
         "measure": "given",
         "calibrators": "catalogs",
         "zero_points": "usual",
+        "covered": "catalogs",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from ztfpipe.products.accounts.settings import read_settings
 from ztfpipe.products.catalogs import calibrators as files
 from ztfpipe.products.catalogs.local_catalogs import BRIGHT_COLUMNS, GAIA_COLUMNS, PS1_COLUMNS, read_local
 from ztfpipe.products.catalogs.remote_catalogs import RemoteCatalogs
+from ztfpipe.products.formats.atomic import write_text
 from ztfpipe.products.names import inside, key_of, path_of
 from ztfpipe.steps.recording import Metrics, Stopwatch, qa_record
 
@@ -60,6 +62,13 @@ def calibrators(output: str, settings: Path) -> None:
     with watch.part("catalogs"):
         tables = gather(key, values, camera)
     write_catalogs(Path(), key, tables, values, camera, watch)
+
+
+def covered(output: str, settings: Path) -> None:
+    """Say that the catalogs of the fields that a night's images are of have been made: the workflow waits for it."""
+    night = key_of(output, "covered").night
+    read_settings(settings, Science)
+    write_text(output, json.dumps({"night": night}) + "\n")
 
 
 def gather(key: FieldQuadrantKey, values: Calibrators, camera: Camera) -> SourceTables:
