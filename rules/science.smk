@@ -35,6 +35,8 @@ rule science_zero_points:
         ENVIRONMENT
     shell:
         "ztfpipe science zero_points {output.zeropoints:q} --settings {input.settings:q} 2> {log:q}"
+
+
 # Waits for the catalogs that are due. Those that are there, all of them on most nights, are no jobs of a night.
 checkpoint science_covered:
     input:
