@@ -74,7 +74,7 @@ PYTEST := $(BIN)/python -m pytest -q
 
 test: env  ## fast tests first, then mini nights through Snakemake, then one on SLURM
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not fault and not clients" tests
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "workflow or slurm" tests/workflow
+	$(PYTEST) -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "workflow or slurm" tests/workflow
 
 demo: env  ## a simulated mini night from raw files to alerts, light curves and tracks
 	$(BIN)/python -m tools.demo

@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 import yaml
 from astropy.io import fits
+from xdist.scheduler import LoadScopeScheduling
 
 from ztfpipe.cli.worker import held_worker
 from ztfpipe.config import Config
@@ -42,6 +43,22 @@ FRAMES = 4
 
 LONG_FIRST = ("test_templates", "test_slurm", "test_operate", "test_differences", "test_references")
 """Modules that are begun early, so that the end of the tests doesn't wait for one of them."""
+
+
+TOGETHER = ("test_slurm", "test_references", "test_templates", "test_matchfiles")
+"""Modules whose tests share a cluster or nights of their own: all tests of one in one process."""
+
+
+class _ByModule(LoadScopeScheduling):
+    """Tests one by one to the processes, those of TOGETHER a module at a time. Groups by mark need an older pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if Path(module).stem in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _ByModule(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,7 @@ from ztfpipe.products.names import path_of
 
 from .conftest import Site
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("matchfiles")]
+pytestmark = pytest.mark.workflow
 
 MATCHFILE = path_of("matchfile", KEY)
 EPOCHS = 9

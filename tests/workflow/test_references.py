@@ -22,7 +22,7 @@ from ztfpipe.products.names import path_of
 
 from .conftest import BIN, ROOT, Site, warm
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("references")]
+pytestmark = pytest.mark.workflow
 
 N = 4
 FIRST, SECOND = ReferenceVersionKey(KEY, 1), ReferenceVersionKey(KEY, 2)

@@ -20,7 +20,7 @@ from ztfpipe.products.names import path_of
 
 from .conftest import BIN, FRAMES, NIGHT, ROOT, warm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 
 def test_a_mini_night_on_slurm(cluster, new_site):

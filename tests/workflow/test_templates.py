@@ -24,7 +24,7 @@ from ztfpipe.steps.simulate import simulate_night, write_catalogs
 
 from .conftest import BIN, FRAMES, NEXT_NIGHT, NIGHT, ROOT, Site, _copy, warm
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("templates")]
+pytestmark = pytest.mark.workflow
 
 IMAGES = 3
 VERSION = CalibrationKey(NIGHT, "zi", 10, 1)
