@@ -137,10 +137,15 @@ include: "rules/alerts.smk"
 include: "rules/quality.smk"
 
 
+# No module of another workflow gives our paths a prefix: without the modifier each input is kept once and not twice.
+for _rule in workflow.rules:
+    _rule.input_modifier = None
+
+
 onstart:
     lock_nights(workflow)
     gc.freeze()
-    gc.enable()
+    gc.set_threshold(*USUAL_GC)
 
 
 onsuccess:

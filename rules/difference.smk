@@ -5,19 +5,13 @@
 rule difference_image:
     input:
         image=target("sciimg"),
-        mask=target("mskimg"),
-        psfcat=target("psfcat"),
         refimg=pinned("vrefimg"),
-        refmsk=pinned("vrefmsk"),
-        refunc=pinned("vrefunc"),
-        refpsfcat=pinned("vrefpsfcat"),
-        ps1=catalog_of("ps1context"),
-        gaia=catalog_of("gaiacontext"),
         bodies=bodies_known,
         settings=settings("difference"),
     output:
-        **targets("scimrefdiffimg", "candidates", "diffqa"),
+        **targets("scimrefdiffimg", "diffqa"),
         **companions(
+            "candidates",
             "diffimgpsf",
             "rawdetections",
             "streaks",
@@ -31,9 +25,7 @@ rule difference_image:
         ENVIRONMENT
     shell:
         "ztfpipe difference image {output.scimrefdiffimg:q} --settings {input.settings:q}"
-        " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
-        " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} --ps1 {input.ps1:q} --gaia {input.gaia:q}"
+        " --image {input.image:q} --refimg {input.refimg:q}"
         " --bodies {input.bodies:q} 2> {log:q}"
 
 
@@ -41,13 +33,7 @@ rule difference_image:
 rule difference_planted:
     input:
         image=target("sciimg"),
-        mask=target("mskimg"),
-        psfcat=target("psfcat"),
         refimg=pinned("vrefimg"),
-        refmsk=pinned("vrefmsk"),
-        refunc=pinned("vrefunc"),
-        refpsfcat=pinned("vrefpsfcat"),
-        candidates=target("candidates"),
         diffqa=target("diffqa"),
         settings=settings("difference"),
         planting=settings("planted"),
@@ -59,9 +45,8 @@ rule difference_planted:
         ENVIRONMENT
     shell:
         "ztfpipe difference planted {output.planted:q} --settings {input.settings:q} --planting {input.planting:q}"
-        " --image {input.image:q} --mask {input.mask:q} --psfcat {input.psfcat:q}"
-        " --refimg {input.refimg:q} --refmsk {input.refmsk:q} --refunc {input.refunc:q}"
-        " --refpsfcat {input.refpsfcat:q} --candidates {input.candidates:q} --diffqa {input.diffqa:q} 2> {log:q}"
+        " --image {input.image:q} --refimg {input.refimg:q}"
+        " --diffqa {input.diffqa:q} 2> {log:q}"
 
 
 rule difference_efficiency:

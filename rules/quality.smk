@@ -22,9 +22,7 @@ rule quality_report:
         plan=target("plan"),
         masters=masters_made,
         raw=exposure_shown,
-        references=target("references"),
-        science=science_records,  # only to wait for these and the next: the step finds them by the plan
-        differences=difference_records,
+        references=target("references"),  # with them the images, with the tracks the differences: the step finds both
         tracks=target("reportqa"),
         sky=[target("skyplot"), target("skyplotgalactic")],
         settings=settings("quality"),

@@ -58,15 +58,15 @@ rule science_image:
         bias=master_used(bias_choice),
         flat=master_used(flat_choice),
         gaia=catalog_of("gaiacalibrators"),
-        ps1=catalog_of("ps1calibrators"),
-        bright=catalog_of("brightstars"),
         lofreqflat=template_used("lofreqflat"),
         fringe=template_used("fringe"),
         usual=zero_points_used,
         settings=settings("science"),
     output:
-        **targets("sciimg", "mskimg", "psfcat", "sciqa"),
+        **targets("sciimg", "sciqa"),
         **companions(
+            "mskimg",
+            "psfcat",
             "sexcat",
             "sciimgdao",
             "sciimgdaopsfcent",
@@ -80,15 +80,13 @@ rule science_image:
         ENVIRONMENT
     shell:
         "ztfpipe science image {output.sciimg:q} --settings {input.settings:q} --raw {input.raw:q}"
-        " --bias {input.bias:q} --flat {input.flat:q}"
-        " --gaia {input.gaia:q} --ps1 {input.ps1:q} --bright {input.bright:q}"
+        " --bias {input.bias:q} --flat {input.flat:q} --gaia {input.gaia:q}"
         " --lofreqflat {input.lofreqflat:q} --fringe {input.fringe:q} --usual {input.usual:q} 2> {log:q}"
 
 
 rule science_uncertainty:
     input:
         image=target("sciimg"),
-        mask=target("mskimg"),
         settings=settings("science"),
     output:
         **targets("sciunc", "sciuncqa"),
@@ -98,7 +96,7 @@ rule science_uncertainty:
         ENVIRONMENT
     shell:
         "ztfpipe science uncertainty {output.sciunc:q} --settings {input.settings:q}"
-        " --image {input.image:q} --mask {input.mask:q} 2> {log:q}"
+        " --image {input.image:q} 2> {log:q}"
 
 
 rule science_measure:

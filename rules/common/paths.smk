@@ -17,7 +17,7 @@ def on_request(product, asked):
 
 
 def companions(*products):
-    """Patterns of products that nothing else in the graph waits for, declared when one of them is asked for by its path.
+    """Patterns of what a job makes besides, declared when one of them is asked for by its path.
 
     Each declared file of each job costs memory; the step writes them all whether they are declared or not.
     """

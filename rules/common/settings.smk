@@ -127,8 +127,10 @@ ARCHIVE = str(WORKSPACE / "archive")
 # A campaign's own workspace has plans and no incoming files: what its products are made of is used as it is.
 SEALED = (WORKSPACE / CAMPAIGN_FILE).exists()
 ENVIRONMENT = str(Path(workflow.basedir, "envs", "ztfpipe.yaml"))
-# A graph only grows while it is drawn: to look through its millions of objects for what can be freed, again and again,
-# is a third of the work and finds nothing. `onstart` lets the collector go on, which leaves the graph alone then.
-gc.disable()
+# A graph only grows while it is drawn: to look through its millions of objects for what can be freed, after every few
+# hundred of them, is a third of the work and finds little. `onstart` puts the graph aside and lets the collector go on
+# as usual.
+USUAL_GC = gc.get_threshold()
+gc.set_threshold(50_000, 10, 2)
 # A job finds the programs of the environment that runs Snakemake, activated or not.
 shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")

@@ -30,10 +30,13 @@ from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.cli.table import STEPS, Step
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
+from ztfpipe.products.names import beside
 
 EXIT_BAD_CALL = 2
 RETRY_PAUSES_S = (1.0, 5.0, 20.0)
 """A full disk or an absent file server is waited for this long between tries; ZTFPIPE_RETRY_PAUSES_S overrides it."""
+_NOT_NAMED = object()
+"""Instead of an input that the call does not name, unlike one that it names without a file."""
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT}
 
 
@@ -99,8 +102,12 @@ def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
         # A name without a value is an input that Snakemake has nothing for.
         count = ("*" if one.optional else "+") if one.many else "?" if one.optional else None
         kind = _archive_path if one.is_path else str
-        required = not one.optional
-        parser.add_argument(f"--{one.name}", type=kind, required=required, nargs=count, metavar="FILE", help=one.text)
+        required = not one.optional and not one.beside
+        default = _NOT_NAMED if one.beside else None
+        text = f"{one.text}; as --{one.beside[0]} says when not named" if one.beside else one.text
+        parser.add_argument(
+            f"--{one.name}", type=kind, required=required, default=default, nargs=count, metavar="FILE", help=text
+        )
     parser.set_defaults(run=_run_step, step=step)
 
 
@@ -124,7 +131,7 @@ def _archive_path(text: str) -> Path:
 def _run_step(call: argparse.Namespace) -> int:
     step: Step = call.step
     function = getattr(importlib.import_module(f"ztfpipe.steps.{step.pipeline}"), step.action)
-    inputs = {one.name: getattr(call, one.name) for one in step.inputs}
+    inputs = _inputs(call, step)
     started = time.perf_counter()
     _patiently(lambda: function(call.output, call.settings, **inputs))
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -134,6 +141,16 @@ def _run_step(call: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _inputs(call: argparse.Namespace, step: Step) -> dict[str, Any]:
+    """What the call names, and beside it what the same jobs have made."""
+    inputs = {one.name: getattr(call, one.name) for one in step.inputs}
+    for one in step.inputs:
+        if one.beside and inputs[one.name] is _NOT_NAMED:
+            other, product = one.beside
+            inputs[one.name] = Path(beside(inputs[other], product)) if inputs[other] else None
+    return inputs
 
 
 def _patiently(work: Callable[[], object]) -> None:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Input:
-    """A named input of a step: one path, or `many`; `optional` when the step can do without; or a text."""
+    """A named input of a step: one path, or `many`; `optional` when the step can do without; or a text.
+
+    beside: another input and a product: one that is not named is that product of the other's key, made by the same job.
+    """
 
     name: str
     text: str
     many: bool = False
     optional: bool = False
     is_path: bool = True
+    beside: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,17 @@ _NOTE = Input("note", "sentence for header and log", optional=True, is_path=Fals
 _LISTED = (Input("frames", "the frozen list of images, which are read by their names in it"),)
 _PAIR = (
     Input("image", "the science image"),
-    Input("mask", "its mask"),
-    Input("psfcat", "its PSF catalog"),
+    Input("mask", "its mask", beside=("image", "mskimg")),
+    Input("psfcat", "its PSF catalog", beside=("image", "psfcat")),
     Input("refimg", "the reference"),
-    Input("refmsk", "its mask"),
-    Input("refunc", "its uncertainty"),
-    Input("refpsfcat", "its PSF catalog"),
+    Input("refmsk", "its mask", beside=("refimg", "vrefmsk")),
+    Input("refunc", "its uncertainty", beside=("refimg", "vrefunc")),
+    Input("refpsfcat", "its PSF catalog", beside=("refimg", "vrefpsfcat")),
 )
 _CALIBRATORS = (
     Input("gaia", "astrometric calibrators", optional=True),
-    Input("ps1", "photometric calibrators", optional=True),
-    Input("bright", "bright stars around", optional=True),
+    Input("ps1", "photometric calibrators", optional=True, beside=("gaia", "ps1calibrators")),
+    Input("bright", "bright stars around", optional=True, beside=("gaia", "brightstars")),
 )
 STEPS = (
     Step("ingest", "verify", "check one file sent, archive it", "ingestrecord", (Input("incoming", "the file sent"),)),
@@ -95,7 +99,7 @@ STEPS = (
         "uncertainty",
         "make the uncertainty image of a science image",
         "sciunc",
-        (Input("image", "the science image"), Input("mask", "its mask")),
+        (_PAIR[0], _PAIR[1]),
     ),
     Step(
         "science",
@@ -124,8 +128,8 @@ STEPS = (
         "scimrefdiffimg",
         (
             *_PAIR,
-            Input("ps1", "all PS1 objects around", optional=True),
-            Input("gaia", "all Gaia sources around", optional=True),
+            Input("ps1", "all PS1 objects around", optional=True, beside=("image", "ps1context")),
+            Input("gaia", "all Gaia sources around", optional=True, beside=("image", "gaiacontext")),
             Input("bodies", "the night's table of known solar-system bodies", optional=True),
         ),
     ),
@@ -144,7 +148,7 @@ STEPS = (
         (
             Input("planting", "settings of what to plant"),
             *_PAIR,
-            Input("candidates", "candidates of the difference as it is"),
+            Input("candidates", "candidates of the difference as it is", beside=("image", "candidates")),
             Input("diffqa", "record of the difference as it is"),
         ),
     ),

@@ -354,6 +354,17 @@ def key_of(path: str | Path, product: str) -> Any:
     return key
 
 
+def beside(path: str | Path, product: str) -> str:
+    """Path of another product of the key that a path has; of its field's quadrant for what is kept by these.
+
+    BadName where `path` is none of the archive's, BadKey where the product is not keyed so.
+    """
+    _, key = parse(path)
+    if isinstance(key, QuadrantKey) and PRODUCTS[product].key_type is FieldQuadrantKey:
+        key = key.place
+    return path_of(product, key)
+
+
 def key_from(key_type: type[K], parts: Mapping[str, str]) -> K:
     """The key of a type from the parts of a path (a rule's wildcards). BadKey for values out of range."""
     _, from_parts = CODECS[key_type]
