@@ -12,6 +12,7 @@ from ztfpipe.cli import main
 from ztfpipe.cli.table import STEPS
 from ztfpipe.errors import BadFile, TryAgain
 from ztfpipe.steps import calibration
+from ztfpipe.steps import difference as steps_of_difference
 
 BIAS = ["calibration", "bias", "cal/x.fits", "--settings", "../settings/calibration.json", "--frames", "a", "b"]
 
@@ -48,6 +49,36 @@ def test_an_optional_input_may_be_named_without_a_value(calls):
 def test_a_call_that_cannot_be_parsed(argv, capsys):
     assert main.run(argv) == 2
     assert capsys.readouterr().err
+
+
+IMAGE = "sci/2018/0325/200000/ztf_20180325200000_000300_zr_c10_o_q1_sciimg.fits"
+REFERENCE = "ref/000/field000300/zr/ccd10/q1/v002/ztf_000300_zr_c10_q1_refimg.fits"
+
+
+def test_what_the_same_jobs_made_is_found_beside(monkeypatch):
+    """Not named: of the same key, or of the field's quadrant. Named without a file: none."""
+    found = {}
+    monkeypatch.setattr(steps_of_difference, "image", lambda *given, **named: found.update(named), raising=False)
+    words = ["difference", "image", IMAGE.replace("sciimg.fits", "scimrefdiffimg.fits.fz"), "--settings", "s.json"]
+    assert main.run([*words, "--image", IMAGE, "--refimg", f"../archive/{REFERENCE}", "--gaia", "--bodies"]) == 0
+    assert {name: str(path) for name, path in found.items() if path} == {
+        "image": IMAGE,
+        "mask": IMAGE.replace("sciimg", "mskimg"),
+        "psfcat": IMAGE.replace("sciimg", "psfcat"),
+        "refimg": REFERENCE,
+        "refmsk": REFERENCE.replace("refimg", "refmsk"),
+        "refunc": REFERENCE.replace("refimg", "refunc"),
+        "refpsfcat": REFERENCE.replace("refimg", "refpsfcat"),
+        "ps1": "ops/static/rc36/context/ps1_000300_c10_q1.fits",
+    }
+    assert found["gaia"] is None
+    assert found["bodies"] is None
+
+
+def test_beside_a_file_of_another_name_nothing_is_found(capsys):
+    words = ["difference", "image", IMAGE, "--settings", "s.json", "--image", "a.fits", "--refimg", REFERENCE]
+    assert main.run(words) == 2
+    assert "a.fits" in capsys.readouterr().err
 
 
 def test_a_refusal_is_one_sentence_and_2(monkeypatch, capsys):
