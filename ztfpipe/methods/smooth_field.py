@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from ztfpipe.methods.statistics import MAD_TO_SIGMA
 from ztfpipe.model.difference import SmoothField
@@ -20,6 +21,8 @@ _AMPLITUDES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Strengths tried, in units of the typical uncertainty of a mean over a correlation area."""
 _CLIP = 4.0
 _ROUNDS = 4
+_SETTLED = 1e-3
+"""Change of the scatter, in units of the typical error, that another round is not worth."""
 _LEVERAGE_MAX = 0.99
 _TRUST = 1e6
 """Prior variance of the mean in units of the values' variance: it is free."""
@@ -67,8 +70,11 @@ def fit_leaving_out(
         error = float(np.sqrt(np.mean(variance)))
         # A value pulls the field towards itself: residuals are smaller than deviations by its leverage.
         leverage = np.clip(variance * weight, 0.0, 0.9)
+        last, before = good, scatter
         scatter = _scatter(residual[good] / np.sqrt(1 - leverage[good]), sigma[good])
         good = np.abs(residual) < _CLIP * np.sqrt(sigma**2 + scatter**2 + error**2)
+        if np.array_equal(good, last) and abs(scatter - before) <= _SETTLED * np.sqrt(np.mean(sigma**2) + scatter**2):
+            break
     coefficients.ravel()[used] = found
     coefficients[0, 0] += middle
     own = np.minimum(variance * weight, _LEVERAGE_MAX)
@@ -84,8 +90,11 @@ def constant_field(value: float, shape: tuple[int, int]) -> SmoothField:
 def field_at(field: SmoothField, x_px: Floats, y_px: Floats) -> Floats:
     """Values (n,) at positions (n,)."""
     x, y = np.asarray(x_px, np.float64), np.asarray(y_px, np.float64)
-    basis = _basis(x.ravel(), y.ravel(), field.coefficients.shape, field.shape, field.margin_px)
-    return (basis @ field.coefficients.ravel()).reshape(x.shape)
+    along_y, along_x = (
+        _cosines(v.ravel(), count, n, field.margin_px)
+        for v, count, n in zip((y, x), field.coefficients.shape, field.shape, strict=True)
+    )
+    return ((along_y @ field.coefficients) * along_x).sum(axis=1).reshape(x.shape)
 
 
 def field_on_grid(field: SmoothField, x_px: Floats, y_px: Floats) -> NDArray[np.float32]:
@@ -136,13 +145,13 @@ def _best(basis, deviation, weight, density, shape, scale_px) -> tuple[Floats, F
         # With c = root b the matrix is the unit one plus what the data add: well conditioned for any prior.
         matrix = np.eye(len(prior)) + root[:, None] * gram * root
         lower = np.linalg.cholesky(matrix)
-        half = np.linalg.solve(lower, root * right)
+        half = solve_triangular(lower, root * right, lower=True, check_finite=False)
         likelihood = 0.5 * half @ half - np.log(np.diagonal(lower)).sum()
         if best is None or likelihood > best[0]:
             best = (likelihood, factor * unit, root, lower, half)
     _, amplitude, root, lower, half = best
-    found = root * np.linalg.solve(lower.T, half)
-    spread = np.linalg.solve(lower, (basis * root).T)
+    found = root * solve_triangular(lower, half, lower=True, trans=1, check_finite=False)
+    spread = solve_triangular(lower, (basis * root).T, lower=True, check_finite=False)
     return found, (spread**2).sum(axis=0), float(amplitude)
 
 
