@@ -57,7 +57,7 @@ rule science_image:
         raw=raw_used,
         bias=master_used(bias_choice),
         flat=master_used(flat_choice),
-        gaia=catalog_of("gaiacalibrators"),
+        gaia=calibrators_used,
         lofreqflat=template_used("lofreqflat"),
         fringe=template_used("fringe"),
         usual=zero_points_used,

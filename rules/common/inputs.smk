@@ -116,16 +116,12 @@ def raw_used(wildcards):
     return raw_file(names.key_from(RawKey, dict(wildcards.items())))
 
 
-def catalog_of(product):
-    """Input function: a calibrator catalog of the field and quadrant."""
-
-    def catalog(wildcards):
-        place = names.key_from(FieldQuadrantKey, dict(wildcards.items()))
-        if place in catalogs_due():
-            checkpoints.science_covered.get(year=wildcards.year, monthday=wildcards.monthday)
-        return given(path_of(product, place))
-
-    return catalog
+def calibrators_used(wildcards):
+    """The calibrators of the field and quadrant as they are, when those that are due have been made."""
+    place = names.key_from(FieldQuadrantKey, dict(wildcards.items()))
+    if place in catalogs_due():
+        checkpoints.science_covered.get(year=wildcards.year, monthday=wildcards.monthday)
+    return given(path_of("gaiacalibrators", place))
 
 
 @cache

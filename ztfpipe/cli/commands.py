@@ -41,6 +41,12 @@ def place_of(call: argparse.Namespace) -> tuple[float, float] | None:
     return on_the_sky(call.ra, call.dec)
 
 
+def add_nights(parser: argparse.ArgumentParser) -> None:
+    """The first and the last of many nights, which `nights_of` reads."""
+    parser.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
+    parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+
+
 def nights_of(call: argparse.Namespace) -> tuple[str, str]:
     """First and last night that a call names, or ones that no night is before or after. Raises BadKey for no night."""
     from ztfpipe.model.keys import NightKey

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from ztfpipe.cli.commands import add_command, add_place, nights_of, place_of
+from ztfpipe.cli.commands import add_command, add_nights, add_place, nights_of, place_of
 
 
 def add_database_commands(pipelines: Any) -> None:
@@ -22,8 +22,7 @@ def add_database_commands(pipelines: Any) -> None:
     tables = "nights, exposures, quadrants, differences, calibration, failures, runs, trends; or images, the default:"
     query.add_argument("--table", default="images", metavar="NAME", help=f"{tables} quadrants beside their differences")
     add_place(query)
-    query.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
-    query.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+    add_nights(query)
     query.add_argument("--since", type=float, default=-math.inf, metavar="JD", help="exposures from this date on")
     query.add_argument("--until", type=float, default=math.inf, metavar="JD", help="exposures up to it")
     condition = "COLUMN and one of < <= > >= = != and a value, such as 'seeing<2'; all of them, if several"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ztfpipe.cli.commands import add_command
+from ztfpipe.cli.commands import add_command, add_nights
 
 
 def add_housekeeping_commands(pipelines: Any) -> None:
@@ -29,10 +29,7 @@ def add_housekeeping_commands(pipelines: Any) -> None:
         help="where to write them",
     )
     for parser in (disk, coverage):
-        parser.add_argument(
-            "--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given"
-        )
-        parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+        add_nights(parser)
 
 
 def _tidy(call: argparse.Namespace) -> int:

@@ -30,7 +30,6 @@ from ztfpipe.cli.operations import add_operations_commands
 from ztfpipe.cli.references import add_reference_commands
 from ztfpipe.cli.table import STEPS, Step
 from ztfpipe.errors import EXIT_TRY_AGAIN, TryAgain, ZtfpipeError
-from ztfpipe.products.names import beside
 
 EXIT_BAD_CALL = 2
 RETRY_PAUSES_S = (1.0, 5.0, 20.0)
@@ -145,6 +144,8 @@ def _run_step(call: argparse.Namespace) -> int:
 
 def _inputs(call: argparse.Namespace, step: Step) -> dict[str, Any]:
     """What the call names, and beside it what the same jobs have made."""
+    from ztfpipe.products.names import beside
+
     inputs = {one.name: getattr(call, one.name) for one in step.inputs}
     for one in step.inputs:
         if one.beside and inputs[one.name] is _NOT_NAMED:

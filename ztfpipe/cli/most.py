@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ztfpipe.cli.commands import add_command
+from ztfpipe.cli.commands import add_command, add_nights
 
 
 def add_most(pipelines: Any) -> None:
@@ -20,8 +20,7 @@ def add_most(pipelines: Any) -> None:
         help="a line of MPCORB.DAT, a file of one, or 'epoch_mjd=.. a_au=.. e=.. i_deg=.. node_deg=.. peri_deg=..'"
         " 'mean_anomaly_deg=..' (or q_au=.. and perihelion_mjd=..), h_mag=.. g=.. name=.. when known",
     )  # fmt: skip
-    parser.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
-    parser.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+    add_nights(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where files go; most_NAME when not given")
     parser.add_argument("--brief", action="store_true", help="print the table, and write no files")
     parser.add_argument("--margin", type=float, default=60.0, metavar="ARCSEC", help="how far off an image counts")

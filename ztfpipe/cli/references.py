@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ztfpipe.cli.commands import add_command
+from ztfpipe.cli.commands import add_command, add_nights
 
 
 def add_reference_commands(actions: Any) -> None:
@@ -21,8 +21,7 @@ def add_reference_commands(actions: Any) -> None:
     adopt.add_argument("--version", type=int, metavar="N", help="the version, in place of the newest")
     text = "science images that have a reference only since their night was planned: list them, or plan them"
     backfill = add_command(actions, "backfill", text, _backfill)
-    backfill.add_argument("--from", dest="first", metavar="YYYYMMDD", help="the first night; all before when not given")
-    backfill.add_argument("--to", dest="last", metavar="YYYYMMDD", help="the last night; all after when not given")
+    add_nights(backfill)
     backfill.add_argument("--plan", action="store_true", help="add the references to the plans of their nights")
 
 

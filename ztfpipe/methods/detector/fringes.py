@@ -56,7 +56,7 @@ def fringe_signal(blocks: Floats, sky_adu: float, smooth_blocks: int) -> Floats:
     level = _parabola(blocks, good)
     if good.any():
         residual = np.abs(np.where(good, blocks - level, np.inf))
-        good &= residual <= NO_SKY_SIGMA * 1.4826 * np.median(residual[good])
+        good &= residual <= NO_SKY_SIGMA * MAD_TO_SIGMA * np.median(residual[good])
     filled = np.where(good, blocks - level, 0.0)
     weight = good.astype(np.float64)
     for _ in range(2):
@@ -78,7 +78,7 @@ def _parabola(blocks: Floats, good: NDArray[np.bool_]) -> NDArray[np.float64]:
     used = good
     if good.any():
         far = np.abs(values - np.median(values[good]))
-        used = good & (far <= 4 * 1.4826 * np.median(far[good]))
+        used = good & (far <= 4 * MAD_TO_SIGMA * np.median(far[good]))
     for _ in range(5):
         if np.count_nonzero(used) < terms.shape[-1]:
             break
@@ -189,7 +189,7 @@ def fit_fringes(signal: Floats, template: FringeTemplate, clip_sigma: float = 4.
     values = signal.ravel().astype(np.float64)
     good = np.isfinite(values)
     if good.any():
-        good &= np.abs(values) <= clip_sigma * 1.4826 * np.median(np.abs(values[good]))
+        good &= np.abs(values) <= clip_sigma * MAD_TO_SIGMA * np.median(np.abs(values[good]))
     strength = np.zeros(design.shape[1])
     for _ in range(4):
         strength, *_ = np.linalg.lstsq(design[good], values[good], rcond=None)

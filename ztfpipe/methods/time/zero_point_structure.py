@@ -66,9 +66,9 @@ def learn_structure(
     fields: dict[int, SmoothField] = {}
     own: dict[int, Floats] = {}
     rms = _spread(level_mag - _means(star, level_mag, sigma_mag**-2.0, n_stars), by_epoch)
+    typical = group_median_sigma(sigma_mag, *by_epoch)[0]
     for _ in range(_TURNS):
         # The epoch's own scatter joins the errors, by how much it is beyond theirs.
-        typical = group_median_sigma(sigma_mag, *by_epoch)[0]
         excess = np.nan_to_num(np.maximum(rms**2 - typical**2, 0.0))[epoch]
         left = level_mag - _means(star, level_mag - field, 1 / (sigma_mag**2 + excess), n_stars)
         for e in np.flatnonzero(_structured(epoch, x_px, y_px, left / sigma_mag, n_epochs, shape) & (count >= least)):
